@@ -1,0 +1,87 @@
+/*
+ * Doubly linked intrusive lists. A head is a link that points at itself when empty; an element
+ * that is on no list has link.next == NULL, so "is it on a list" needs no flag.
+ */
+#ifndef COMMON_LIST_H
+#define COMMON_LIST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct link {
+	struct link *prev, *next;
+};
+
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+
+/* Safe against removal of the current element. */
+#define LIST_EACH(it, head)                                                                        \
+	for (struct link *it = (head)->next, *it##_next = it->next; it != (head);                  \
+	     it = it##_next, it##_next = it->next)
+
+static inline void
+list_init(struct link *head)
+{
+	head->prev = head->next = head;
+}
+
+static inline bool
+list_is_empty(const struct link *head)
+{
+	return head->next == head;
+}
+
+static inline bool
+link_is_on(const struct link *l)
+{
+	return l->next != NULL;
+}
+
+static inline void
+list_add_tail(struct link *head, struct link *l)
+{
+	l->prev = head->prev;
+	l->next = head;
+	head->prev->next = l;
+	head->prev = l;
+}
+
+static inline void
+list_add_head(struct link *head, struct link *l)
+{
+	l->next = head->next;
+	l->prev = head;
+	head->next->prev = l;
+	head->next = l;
+}
+
+/* Takes l off whatever list it is on; harmless when it is on none. */
+static inline void
+list_del(struct link *l)
+{
+	if (!l->next)
+		return;
+	l->prev->next = l->next;
+	l->next->prev = l->prev;
+	l->prev = l->next = NULL;
+}
+
+/* The first element, or NULL. */
+static inline struct link *
+list_first(const struct link *head)
+{
+	return head->next == head ? NULL : head->next;
+}
+
+/* Takes the first element off, or returns NULL. */
+static inline struct link *
+list_pop(struct link *head)
+{
+	struct link *l = list_first(head);
+
+	if (l)
+		list_del(l);
+	return l;
+}
+
+#endif
