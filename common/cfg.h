@@ -107,6 +107,10 @@ void cfg_warning(struct cfg_check *, const char *option, int index, const char *
 /* Whether the row was set in this scope or one it inherits from. */
 bool cfg_is_set(const struct cfg_check *, const char *option);
 
+/* Registers a log destination (a path, "stdout", "stderr" or "|command") that the master opens and
+   workers inherit; returns its index in conf.log_files and heritage.log_fds. */
+unsigned cfg_log_file(struct cfg_check *, struct str destination);
+
 /* Parsers of single values, shared with the command line. False when s is none, *why says what is
    allowed ("a size such as \"64k\" …"). */
 bool cfg_parse_size(struct str s, int64_t *out, const char **why);

@@ -115,6 +115,7 @@ struct conf {
 	size_t nsites;
 	size_t nroutes;
 	const void *const *server_conf; /* modules' configuration in the server scope */
+	struct cfg_strs log_files;      /* what cfg_log_file() collected, without duplicates */
 	struct host_table *hosts;       /* see conf_site() */
 	uint64_t digest;                /* of all that was read: equal means nothing changed */
 };

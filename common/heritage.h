@@ -21,12 +21,15 @@ struct heritage {
 	unsigned row, generation, seat, workers;
 	const struct heritage_listen *listens;
 	size_t nlistens;
+	const int *log_fds; /* one per conf->log_files entry; see logfile.h */
 	int chan; /* SOCK_SEQPACKET to the master, see below; -1 when there is none (tests) */
 };
 
-/* Messages on the channel, one octet each, with at most one descriptor attached (SCM_RIGHTS). */
+/* Messages on the channel: an octet that says what, for CHAN_REOPEN an octet with the index of the log
+   file (255: the error log) and the new descriptor attached (SCM_RIGHTS); the worker dup2()s it over
+   the old one, so that nobody else needs to know. */
 enum {
-	CHAN_REOPEN = 'r', /* master -> worker: open log files anew; descriptor: the error log */
+	CHAN_REOPEN = 'r', /* master -> worker: a log file was opened anew */
 	CHAN_STOP = 'q',   /* master -> worker: graceful stop now */
 	CHAN_QUIT = 't',   /* master -> worker: exit at once */
 	CHAN_CUT = 'c',    /* master -> worker: end idle connections now, shorten the drain */

@@ -40,6 +40,15 @@ struct field {
 	uint8_t id; /* enum http_field */
 };
 
+/* An ordered list of fields; v has room for room of them and grows in an arena. */
+struct arena;
+struct fields {
+	struct field *v;
+	unsigned n, room;
+};
+/* Makes room for one more and returns it, not filled in. */
+struct field *fields_add(struct fields *, struct arena *);
+
 enum http_method http_method_of(struct str name);
 struct str http_method_name(enum http_method);
 int http_method_flags(enum http_method); /* METHOD_SAFE | METHOD_IDEMPOTENT, RFC 9110 9.2 */

@@ -36,7 +36,6 @@ struct module {
 	   come up, and the reload fails). Per-worker state lives in statics of the module. */
 	int (*start)(const struct conf *, struct worker *);
 	void (*stop)(struct worker *); /* worker, after the last request */
-	void (*reopen)(struct worker *); /* worker, log files are to be opened anew */
 
 	enum verdict (*access)(struct request *, const void *conf); /* may answer: 401, 403, 301 … */
 	enum verdict (*handle)(struct request *, const void *conf); /* produces the response */

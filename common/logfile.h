@@ -1,0 +1,15 @@
+/*
+ * Log destinations: "/path", "stdout", "stderr", "|command with arguments". Opened by the master.
+ */
+#ifndef COMMON_LOGFILE_H
+#define COMMON_LOGFILE_H
+
+#include <sys/types.h>
+#include "common/str.h"
+
+/* Opens for appending (0640, created; parents are not); a command is started (by /bin/sh -c, in its
+   own process group, its standard input the other end of a pipe); *pid is its process, 0 when there is
+   none. Returns the descriptor (CLOEXEC) or -1 with errno. */
+int logfile_open(struct str destination, pid_t *pid);
+
+#endif

@@ -1,0 +1,105 @@
+/*
+ * A body: a bounded one-way queue of chunks with a producer and a consumer end, for request bodies,
+ * response bodies and whatever goes through a filter. Chunks are memory (owned or borrowed) or file
+ * ranges; octets are not copied when a chunk can be handed on, and file ranges stay (fd, offset,
+ * length) until the last moment, where sendfile or pread is chosen. No mmap: a file truncated under
+ * us is an error value (EIO), never a SIGBUS.
+ *
+ * "There is data" and "there is space" are posted and run once per loop turn; nobody is called back
+ * from inside a call, no object dies under its caller.
+ *
+ *   state    producer may           consumer sees
+ *   OPEN     put, end, fail         chunks, then nothing yet
+ *   ENDED    nothing                chunks, then the end
+ *   FAILED   nothing                chunks, then the failure (body->err)
+ *   CANCELLED nothing (put drops)   nothing
+ */
+#ifndef WORKER_BODY_H
+#define WORKER_BODY_H
+
+#include <sys/uio.h>
+#include "common/list.h"
+#include "common/str.h"
+#include "worker/worker.h"
+
+enum body_state { BODY_OPEN, BODY_ENDED, BODY_FAILED, BODY_CANCELLED };
+
+/* A block of memory that chunks own a part of; BUF_ROOM octets. From the worker's pool. */
+enum { BUF_SIZE = 16384, BUF_ROOM = BUF_SIZE - 32 };
+struct buf {
+	struct link link;
+	unsigned refs;     /* chunks that point into it */
+	unsigned used;     /* octets of data[] handed out */
+	char data[];
+};
+struct buf *buf_get(void);
+void buf_put(struct buf *); /* gives one reference back */
+
+struct body {
+	struct worker *w;
+	struct link chunks;
+	uint8_t state;      /* enum body_state */
+	int err;            /* errno-like, with FAILED */
+	size_t memory;      /* owned octets in the queue: what high and low bound */
+	size_t high, low;
+	int64_t queued;     /* all octets in the queue, files included */
+	int64_t total;      /* octets ever put in */
+	struct post data, space; /* the consumer's and the producer's notices */
+};
+
+enum { BODY_HIGH = 65536, BODY_LOW = 16384 };
+
+void body_init(struct body *, struct worker *);
+/* Drops what is queued, closes owned descriptors, cancels notices. */
+void body_fini(struct body *);
+
+/* --- producer --- */
+/* Copies. The octets are kept even when the body is full afterwards: stop producing then and wait
+   for on_space. */
+void body_put(struct body *, const void *p, size_t n);
+/* Borrows: p lives until the request ends (its arena, a pinned cache entry, a constant). */
+void body_put_ref(struct body *, const void *p, size_t n);
+/* Hands over part of a block; takes one reference of buf. */
+void body_put_buf(struct body *, struct buf *, const char *p, size_t n);
+/* A file range; with own the descriptor is closed when the range is sent or dropped. */
+void body_put_file(struct body *, int fd, int64_t off, int64_t len, bool own);
+void body_end(struct body *);
+void body_fail(struct body *, int err);
+/* Over the high mark: the producer must pause. */
+static inline bool
+body_is_full(const struct body *b)
+{
+	return b->memory >= b->high;
+}
+/* fn(arg) is posted when a full body has fallen to the low mark, or the consumer cancelled. */
+void body_on_space(struct body *, void (*fn)(void *), void *arg);
+
+/* --- consumer --- */
+/* fn(arg) is posted when octets, the end or a failure have come; at once if they are there. */
+void body_on_data(struct body *, void (*fn)(void *), void *arg);
+/* Points iov at queued memory from the front, up to the first file range; returns how many were
+   set, *n their octets. */
+int body_iov(const struct body *, struct iovec *iov, int max, size_t *n);
+/* When the front is a file range: true, and where it is. */
+bool body_file(const struct body *, int *fd, int64_t *off, int64_t *len);
+/* Drops n octets from the front (written or sent). */
+void body_consume(struct body *, int64_t n);
+/* Copies at most max octets out; reads file ranges with pread. 0: nothing there. -1: failed. */
+ssize_t body_take(struct body *, void *dst, size_t max);
+/* Moves chunks, up to max octets, to the end of dst without copying; returns the octets moved. */
+int64_t body_move(struct body *dst, struct body *src, int64_t max);
+/* The consumer wants no more: queued chunks are dropped, the producer is told through on_space. */
+void body_cancel(struct body *);
+/* No more octets will come and none are queued, all went well. */
+static inline bool
+body_is_done(const struct body *b)
+{
+	return b->state == BODY_ENDED && list_is_empty(&b->chunks);
+}
+static inline bool
+body_is_empty(const struct body *b)
+{
+	return list_is_empty(&b->chunks);
+}
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * The chunked transfer coding (RFC 9112 7.1), decoding and encoding. Pure, resumable at every octet,
+ * bounded: chunk extensions are skipped up to a limit, trailer fields kept up to a limit.
+ */
+#ifndef WORKER_CHUNKED_H
+#define WORKER_CHUNKED_H
+
+#include <sys/types.h>
+#include "common/arena.h"
+#include "common/http.h"
+
+struct chunked {
+	uint8_t state;
+	uint8_t digits;
+	uint32_t ext;        /* octets of extensions so far, over the whole body */
+	uint32_t trailer_n;  /* octets of the trailer section so far */
+	uint64_t left;       /* octets of the current chunk still to come */
+	char *trailer;       /* room in the arena, made when a trailer begins */
+};
+
+enum { CHUNKED_MAX_EXT = 16384, CHUNKED_MAX_TRAILER = 8192 };
+
+/* Zero-initialised state is the beginning. Takes octets from in[0..n): returns how many were used
+   (all that belong to the body so far), and points *data at the run of content octets among them
+   (one run a call: call again while octets are left and *done is false). *done: the last chunk and the
+   trailer section are complete; trailers then holds the trailer fields (in arena). Minus the status
+   when the coding is broken (400), too large (413, 431). */
+ssize_t chunked_decode(struct chunked *, struct arena *, struct fields *trailers, const char *in,
+    size_t n, struct str *data, bool *done);
+
+/* The line before a chunk of n octets, at dst[18]; returns its length. */
+size_t chunked_head(char dst[18], uint64_t n);
+#define CHUNKED_LAST "0\r\n\r\n"
+
+#endif

@@ -1,0 +1,28 @@
+/*
+ * How octets reach the peer: plain here; TLS will be another row. read and write return the octets
+ * moved, 0 at the end of input, -1 with errno (EAGAIN: later).
+ */
+#ifndef WORKER_TRANSPORT_H
+#define WORKER_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+struct conn;
+
+struct transport {
+	const char *name;
+	ssize_t (*read)(struct conn *, void *dst, size_t max);
+	/* more: the caller has more to write at once (MSG_MORE). */
+	ssize_t (*writev)(struct conn *, const struct iovec *, int n, bool more);
+	/* NULL: the transport cannot; the caller preads and writes. */
+	ssize_t (*sendfile)(struct conn *, int fd, int64_t *off, size_t max);
+	/* Ends the sending direction. */
+	void (*shutdown)(struct conn *);
+};
+
+extern const struct transport transport_plain;
+
+#endif

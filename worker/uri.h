@@ -1,0 +1,37 @@
+/*
+ * Request targets (RFC 9112 3.2) and URI paths (RFC 3986 3.3, 5.2.4, 6.2). Pure.
+ */
+#ifndef WORKER_URI_H
+#define WORKER_URI_H
+
+#include "common/arena.h"
+#include "common/http.h"
+
+struct uri {
+	struct str scheme;    /* absolute-form only; else n 0 */
+	struct str host;      /* lower case, without brackets' port; n 0 when there is none */
+	uint16_t port;        /* 0: none given */
+	struct str raw_path;  /* as received, without the query; "*" for OPTIONS * */
+	struct str path;      /* percent-decoded once, dot segments and double slashes removed */
+	struct str query;     /* as received, without '?'; p NULL: there is none */
+	bool is_asterisk;
+};
+
+/* Splits and normalises a target for the method. Returns 0 or the status to answer with: 400 for
+   octets that RFC 3986 does not allow, bad percent-encoding, an encoded NUL or, after decoding, a
+   control character; a path that leaves the root. "%2F" stays encoded as received ("%2F" in path), so
+   that it never makes a segment. Does not copy when nothing has to change: results point into
+   target or the arena. */
+int uri_parse(struct str target, enum http_method method, struct arena *, struct uri *out);
+
+/* Checks and splits host[:port] of a Host field (RFC 9110 7.2); host in lower case (in arena when it
+   must change). False when it is malformed. */
+bool uri_authority(struct str s, struct arena *, struct str *host, uint16_t *port);
+
+/* Percent-encodes a path for a Location field or a link: all but unreserved, sub-delims, ":@/". */
+struct str uri_encode_path(struct arena *, struct str path);
+
+/* Normalises a decoded path in place of the rewrite's result; false when it leaves the root. */
+bool uri_normalise(struct arena *, struct str path, struct str *out);
+
+#endif
