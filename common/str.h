@@ -54,7 +54,7 @@ str_has_suffix(struct str s, struct str suffix)
 static inline unsigned char
 str_lower(unsigned char c)
 {
-	return c - 'A' < 26u ? c | 0x20 : c;
+	return (unsigned)c - 'A' < 26 ? (unsigned char)(c | 0x20) : c;
 }
 
 /* Equality without regard to ASCII case. */
