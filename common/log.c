@@ -1,0 +1,358 @@
+/*
+ * The error log. Owns the descriptor's form, the name of this process in each line and the text of
+ * the present second. Invariants: a line is one write(2) (one datagram with the journal), so lines
+ * of several processes never mix; nothing a peer sends can begin a new line or reach a terminal as
+ * a control sequence; errno is as it was before the call. It does not block on the journal: what
+ * its socket does not take is counted, and the next line that goes through says how many were lost.
+ * Not for the access log (modules/accesslog.c), not for other threads than the main one.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+#define LOG_JOURNAL_SOCKET "/run/systemd/journal/socket"
+
+enum { LOG_TEXT_MAX = 3072, LOG_LINE_MAX = 4096, LOG_WHO_MAX = 32 };
+
+enum log_level log_level = LOG_NOTICE_;
+
+static struct {
+	int fd;
+	enum log_form form;
+	bool is_terminal; /* the short form of LOG_TEXT */
+	bool has_colour;
+	int journal; /* connected socket, -1 when there is none */
+	unsigned long lost;
+	char who[LOG_WHO_MAX];
+	time_t second;  /* what stamp is for */
+	char stamp[32]; /* "2026-11-22T03:04:05" */
+} self = { .fd = STDERR_FILENO, .form = LOG_TEXT, .journal = -1, .who = "argand", .second = -1 };
+
+/* One row per level: the word, the syslog priority (RFC 5424 6.2.1), the colour on a terminal. */
+static const struct {
+	const char *name;
+	int priority;
+	const char *colour;
+} levels[] = {
+	[LOG_FATAL_] = { "fatal", 2, "\033[1;31m" },
+	[LOG_ERROR_] = { "error", 3, "\033[31m" },
+	[LOG_WARN_] = { "warn", 4, "\033[33m" },
+	[LOG_NOTICE_] = { "notice", 5, "\033[32m" },
+	[LOG_INFO_] = { "info", 6, "\033[36m" },
+	[LOG_DEBUG_] = { "debug", 7, "\033[2m" },
+};
+
+enum { LOG_LEVELS = sizeof(levels) / sizeof(levels[0]) };
+
+/* A line being made; what does not fit is cut. */
+struct line {
+	size_t n;
+	char s[LOG_LINE_MAX];
+};
+
+static void
+line_add(struct line *l, const char *s, size_t n)
+{
+	size_t room = sizeof(l->s) - 1 - l->n;
+
+	if (n > room)
+		n = room;
+	memcpy(l->s + l->n, s, n);
+	l->n += n;
+}
+
+static void
+line_add_z(struct line *l, const char *z)
+{
+	line_add(l, z, strlen(z));
+}
+
+/* Octets at s that a terminal might obey: C0, DEL, and C1 as UTF-8. 0: harmless. */
+static int
+line_control(const unsigned char *s)
+{
+	if (s[0] < 0x20 || s[0] == 0x7f)
+		return 1;
+	return s[0] == 0xc2 && (s[1] & 0xe0) == 0x80 ? 2 : 0;
+}
+
+/* Control characters as \n, \t or \xNN. */
+static void
+line_add_safe(struct line *l, const char *z)
+{
+	char esc[8];
+
+	for (const unsigned char *p = (const unsigned char *)z; *p; p++) {
+		int n = line_control(p);
+
+		if (n == 0) {
+			line_add(l, (const char *)p, 1);
+			continue;
+		}
+		if (*p == '\n' || *p == '\t')
+			snprintf(esc, sizeof(esc), "\\%c", *p == '\n' ? 'n' : 't');
+		else
+			snprintf(esc, sizeof(esc), "\\x%02x", n == 2 ? p[1] : p[0]);
+		line_add_z(l, esc);
+		p += n - 1;
+	}
+}
+
+static int
+log_journal_connect(void)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX, .sun_path = LOG_JOURNAL_SOCKET };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+static bool
+log_wants_colour(int fd)
+{
+	const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
+
+	return isatty(fd) && !(no && *no) && term && strcmp(term, "dumb") != 0;
+}
+
+void
+log_open(int fd, enum log_form form)
+{
+	int saved = errno;
+
+	self.fd = fd;
+	self.form = form;
+	self.is_terminal = form == LOG_TEXT && isatty(fd);
+	self.has_colour = self.is_terminal && log_wants_colour(fd);
+	if (self.journal >= 0)
+		close(self.journal);
+	self.journal = form == LOG_JOURNAL ? log_journal_connect() : -1;
+	errno = saved;
+}
+
+void
+log_who(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(self.who, sizeof(self.who), fmt, ap);
+	va_end(ap);
+}
+
+int
+log_fd(void)
+{
+	return self.fd;
+}
+
+enum log_form
+log_form_for_stderr(void)
+{
+	const char *stream =
+	    getenv("JOURNAL_STREAM"); /* "device:inode" of what the journal reads */
+	unsigned long long dev, ino;
+	struct stat st;
+
+	if (!stream || sscanf(stream, "%llu:%llu", &dev, &ino) != 2)
+		return LOG_TEXT;
+	if (fstat(STDERR_FILENO, &st) < 0 || st.st_dev != dev || st.st_ino != ino)
+		return LOG_TEXT;
+	return LOG_JOURNAL;
+}
+
+int
+log_level_of(const char *name)
+{
+	for (int i = 0; i < LOG_LEVELS; i++)
+		if (strcmp(name, levels[i].name) == 0)
+			return i;
+	return -1;
+}
+
+const char *
+log_level_name(enum log_level level)
+{
+	return (unsigned)level < LOG_LEVELS ? levels[level].name : "none";
+}
+
+/* The time as RFC 3339 in UTC; on a terminal the local time of day. */
+static void
+line_add_time(struct line *l)
+{
+	struct timespec ts;
+	struct tm tm;
+	char ms[8];
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	if (ts.tv_sec != self.second) {
+		self.second = ts.tv_sec;
+		if (self.is_terminal && localtime_r(&ts.tv_sec, &tm))
+			strftime(self.stamp, sizeof(self.stamp), "%H:%M:%S", &tm);
+		else if (gmtime_r(&ts.tv_sec, &tm))
+			strftime(self.stamp, sizeof(self.stamp), "%Y-%m-%dT%H:%M:%S", &tm);
+	}
+	line_add_z(l, self.stamp);
+	snprintf(ms, sizeof(ms), ".%03d", (int)(ts.tv_nsec / 1000000) % 1000);
+	line_add_z(l, ms);
+	line_add_z(l, self.is_terminal ? " " : "Z ");
+}
+
+/* "worker 2: conn 7/3: text" */
+static void
+line_add_text(struct line *l, const char *tag, const char *text)
+{
+	line_add_z(l, self.who);
+	line_add_z(l, ": ");
+	if (tag) {
+		line_add_safe(l, tag);
+		line_add_z(l, ": ");
+	}
+	line_add_safe(l, text);
+}
+
+static void
+log_write(struct line *l)
+{
+	l->s[l->n++] = '\n';
+	while (write(self.fd, l->s, l->n) < 0 && errno == EINTR)
+		;
+}
+
+static void
+log_put_text(enum log_level level, const char *tag, const char *text)
+{
+	struct line l = { 0 };
+
+	line_add_time(&l);
+	if (self.has_colour)
+		line_add_z(&l, levels[level].colour);
+	line_add_z(&l, levels[level].name);
+	line_add_z(&l, self.has_colour ? "\033[0m " : " ");
+	line_add_text(&l, tag, text);
+	log_write(&l);
+}
+
+static void
+log_put_prefix(enum log_level level, const char *tag, const char *text)
+{
+	struct line l = { 0 };
+	char prefix[8];
+
+	snprintf(prefix, sizeof(prefix), "<%d>", levels[level].priority);
+	line_add_z(&l, prefix);
+	line_add_text(&l, tag, text);
+	log_write(&l);
+}
+
+/* A field of the journal's native protocol; the value has no newline. */
+static void
+line_add_field(struct line *l, const char *name, const char *value)
+{
+	line_add_z(l, name);
+	line_add_z(l, "=");
+	line_add_safe(l, value);
+	line_add_z(l, "\n");
+}
+
+/* Sends; once more after connecting anew when the journal was restarted. */
+static bool
+log_journal_send(const struct line *l)
+{
+	for (int try = 0; try < 2; try++) {
+		if (self.journal >= 0 &&
+		    send(self.journal, l->s, l->n, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+			return true;
+		if (self.journal >= 0 && errno == EAGAIN) {
+			self.lost++;
+			return true;
+		}
+		if (self.journal >= 0)
+			close(self.journal);
+		self.journal = log_journal_connect();
+	}
+	return false;
+}
+
+static bool
+log_journal_put(enum log_level level, const char *tag, const char *text)
+{
+	struct line l = { 0 };
+	char priority[4];
+
+	snprintf(priority, sizeof(priority), "%d", levels[level].priority);
+	line_add_field(&l, "PRIORITY", priority);
+	line_add_field(&l, "SYSLOG_IDENTIFIER", "argand");
+	if (strncmp(self.who, "worker ", 7) == 0)
+		line_add_field(&l, "ARGAND_WORKER", self.who + 7);
+	if (tag)
+		line_add_field(&l, "ARGAND_OBJECT", tag);
+	line_add_z(&l, "MESSAGE=");
+	line_add_text(&l, tag, text);
+	l.s[l.n++] = '\n';
+	return log_journal_send(&l);
+}
+
+static void
+log_put_journal(enum log_level level, const char *tag, const char *text)
+{
+	unsigned long lost = self.lost;
+	char note[80];
+
+	if (!log_journal_put(level, tag, text)) {
+		log_put_prefix(level, tag, text);
+		return;
+	}
+	if (lost == 0 || self.lost != lost)
+		return;
+	self.lost = 0;
+	snprintf(note, sizeof(note), "%lu lines lost: the journal did not take them", lost);
+	log_journal_put(LOG_WARN_, NULL, note);
+}
+
+static void (*const log_forms[])(enum log_level, const char *, const char *) = {
+	[LOG_TEXT] = log_put_text,
+	[LOG_PREFIX] = log_put_prefix,
+	[LOG_JOURNAL] = log_put_journal,
+};
+
+void
+log_vput(enum log_level level, const char *tag, bool with_errno, const char *fmt, va_list ap)
+{
+	int saved = errno, n;
+	char text[LOG_TEXT_MAX];
+
+	if (level > log_level)
+		return;
+	n = vsnprintf(text, sizeof(text), fmt, ap);
+	if (n < 0)
+		n = 0;
+	if (with_errno && (size_t)n < sizeof(text))
+		snprintf(text + n, sizeof(text) - (size_t)n, ": %s", strerror(saved));
+	if ((size_t)n >= sizeof(text))
+		memcpy(text + sizeof(text) - 4, "...", 4);
+	log_forms[self.form](level, tag, text);
+	errno = saved;
+}
+
+void
+log_put(enum log_level level, const char *tag, bool with_errno, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log_vput(level, tag, with_errno, fmt, ap);
+	va_end(ap);
+}
