@@ -28,12 +28,14 @@ enum body_state { BODY_OPEN, BODY_ENDED, BODY_FAILED, BODY_CANCELLED };
 enum { BUF_SIZE = 16384, BUF_ROOM = BUF_SIZE - 32 };
 struct buf {
 	struct link link;
-	unsigned refs;     /* chunks that point into it */
+	unsigned refs;     /* chunks and owners that hold it */
 	unsigned used;     /* octets of data[] handed out */
+	unsigned room;     /* octets of data[] */
 	char data[];
 };
-struct buf *buf_get(void);
-void buf_put(struct buf *); /* gives one reference back */
+struct buf *buf_get(void);           /* one reference, BUF_ROOM octets, used 0 */
+struct buf *buf_get_big(size_t room); /* any room; not kept in the pool */
+void buf_put(struct buf *);          /* gives one reference back */
 
 struct body {
 	struct worker *w;

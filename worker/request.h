@@ -75,7 +75,11 @@ struct request {
 	uint8_t hook;               /* position in the phase */
 	uint8_t reroutes;
 	bool is_begun;              /* res_begin() was called */
-	bool is_error_page;         /* an error page is being made for status */
+	bool is_running;            /* the hooks are on the stack */
+	bool goes_on;               /* a hook asked to be continued while it was on the stack */
+	bool is_rerouted;           /* a hook asked to start over while it was on the stack */
+	bool is_error_page;         /* a page of the site is being made for status error_status */
+	int error_status;
 	bool is_complete;           /* proto has sent all of it */
 	bool is_aborted;            /* the client is gone, or the answer had to be cut */
 	bool wants_close;           /* the connection ends with this answer */

@@ -1,0 +1,411 @@
+/*
+ * Bodies: see body.h for the contract. A chunk is one of three kinds: owned memory (a part of a buf,
+ * one reference each), borrowed memory, a file range. Chunks come from a free list; none is
+ * allocated in steady state. Only an OPEN body takes chunks; a CANCELLED one drops them, and closes
+ * the descriptors that come with them.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/must.h"
+#include "worker/body.h"
+
+enum chunk_kind { CHUNK_BUF, CHUNK_REF, CHUNK_FILE };
+
+struct chunk {
+	struct link link;
+	uint8_t kind; /* enum chunk_kind */
+	bool owns_fd;
+	int fd;
+	struct buf *buf;
+	const char *p; /* memory */
+	int64_t off;   /* file */
+	int64_t len;
+};
+
+enum { CHUNK_KEEP = 256, CHUNK_COPY = 1024 };
+
+static struct link chunk_pool = { &chunk_pool, &chunk_pool };
+static unsigned chunk_kept;
+
+static struct chunk *
+chunk_new(enum chunk_kind kind)
+{
+	struct link *l = list_pop(&chunk_pool);
+	struct chunk *k;
+
+	if (l) {
+		chunk_kept--;
+		k = container_of(l, struct chunk, link);
+	} else {
+		k = must_malloc(sizeof(*k));
+		k->link.prev = k->link.next = NULL;
+	}
+	k->kind = kind;
+	k->owns_fd = false;
+	k->buf = NULL;
+	return k;
+}
+
+/* Takes the chunk off its queue and gives back what it holds. */
+static void
+chunk_free(struct chunk *k)
+{
+	list_del(&k->link);
+	if (k->buf)
+		buf_put(k->buf);
+	if (k->kind == CHUNK_FILE && k->owns_fd)
+		close(k->fd);
+	if (chunk_kept >= CHUNK_KEEP) {
+		free(k);
+		return;
+	}
+	chunk_kept++;
+	list_add_head(&chunk_pool, &k->link);
+}
+
+static struct chunk *
+body_front(const struct body *b)
+{
+	struct link *l = list_first(&b->chunks);
+
+	return l ? container_of(l, struct chunk, link) : NULL;
+}
+
+static struct chunk *
+body_back(const struct body *b)
+{
+	return list_is_empty(&b->chunks) ? NULL : container_of(b->chunks.prev, struct chunk, link);
+}
+
+static void
+body_notify(struct body *b, struct post *p)
+{
+	if (p->fn)
+		worker_post(b->w, p);
+}
+
+void
+body_init(struct body *b, struct worker *w)
+{
+	memset(b, 0, sizeof(*b));
+	b->w = w;
+	list_init(&b->chunks);
+	b->high = BODY_HIGH;
+	b->low = BODY_LOW;
+}
+
+static void
+body_drop(struct body *b)
+{
+	LIST_EACH (l, &b->chunks)
+		chunk_free(container_of(l, struct chunk, link));
+	b->memory = 0;
+	b->queued = 0;
+}
+
+void
+body_fini(struct body *b)
+{
+	if (!list_is_empty(&b->chunks))
+		body_drop(b);
+	post_cancel(&b->data);
+	post_cancel(&b->space);
+	b->data.fn = b->space.fn = NULL;
+	b->state = BODY_CANCELLED;
+}
+
+/* Accounts for n octets added at the end. */
+static void
+body_added(struct body *b, int64_t n, size_t memory)
+{
+	b->queued += n;
+	b->total += n;
+	b->memory += memory;
+	body_notify(b, &b->data);
+}
+
+void
+body_put(struct body *b, const void *p, size_t n)
+{
+	const char *from = p;
+
+	if (b->state != BODY_OPEN || n == 0)
+		return;
+	while (n > 0) {
+		struct chunk *k = body_back(b);
+		struct buf *buf = k ? k->buf : NULL;
+		size_t part;
+
+		/* Only the sole owner of a block may append to it, and only at its end. */
+		if (!buf || buf->refs != 1 || k->p + k->len != buf->data + buf->used ||
+		    buf->used == buf->room) {
+			k = chunk_new(CHUNK_BUF);
+			buf = k->buf = buf_get();
+			k->p = buf->data;
+			k->len = 0;
+			list_add_tail(&b->chunks, &k->link);
+		}
+		part = buf->room - buf->used;
+		if (part > n)
+			part = n;
+		memcpy(buf->data + buf->used, from, part);
+		buf->used += (unsigned)part;
+		k->len += (int64_t)part;
+		from += part;
+		n -= part;
+		body_added(b, (int64_t)part, part);
+	}
+}
+
+void
+body_put_ref(struct body *b, const void *p, size_t n)
+{
+	struct chunk *k;
+
+	if (b->state != BODY_OPEN || n == 0)
+		return;
+	k = chunk_new(CHUNK_REF);
+	k->p = p;
+	k->len = (int64_t)n;
+	list_add_tail(&b->chunks, &k->link);
+	body_added(b, k->len, 0);
+}
+
+void
+body_put_buf(struct body *b, struct buf *buf, const char *p, size_t n)
+{
+	struct chunk *k;
+
+	if (b->state != BODY_OPEN || n == 0) {
+		buf_put(buf);
+		return;
+	}
+	/* A small part would pin a whole block: copy it. */
+	if (n < CHUNK_COPY) {
+		body_put(b, p, n);
+		buf_put(buf);
+		return;
+	}
+	k = chunk_new(CHUNK_BUF);
+	k->buf = buf;
+	k->p = p;
+	k->len = (int64_t)n;
+	list_add_tail(&b->chunks, &k->link);
+	body_added(b, k->len, n);
+}
+
+void
+body_put_file(struct body *b, int fd, int64_t off, int64_t len, bool own)
+{
+	struct chunk *k;
+
+	if (b->state != BODY_OPEN || len <= 0) {
+		if (own)
+			close(fd);
+		return;
+	}
+	k = chunk_new(CHUNK_FILE);
+	k->fd = fd;
+	k->owns_fd = own;
+	k->off = off;
+	k->len = len;
+	list_add_tail(&b->chunks, &k->link);
+	body_added(b, len, 0);
+}
+
+void
+body_end(struct body *b)
+{
+	if (b->state != BODY_OPEN)
+		return;
+	b->state = BODY_ENDED;
+	body_notify(b, &b->data);
+}
+
+void
+body_fail(struct body *b, int err)
+{
+	if (b->state != BODY_OPEN && b->state != BODY_ENDED)
+		return;
+	b->state = BODY_FAILED;
+	b->err = err;
+	body_notify(b, &b->data);
+}
+
+void
+body_on_space(struct body *b, void (*fn)(void *), void *arg)
+{
+	b->space.fn = fn;
+	b->space.arg = arg;
+	if (b->state == BODY_CANCELLED)
+		body_notify(b, &b->space);
+}
+
+void
+body_on_data(struct body *b, void (*fn)(void *), void *arg)
+{
+	b->data.fn = fn;
+	b->data.arg = arg;
+	if (fn && (!list_is_empty(&b->chunks) || b->state != BODY_OPEN))
+		body_notify(b, &b->data);
+}
+
+int
+body_iov(const struct body *b, struct iovec *iov, int max, size_t *n)
+{
+	int i = 0;
+
+	*n = 0;
+	LIST_EACH (l, &b->chunks) {
+		const struct chunk *k = container_of(l, struct chunk, link);
+
+		if (k->kind == CHUNK_FILE || i == max)
+			break;
+		iov[i].iov_base = (void *)(uintptr_t)k->p;
+		iov[i].iov_len = (size_t)k->len;
+		*n += (size_t)k->len;
+		i++;
+	}
+	return i;
+}
+
+bool
+body_file(const struct body *b, int *fd, int64_t *off, int64_t *len)
+{
+	const struct chunk *k = body_front(b);
+
+	if (!k || k->kind != CHUNK_FILE)
+		return false;
+	*fd = k->fd;
+	*off = k->off;
+	*len = k->len;
+	return true;
+}
+
+void
+body_consume(struct body *b, int64_t n)
+{
+	bool was_full = body_is_full(b);
+
+	while (n > 0) {
+		struct chunk *k = body_front(b);
+		int64_t part;
+
+		must(k != NULL);
+		part = n < k->len ? n : k->len;
+		if (k->kind == CHUNK_FILE)
+			k->off += part;
+		else
+			k->p += part;
+		if (k->kind == CHUNK_BUF)
+			b->memory -= (size_t)part;
+		k->len -= part;
+		b->queued -= part;
+		n -= part;
+		if (k->len == 0)
+			chunk_free(k);
+	}
+	if (b->space.fn && (was_full ? b->memory <= b->low : list_is_empty(&b->chunks)))
+		body_notify(b, &b->space);
+}
+
+/* Reads of a file range at most max octets; a file that became shorter fails the body. */
+static ssize_t
+body_pread(struct body *b, const struct chunk *k, void *dst, size_t max)
+{
+	ssize_t n;
+
+	if ((int64_t)max > k->len)
+		max = (size_t)k->len;
+	do
+		n = pread(k->fd, dst, max, k->off);
+	while (n < 0 && errno == EINTR);
+	if (n > 0)
+		return n;
+	body_drop(b);
+	body_fail(b, n < 0 ? errno : EIO);
+	return -1;
+}
+
+ssize_t
+body_take(struct body *b, void *dst, size_t max)
+{
+	size_t done = 0;
+
+	while (done < max) {
+		struct chunk *k = body_front(b);
+		ssize_t n;
+
+		if (!k)
+			break;
+		if (k->kind == CHUNK_FILE) {
+			n = body_pread(b, k, (char *)dst + done, max - done);
+			if (n < 0)
+				break;
+		} else {
+			n = k->len < (int64_t)(max - done) ? (ssize_t)k->len : (ssize_t)(max - done);
+			memcpy((char *)dst + done, k->p, (size_t)n);
+		}
+		done += (size_t)n;
+		body_consume(b, n);
+	}
+	return done == 0 && b->state == BODY_FAILED ? -1 : (ssize_t)done;
+}
+
+/* Puts the first n octets of a memory chunk into dst without copying where that is possible. */
+static void
+body_share(struct body *dst, struct chunk *k, size_t n)
+{
+	if (k->kind == CHUNK_REF) {
+		body_put_ref(dst, k->p, n);
+		return;
+	}
+	k->buf->refs++;
+	body_put_buf(dst, k->buf, k->p, n);
+}
+
+int64_t
+body_move(struct body *dst, struct body *src, int64_t max)
+{
+	int64_t moved = 0;
+
+	while (moved < max && dst->state == BODY_OPEN) {
+		struct chunk *k = body_front(src);
+		int64_t n;
+
+		if (!k)
+			break;
+		n = k->len < max - moved ? k->len : max - moved;
+		if (k->kind == CHUNK_FILE) {
+			/* A part of an owned range keeps its descriptor with the rest. */
+			bool own = k->owns_fd && n == k->len;
+			int fd = k->owns_fd && !own ? dup(k->fd) : k->fd;
+
+			if (fd < 0) {
+				body_fail(dst, errno);
+				break;
+			}
+			body_put_file(dst, fd, k->off, n, k->owns_fd);
+			if (own)
+				k->owns_fd = false;
+		} else {
+			body_share(dst, k, (size_t)n);
+		}
+		body_consume(src, n);
+		moved += n;
+	}
+	return moved;
+}
+
+void
+body_cancel(struct body *b)
+{
+	if (b->state == BODY_CANCELLED)
+		return;
+	body_drop(b);
+	b->state = BODY_CANCELLED;
+	post_cancel(&b->data);
+	body_notify(b, &b->space);
+}

@@ -1,0 +1,95 @@
+/*
+ * The worker's own state, for the files of this folder only; modules see worker.h.
+ */
+#ifndef WORKER_STATE_H
+#define WORKER_STATE_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "worker/worker.h"
+
+enum { TIMER_CLASSES = 256, TICK_MS = 100, STALE_MS = 250, CONN_STATES_MAX = 8 };
+
+enum worker_state {
+	WORKER_WAITING,  /* ready, but its generation does not serve yet */
+	WORKER_SERVING,
+	WORKER_DRAINING, /* takes no new connections; finishes what it has */
+	WORKER_DONE,
+};
+
+struct acceptor;
+struct offload;
+
+struct timer_class {
+	int64_t ms;
+	struct link timers; /* in the order of their due times */
+};
+
+struct worker {
+	const struct heritage *h;
+	const struct conf *conf;
+	struct shm *shm;
+	struct shm_worker *row;
+	struct event_base *base;
+	enum worker_state state;
+
+	/* time, read once per loop turn */
+	bool is_fresh;
+	uint64_t now, now_ns;
+	int64_t wall_ms_off; /* wall clock minus monotonic, ms */
+	time_t wall;
+	char date[32];
+
+	struct link posts, posts_running;
+	struct link dead;                     /* connections to free at the end of the turn */
+	struct link conns[CONN_STATES_MAX];   /* by state, oldest first */
+	struct link requests;
+	struct link free_conns, free_requests;
+	unsigned nconns, nfree_requests;
+	uint64_t next_id, next_conn;
+
+	struct timer_class classes[TIMER_CLASSES];
+	unsigned nclasses;
+	struct event tick, chan, offload_ev;
+	uint64_t tick_due, second_due, lag_max, drain_until, drain_hard;
+
+	struct acceptor *acceptors;
+	size_t nacceptors;
+	bool is_paused;       /* at the connection limit, or out of descriptors */
+	uint64_t pause_until;
+	int reserve_fd;       /* given up when descriptors run out */
+	struct offload *offload;
+	struct timer_class *t_linger;
+};
+
+/* Reads the clock if this loop turn has not yet. Every event callback begins with it. */
+void worker_touch_slow(struct worker *);
+static inline void
+worker_touch(struct worker *w)
+{
+	if (!w->is_fresh)
+		worker_touch_slow(w);
+}
+
+/* A worker without listeners: what worker_run and the loopback tests share. */
+struct worker *worker_new(const struct heritage *);
+void worker_free(struct worker *);
+/* One turn: events (waiting for one if wait), then notices, then the dead. */
+void worker_turn(struct worker *, bool wait);
+void worker_drain(struct worker *);
+
+void timer_run(struct worker *);
+
+/* accept.c */
+void accept_open(struct worker *);
+void accept_tick(struct worker *);
+void accept_pause(struct worker *, uint64_t ms);
+void accept_resume(struct worker *);
+void accept_close(struct worker *);
+
+/* offload.c */
+void offload_done(struct worker *);
+void offload_fini(struct worker *);
+
+#endif
