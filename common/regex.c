@@ -1,0 +1,94 @@
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#include "common/must.h"
+#include "common/regex.h"
+
+/* Enough for any sane rule on a URL; about a millisecond of the interpreter. */
+enum { REGEX_MATCH_LIMIT = 20000, REGEX_DEPTH_LIMIT = 2000, REGEX_HEAP_KIB = 256 };
+
+static pcre2_match_data *regex_data;
+static pcre2_match_context *regex_limits;
+
+static void
+regex_init(void)
+{
+	if (regex_data)
+		return;
+	regex_data = pcre2_match_data_create(REGEX_CAPTURES, NULL);
+	regex_limits = pcre2_match_context_create(NULL);
+	must(regex_data && regex_limits);
+	pcre2_set_match_limit(regex_limits, REGEX_MATCH_LIMIT);
+	pcre2_set_depth_limit(regex_limits, REGEX_DEPTH_LIMIT);
+	pcre2_set_heap_limit(regex_limits, REGEX_HEAP_KIB);
+}
+
+bool
+regex_compile(struct cfg_regex *re, struct str source, const char **why, size_t *offset)
+{
+	static char text[160];
+	PCRE2_SIZE at = 0;
+	int err;
+
+	regex_init();
+	re->source = source;
+	/* NEVER_UTF: "(*UTF)" in an expression would make octets that are no UTF-8 an error. */
+	re->code = pcre2_compile((PCRE2_SPTR)source.p, source.n,
+	    PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_UTF, &err, &at, NULL);
+	if (!re->code) {
+		if (pcre2_get_error_message(err, (PCRE2_UCHAR *)text, sizeof(text)) < 0)
+			text[0] = '\0';
+		*why = text;
+		*offset = at < source.n ? at : source.n;
+		return false;
+	}
+	/* Best effort: where memory must not be executable the interpreter serves. */
+	(void)pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE);
+	return true;
+}
+
+void
+regex_free(struct cfg_regex *re)
+{
+	pcre2_code_free(re->code);
+	re->code = NULL;
+}
+
+unsigned
+regex_groups(const struct cfg_regex *re)
+{
+	uint32_t n = 0;
+
+	if (re->code)
+		pcre2_pattern_info(re->code, PCRE2_INFO_CAPTURECOUNT, &n);
+	return n;
+}
+
+bool
+regex_match(const struct cfg_regex *re, struct str subject, struct str captures[REGEX_CAPTURES])
+{
+	const PCRE2_SIZE *v;
+	int i, n;
+
+	if (!re->code)
+		return false;
+	regex_init();
+	n = pcre2_match(re->code, (PCRE2_SPTR)(subject.n ? subject.p : ""), subject.n, 0, 0,
+	    regex_data, regex_limits);
+	if (n < 0)
+		return false;
+	if (!captures)
+		return true;
+	v = pcre2_get_ovector_pointer(regex_data);
+	if (n == 0) /* more groups than fit: the first ones are there */
+		n = REGEX_CAPTURES;
+	for (i = 0; i < REGEX_CAPTURES; i++) {
+		/* \K in a look-ahead can put the start behind the end: counts as empty. */
+		bool is_set = i < n && v[2 * i] != PCRE2_UNSET;
+		size_t from = is_set ? v[2 * i] : 0, to = is_set ? v[2 * i + 1] : 0;
+
+		captures[i] =
+		    is_set ? str_n(subject.p + from, to > from ? to - from : 0) : str_n(NULL, 0);
+	}
+	return true;
+}
