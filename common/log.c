@@ -53,13 +53,13 @@ static const struct {
 enum { LOG_LEVELS = sizeof(levels) / sizeof(levels[0]) };
 
 /* A line being made; what does not fit is cut. */
-struct line {
+struct log_line {
 	size_t n;
 	char s[LOG_LINE_MAX];
 };
 
 static void
-line_add(struct line *l, const char *s, size_t n)
+log_line_add(struct log_line *l, const char *s, size_t n)
 {
 	size_t room = sizeof(l->s) - 1 - l->n;
 
@@ -70,14 +70,14 @@ line_add(struct line *l, const char *s, size_t n)
 }
 
 static void
-line_add_z(struct line *l, const char *z)
+log_line_add_z(struct log_line *l, const char *z)
 {
-	line_add(l, z, strlen(z));
+	log_line_add(l, z, strlen(z));
 }
 
 /* Octets at s that a terminal might obey: C0, DEL, and C1 as UTF-8. 0: harmless. */
 static int
-line_control(const unsigned char *s)
+log_line_control(const unsigned char *s)
 {
 	if (s[0] < 0x20 || s[0] == 0x7f)
 		return 1;
@@ -86,22 +86,22 @@ line_control(const unsigned char *s)
 
 /* Control characters as \n, \t or \xNN. */
 static void
-line_add_safe(struct line *l, const char *z)
+log_line_add_safe(struct log_line *l, const char *z)
 {
 	char esc[8];
 
 	for (const unsigned char *p = (const unsigned char *)z; *p; p++) {
-		int n = line_control(p);
+		int n = log_line_control(p);
 
 		if (n == 0) {
-			line_add(l, (const char *)p, 1);
+			log_line_add(l, (const char *)p, 1);
 			continue;
 		}
 		if (*p == '\n' || *p == '\t')
 			snprintf(esc, sizeof(esc), "\\%c", *p == '\n' ? 'n' : 't');
 		else
 			snprintf(esc, sizeof(esc), "\\x%02x", n == 2 ? p[1] : p[0]);
-		line_add_z(l, esc);
+		log_line_add_z(l, esc);
 		p += n - 1;
 	}
 }
@@ -190,7 +190,7 @@ log_level_name(enum log_level level)
 
 /* The time as RFC 3339 in UTC; on a terminal the local time of day. */
 static void
-line_add_time(struct line *l)
+log_line_add_time(struct log_line *l)
 {
 	struct timespec ts;
 	struct tm tm;
@@ -204,27 +204,27 @@ line_add_time(struct line *l)
 		else if (gmtime_r(&ts.tv_sec, &tm))
 			strftime(self.stamp, sizeof(self.stamp), "%Y-%m-%dT%H:%M:%S", &tm);
 	}
-	line_add_z(l, self.stamp);
+	log_line_add_z(l, self.stamp);
 	snprintf(ms, sizeof(ms), ".%03d", (int)(ts.tv_nsec / 1000000) % 1000);
-	line_add_z(l, ms);
-	line_add_z(l, self.is_terminal ? " " : "Z ");
+	log_line_add_z(l, ms);
+	log_line_add_z(l, self.is_terminal ? " " : "Z ");
 }
 
 /* "worker 2: conn 7/3: text" */
 static void
-line_add_text(struct line *l, const char *tag, const char *text)
+log_line_add_text(struct log_line *l, const char *tag, const char *text)
 {
-	line_add_z(l, self.who);
-	line_add_z(l, ": ");
+	log_line_add_z(l, self.who);
+	log_line_add_z(l, ": ");
 	if (tag) {
-		line_add_safe(l, tag);
-		line_add_z(l, ": ");
+		log_line_add_safe(l, tag);
+		log_line_add_z(l, ": ");
 	}
-	line_add_safe(l, text);
+	log_line_add_safe(l, text);
 }
 
 static void
-log_write(struct line *l)
+log_write(struct log_line *l)
 {
 	l->s[l->n++] = '\n';
 	while (write(self.fd, l->s, l->n) < 0 && errno == EINTR)
@@ -234,42 +234,42 @@ log_write(struct line *l)
 static void
 log_put_text(enum log_level level, const char *tag, const char *text)
 {
-	struct line l = { 0 };
+	struct log_line l = { 0 };
 
-	line_add_time(&l);
+	log_line_add_time(&l);
 	if (self.has_colour)
-		line_add_z(&l, levels[level].colour);
-	line_add_z(&l, levels[level].name);
-	line_add_z(&l, self.has_colour ? "\033[0m " : " ");
-	line_add_text(&l, tag, text);
+		log_line_add_z(&l, levels[level].colour);
+	log_line_add_z(&l, levels[level].name);
+	log_line_add_z(&l, self.has_colour ? "\033[0m " : " ");
+	log_line_add_text(&l, tag, text);
 	log_write(&l);
 }
 
 static void
 log_put_prefix(enum log_level level, const char *tag, const char *text)
 {
-	struct line l = { 0 };
+	struct log_line l = { 0 };
 	char prefix[8];
 
 	snprintf(prefix, sizeof(prefix), "<%d>", levels[level].priority);
-	line_add_z(&l, prefix);
-	line_add_text(&l, tag, text);
+	log_line_add_z(&l, prefix);
+	log_line_add_text(&l, tag, text);
 	log_write(&l);
 }
 
 /* A field of the journal's native protocol; the value has no newline. */
 static void
-line_add_field(struct line *l, const char *name, const char *value)
+log_line_add_field(struct log_line *l, const char *name, const char *value)
 {
-	line_add_z(l, name);
-	line_add_z(l, "=");
-	line_add_safe(l, value);
-	line_add_z(l, "\n");
+	log_line_add_z(l, name);
+	log_line_add_z(l, "=");
+	log_line_add_safe(l, value);
+	log_line_add_z(l, "\n");
 }
 
 /* Sends; once more after connecting anew when the journal was restarted. */
 static bool
-log_journal_send(const struct line *l)
+log_journal_send(const struct log_line *l)
 {
 	for (int try = 0; try < 2; try++) {
 		if (self.journal >= 0 &&
@@ -289,18 +289,18 @@ log_journal_send(const struct line *l)
 static bool
 log_journal_put(enum log_level level, const char *tag, const char *text)
 {
-	struct line l = { 0 };
+	struct log_line l = { 0 };
 	char priority[4];
 
 	snprintf(priority, sizeof(priority), "%d", levels[level].priority);
-	line_add_field(&l, "PRIORITY", priority);
-	line_add_field(&l, "SYSLOG_IDENTIFIER", "argand");
+	log_line_add_field(&l, "PRIORITY", priority);
+	log_line_add_field(&l, "SYSLOG_IDENTIFIER", "argand");
 	if (strncmp(self.who, "worker ", 7) == 0)
-		line_add_field(&l, "ARGAND_WORKER", self.who + 7);
+		log_line_add_field(&l, "ARGAND_WORKER", self.who + 7);
 	if (tag)
-		line_add_field(&l, "ARGAND_OBJECT", tag);
-	line_add_z(&l, "MESSAGE=");
-	line_add_text(&l, tag, text);
+		log_line_add_field(&l, "ARGAND_OBJECT", tag);
+	log_line_add_z(&l, "MESSAGE=");
+	log_line_add_text(&l, tag, text);
 	l.s[l.n++] = '\n';
 	return log_journal_send(&l);
 }
