@@ -1,16 +1,242 @@
-# Interim; configure and the full set of targets follow.
+# Argand's build: one Makefile, no recursion. `make help` lists what it does.
+#
+# configure's findings come from config.mk, which is made anew whenever configure.ac changes. Objects
+# go to $(B): build/, or a folder of its own per SANITIZE value, so that both kinds stand side by side.
+# Sources are found, not listed: a new file in common/, master/, worker/, modules/, test/unit/ or
+# test/fuzz/ is part of the build at once.
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+SHELL := /bin/sh
+
+GOALS := $(or $(MAKECMDGOALS),all)
+ifneq ($(filter-out help clean distclean,$(GOALS)),)
+include config.mk
+endif
+
+# `make run` and `make check` work on a fresh machine: they install what is missing first. Packagers
+# and everybody who does not want that say DEPS=no.
+DEPS ?= $(if $(filter run check check-systemd lint fuzz fuzz-smoke bench,$(GOALS)),yes,no)
+deps = $(if $(filter yes,$(DEPS)),@etc/install-deps.sh $1)
+
+# A prefix given here and not to configure would leave the wrong paths in the program.
+ifeq ($(origin prefix),command line)
+ifneq ($(prefix),$(CONFIGURED_PREFIX))
+config.mk: again
+CONFIGURE_ARGS += --prefix=$(prefix)
+endif
+endif
+config.mk: configure.ac build-aux/config.mk.in build-aux/config.h.in
+	$(call deps,build)
+	@build-aux/configure.sh $(CONFIGURE_ARGS)
+.PHONY: again
+
+comma := ,
+ifeq ($(SANITIZE),)
 B ?= build
-CC ?= gcc
-CPPFLAGS += -I. -D_GNU_SOURCE
-CFLAGS ?= -O2 -g
-WARN = -std=gnu17 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
-LIBS = -levent_core -lconfig -lpcre2-8 -lcrypt -lcrypto -lpthread
-SRC = $(wildcard common/*.c master/*.c worker/*.c modules/*.c)
-OBJ = $(SRC:%.c=$(B)/%.o)
-all: argand
-argand: $(OBJ)
-	$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
-$(B)/%.o: %.c
+else
+B ?= build/san-$(subst $(comma),-,$(SANITIZE))
+endif
+
+# ---- what is compiled ------------------------------------------------------------------------------
+
+SRC := $(sort $(wildcard common/*.c master/*.c worker/*.c modules/*.c modules/*/*.c))
+MAIN := master/main.c
+UNIT := $(sort $(wildcard test/unit/*.c))
+FUZZERS := $(patsubst test/fuzz/fuzz_%.c,%,$(sort $(wildcard test/fuzz/fuzz_*.c)))
+
+OBJ := $(SRC:%.c=$(B)/%.o)
+LIBOBJ := $(filter-out $(MAIN:%.c=$(B)/%.o),$(OBJ))
+UNITOBJ := $(UNIT:%.c=$(B)/%.o)
+
+ifeq ($(SANITIZE),)
+OPT = $(CFLAGS) $(HARDEN) $(FORTIFY)
+else
+OPT = $(CFLAGS) -O1 $(HARDEN) -fsanitize=$(SANITIZE) -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer -DBUILD_SANITIZE='"$(SANITIZE)"'
+endif
+COMPILE = $(CC) $(CSTD) -D_GNU_SOURCE -I. $(CPPFLAGS) $(LIB_CFLAGS) $(OPT) -pthread -MMD -MP
+LINK = $(CC) $(OPT) $(HARDEN_LD) $(LD_AS_NEEDED) $(LDFLAGS) -pthread
+# Check's macros are what they are, and a suite needs no prototype.
+TEST_WARN = $(filter-out -Wmissing-prototypes,$(WARN))
+
+.PHONY: all
+all: $(B)/argand $(if $(filter build,$(B)),argand)
+
+# For typing ./argand; tests take $(B)/argand, through ARGAND_BIN.
+argand: build/argand
+	@ln -sf build/argand $@
+
+$(B)/argand: $(OBJ)
+	@echo "  LINK  $@"
+	@$(LINK) -o $@ $(OBJ) $(LIBS)
+
+$(B)/libargand.a: $(LIBOBJ)
+	@rm -f $@
+	@$(AR) rcs $@ $(LIBOBJ)
+
+$(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(WARN) -MMD -MP -c -o $@ $<
--include $(OBJ:.o=.d)
+	@echo "  CC    $<"
+	@$(COMPILE) $(WARN) -c -o $@ $<
+
+$(B)/test/%.o: test/%.c $(B)/flags
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	@$(COMPILE) $(CHECK_CFLAGS) $(TEST_WARN) -I$(B) -c -o $@ $<
+
+# write_if_changed FILE: takes standard input.
+write_if_changed = mkdir -p $(dir $1) && cat >$1.new && \
+	if cmp -s $1.new $1; then rm -f $1.new; else mv -f $1.new $1; fi
+
+# Another compiler or other flags are a reason to compile everything again.
+$(B)/flags: again
+	@printf '%s\n' '$(subst ','\'',$(COMPILE) | $(LINK) $(LIBS))' | $(call write_if_changed,$@)
+
+-include $(OBJ:.o=.d) $(UNITOBJ:.o=.d)
+
+# ---- tests -----------------------------------------------------------------------------------------
+
+# test/unit/test_NAME.c defines suite_NAME(); the list of them follows from the names of the files.
+$(B)/test/unit/suites.def: again
+	@printf 'SUITE(%s)\n' $(patsubst test/unit/test_%.c,%,$(filter test/unit/test_%.c,$(UNIT))) | \
+		$(call write_if_changed,$@)
+
+$(B)/test/unit/main.o: $(B)/test/unit/suites.def
+
+$(B)/unit-tests: $(UNITOBJ) $(B)/libargand.a
+	@echo "  LINK  $@"
+	@$(LINK) -o $@ $(UNITOBJ) $(B)/libargand.a $(CHECK_LIBS) $(LIBS)
+
+# The corpus of each fuzzer, through the fuzzer's own function, with any compiler.
+REPLAYS := $(FUZZERS:%=$(B)/replay/%)
+$(B)/replay/%: $(B)/test/fuzz/fuzz_%.o $(B)/test/fuzz/replay.o $(B)/libargand.a
+	@mkdir -p $(@D)
+	@$(LINK) -o $@ $^ $(LIBS)
+.SECONDARY: $(FUZZERS:%=$(B)/test/fuzz/fuzz_%.o) $(B)/test/fuzz/replay.o
+-include $(FUZZERS:%=$(B)/test/fuzz/fuzz_%.d) $(B)/test/fuzz/replay.d
+
+.PHONY: check check-build check-unit check-replay check-system check-lint check-systemd
+check-build: $(B)/argand $(B)/unit-tests $(REPLAYS)
+
+check check-unit check-replay check-system check-lint: check-build
+	$(call deps,build check)
+	@B=$(B) ARGAND_BIN=$(abspath $(B)/argand) SANITIZE='$(SANITIZE)' test/check.sh \
+		$(if $(filter check,$@),unit replay lint system,$(@:check-%=%))
+
+# A real systemd in namespaces of its own; root, debootstrap and some minutes.
+check-systemd: $(B)/argand
+	$(call deps,build systemd)
+	@test/systemd/check.sh
+
+# ---- fuzzing: clang's libFuzzer, objects of its own ------------------------------------------------
+
+FUZZ_TIME ?= 600
+FB := build/fuzz
+FUZZ_FLAGS = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ_LIBOBJ := $(filter-out $(MAIN:%.c=$(FB)/%.o),$(SRC:%.c=$(FB)/%.o))
+FUZZ_COMPILE = $(CLANG) $(CSTD) -D_GNU_SOURCE -I. $(CPPFLAGS) $(LIB_CFLAGS) $(FUZZ_FLAGS) -pthread
+
+$(FB)/%.o: %.c config.mk
+	@mkdir -p $(@D)
+	@echo "  FUZZ  $<"
+	@$(FUZZ_COMPILE) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+$(FB)/libargand.a: $(FUZZ_LIBOBJ)
+	@rm -f $@
+	@$(AR) rcs $@ $^
+$(FB)/fuzz_%: $(FB)/test/fuzz/fuzz_%.o $(FB)/libargand.a
+	@$(FUZZ_COMPILE) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+-include $(FUZZ_LIBOBJ:.o=.d)
+
+.PHONY: fuzz fuzz-build fuzz-smoke $(FUZZERS:%=fuzz-%)
+fuzz: $(FUZZERS:%=fuzz-%)
+fuzz-build: $(FUZZERS:%=$(FB)/fuzz_%)
+fuzz-smoke:
+	@$(MAKE) fuzz FUZZ_TIME=10
+$(FUZZERS:%=fuzz-%): fuzz-%: $(FB)/fuzz_%
+	@test/fuzz/run.sh $< $* $(FUZZ_TIME)
+
+# ---- looking at it ---------------------------------------------------------------------------------
+
+.PHONY: lint run bench
+lint: $(B)/argand
+	$(call deps,build lint)
+	@CC='$(CC)' COMPILE='$(filter-out -MMD -MP,$(COMPILE))' ARGAND_BIN=$(abspath $(B)/argand) \
+		test/lint/all.sh
+
+run: all
+	$(call deps,build)
+	@etc/demo.sh $(B)/argand
+
+bench: all
+	$(call deps,build bench)
+	@ARGAND_BIN=$(abspath $(B)/argand) test/bench/run.sh
+
+# ---- installing ------------------------------------------------------------------------------------
+
+etcdir = $(sysconfdir)/argand
+pkgdatadir = $(datadir)/argand
+completiondir = $(datarootdir)/bash-completion/completions
+INSTALL_DATA = install -m 644
+
+# What is made from a template: the paths and the user that configure was told.
+$(B)/etc/%: etc/%.in config.mk
+	@mkdir -p $(@D)
+	@sed -e 's|@sbindir@|$(sbindir)|g' -e 's|@sysconfdir@|$(sysconfdir)|g' \
+		-e 's|@runstatedir@|$(runstatedir)|g' -e 's|@localstatedir@|$(localstatedir)|g' \
+		-e 's|@datadir@|$(datadir)|g' -e 's|@user@|$(RUN_USER)|g' $< >$@
+FROM_TEMPLATE := $(patsubst etc/%.in,$(B)/etc/%,$(sort $(wildcard etc/*.in)))
+DEMO := $(shell cd etc && find demo -type f 2>/dev/null | sort)
+
+.PHONY: install uninstall
+install: $(B)/argand $(FROM_TEMPLATE)
+	install -d $(DESTDIR)$(sbindir) $(DESTDIR)$(etcdir)/sites $(DESTDIR)$(mandir)/man8 \
+		$(DESTDIR)$(mandir)/man5 $(DESTDIR)$(docdir) $(DESTDIR)$(systemdsystemunitdir) \
+		$(DESTDIR)$(completiondir) $(DESTDIR)$(sysconfdir)/logrotate.d \
+		$(DESTDIR)$(prefix)/lib/sysusers.d $(DESTDIR)$(prefix)/lib/tmpfiles.d
+	install -m 755 $(B)/argand $(DESTDIR)$(sbindir)/argand
+	@# An operator's configuration is never overwritten.
+	test -e $(DESTDIR)$(etcdir)/argand.conf || \
+		$(INSTALL_DATA) $(B)/etc/argand.conf $(DESTDIR)$(etcdir)/argand.conf
+	test -e $(DESTDIR)$(sysconfdir)/logrotate.d/argand || \
+		$(INSTALL_DATA) $(B)/etc/argand.logrotate $(DESTDIR)$(sysconfdir)/logrotate.d/argand
+	$(INSTALL_DATA) man/argand.8 $(DESTDIR)$(mandir)/man8/argand.8
+	$(INSTALL_DATA) man/argand.conf.5 $(DESTDIR)$(mandir)/man5/argand.conf.5
+	$(INSTALL_DATA) README.md ARCHITECTURE.md LICENSE $(B)/etc/argand.conf $(DESTDIR)$(docdir)
+	$(INSTALL_DATA) $(B)/etc/argand.service $(B)/etc/argand.socket.example \
+		$(DESTDIR)$(systemdsystemunitdir)
+	$(INSTALL_DATA) $(B)/etc/argand.sysusers $(DESTDIR)$(prefix)/lib/sysusers.d/argand.conf
+	$(INSTALL_DATA) $(B)/etc/argand.tmpfiles $(DESTDIR)$(prefix)/lib/tmpfiles.d/argand.conf
+	$(INSTALL_DATA) etc/argand.bash-completion $(DESTDIR)$(completiondir)/argand
+	@for f in $(DEMO); do \
+		install -D -m 644 etc/$$f $(DESTDIR)$(pkgdatadir)/$$f || exit 1; done
+
+# Leaves the configuration: it is the operator's.
+uninstall:
+	rm -f $(DESTDIR)$(sbindir)/argand $(DESTDIR)$(mandir)/man8/argand.8 \
+		$(DESTDIR)$(mandir)/man5/argand.conf.5 $(DESTDIR)$(systemdsystemunitdir)/argand.service \
+		$(DESTDIR)$(systemdsystemunitdir)/argand.socket.example \
+		$(DESTDIR)$(sysconfdir)/logrotate.d/argand $(DESTDIR)$(completiondir)/argand \
+		$(DESTDIR)$(prefix)/lib/sysusers.d/argand.conf $(DESTDIR)$(prefix)/lib/tmpfiles.d/argand.conf
+	rm -rf $(DESTDIR)$(pkgdatadir) $(DESTDIR)$(docdir)
+	@echo 'Left in place: $(DESTDIR)$(etcdir)'
+
+# ---- the source package and tidying up -------------------------------------------------------------
+
+DIST = $(PACKAGE_NAME)-$(PACKAGE_VERSION)
+.PHONY: dist clean distclean help
+dist: config.mk
+	@build-aux/dist.sh $(DIST)
+
+clean:
+	rm -rf build argand
+
+distclean: clean
+	rm -rf config.mk config.h config.log config.status configure autom4te.cache .configure.lock \
+		argand-*.tar.gz .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help:
+	@build-aux/help.sh
