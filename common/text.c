@@ -45,16 +45,21 @@ text_add_u64(struct text *t, uint64_t v)
 void
 text_printf(struct text *t, const char *fmt, ...)
 {
+	size_t room = 256;
 	va_list ap;
 	int n;
 
-	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
-	va_end(ap);
-	must(n >= 0);
-	va_start(ap, fmt);
-	vsnprintf(text_room(t, (size_t)n + 1), (size_t)n + 1, fmt, ap);
-	va_end(ap);
+	for (;;) {
+		char *dst = text_room(t, room);
+
+		va_start(ap, fmt);
+		n = vsnprintf(dst, room, fmt, ap);
+		va_end(ap);
+		must(n >= 0);
+		if ((size_t)n < room)
+			break;
+		room = (size_t)n + 1;
+	}
 	t->n += (size_t)n;
 }
 

@@ -412,6 +412,7 @@ LOGVAR_TEXT(user, r->user)
 LOGVAR_TEXT(method, r->method_name)
 LOGVAR_TEXT(target, r->target)
 LOGVAR_TEXT(path, r->path)
+LOGVAR_TEXT(raw_path, r->raw_path)
 LOGVAR_TEXT(query, r->query)
 LOGVAR_TEXT(host, r->host)
 LOGVAR_TEXT(protocol, logvar_protocol(r))
@@ -453,6 +454,7 @@ const struct logvar logvars[] = {
 	{ "method", .get = logvar_get_method },
 	{ "target", .get = logvar_get_target },
 	{ "path", .get = logvar_get_path },
+	{ "raw_path", .get = logvar_get_raw_path },
 	{ "query", .get = logvar_get_query },
 	{ "protocol", .get = logvar_get_protocol },
 	{ "scheme", .get = logvar_get_scheme },
