@@ -128,20 +128,36 @@ cidr_add(struct cidr_set *set, struct arena *a, struct str text, const char **wh
 	return true;
 }
 
-bool
-cidr_match(const struct cidr_set *set, int family, const uint8_t *addr)
+/* The prefix length by which c holds addr, as cidr_narrowest counts; -1: it does not. */
+static int
+cidr_width(const struct cidr *c, int family, const uint8_t *addr)
 {
+	if (c->family == 0)
+		return 0;
+	if (c->family != family || !cidr_has_prefix(addr, c->addr, c->bits))
+		return -1;
+	return c->family == AF_INET6 ? c->bits : 96 + c->bits;
+}
+
+int
+cidr_narrowest(const struct cidr_set *set, int family, const uint8_t *addr)
+{
+	int best = -1;
+
 	if (family == AF_INET6 && memcmp(addr, cidr_mapped, 12) == 0) {
 		family = AF_INET;
 		addr += 12;
 	}
 	for (size_t i = 0; i < set->n; i++) {
-		const struct cidr *c = &set->v[i];
+		int width = cidr_width(&set->v[i], family, addr);
 
-		if (c->family == 0)
-			return true;
-		if (c->family == family && cidr_has_prefix(addr, c->addr, c->bits))
-			return true;
+		best = width > best ? width : best;
 	}
-	return false;
+	return best;
+}
+
+bool
+cidr_match(const struct cidr_set *set, int family, const uint8_t *addr)
+{
+	return cidr_narrowest(set, family, addr) >= 0;
 }

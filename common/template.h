@@ -23,7 +23,8 @@
 	VAR(CLIENT, "client", false, "the client's address")                                       \
 	VAR(USER, "user", false, "the name that the client has signed in with, or nothing")        \
 	VAR(STATUS, "status", true, "the status of the answer")                                    \
-	VAR(REQUEST_ID, "request_id", true, "the request's id: 16 hexadecimal digits")
+	VAR(REQUEST_ID, "request_id", true, "the request's id: 16 hexadecimal digits")             \
+	VAR(WORKER, "worker", true, "the process id of the worker that serves the request")
 
 enum template_var {
 #define VAR(id, name, is_encoded, help) VAR_##id,

@@ -36,6 +36,8 @@ vars_get(struct request *r, enum template_var var)
 		return arena_printf(&r->arena, "%d", r->status);
 	case VAR_REQUEST_ID:
 		return arena_printf(&r->arena, "%016llx", (unsigned long long)r->id);
+	case VAR_WORKER:
+		return arena_printf(&r->arena, "%d", (int)worker_row(r->w)->pid);
 	case VAR_MAX:
 		break;
 	}

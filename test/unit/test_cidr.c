@@ -135,6 +135,35 @@ START_TEST(refused)
 }
 END_TEST
 
+static const struct {
+	const char *list, *addr;
+	int width;
+} narrowest_rows[] = {
+	{ "all", "10.0.0.1", 0 },
+	{ "all 10.0.0.0/8", "10.0.0.1", 104 },
+	{ "10.0.0.1 10.0.0.0/8 all", "10.0.0.1", 128 },
+	{ "10.0.0.1 10.0.0.0/8 all", "::ffff:10.0.0.2", 104 },
+	{ "10.0.0.0/8", "11.0.0.1", -1 },
+	{ "2001:db8::/32 ::/0", "2001:db8::1", 32 },
+	{ "0.0.0.0/0 all", "192.0.2.1", 96 },
+	{ "all unix", "unix", 96 },
+};
+
+START_TEST(narrowest)
+{
+	struct str rest = str_of(narrowest_rows[_i].list);
+	const char *addr = narrowest_rows[_i].addr, *why = NULL;
+	struct cidr_set set = { 0 };
+	uint8_t octets[16] = { 0 };
+	int family = strchr(addr, ':') ? AF_INET6 : strchr(addr, '.') ? AF_INET : AF_UNIX;
+
+	while (rest.p)
+		ck_assert(cidr_add(&set, &arena, str_split(&rest, ' '), &why));
+	ck_assert(family == AF_UNIX || inet_pton(family, addr, octets) == 1);
+	ck_assert_int_eq(cidr_narrowest(&set, family, octets), narrowest_rows[_i].width);
+}
+END_TEST
+
 /* Growth keeps what is there, whatever the number. */
 START_TEST(many)
 {
@@ -163,6 +192,7 @@ suite_cidr(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, match, 0, sizeof(match_rows) / sizeof(*match_rows));
 	tcase_add_loop_test(t, refused, 0, sizeof(refused_rows) / sizeof(*refused_rows));
+	tcase_add_loop_test(t, narrowest, 0, sizeof(narrowest_rows) / sizeof(*narrowest_rows));
 	tcase_add_test(t, many);
 	suite_add_tcase(s, t);
 	return s;

@@ -30,6 +30,7 @@ static const struct str values[VAR_MAX] = {
 	[VAR_USER] = STR_INIT("evil\r\nSet-Cookie: a=b"),
 	[VAR_STATUS] = STR_INIT("200"),
 	[VAR_REQUEST_ID] = STR_INIT("00000000000000ff"),
+	[VAR_WORKER] = STR_INIT("4711"),
 };
 
 static const struct str captures[10] = {
