@@ -42,6 +42,7 @@ enum { /* scopes where a row may stand, and flags */
 	CFG_LIVE = 64,    /* changed in place on reload, needs no new workers */
 	CFG_NONEMPTY = 128,
 	CFG_SECRET = 256, /* never printed */
+	CFG_AUTO = 512,   /* CFG_INT: the word "auto" is accepted, and is -1 */
 };
 
 struct cfg_strs {
@@ -96,6 +97,7 @@ struct cfg_check {
 	const struct cfg_place *places;   /* one per row: where it was set; file NULL: default */
 	struct cfg_place scope;           /* where the scope begins */
 	const char *scope_name;           /* "site \"example.org\"", "route /static" … */
+	struct cfg_check_more *more;      /* the loader's; NULL: none (tests) */
 };
 
 /* An error (warning) at the place where option (a row's name) was set, or at the scope. index >= 0
