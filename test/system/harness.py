@@ -512,7 +512,7 @@ class Server:
                 pass
         return out
 
-    def signal(self, sig):
+    def kill(self, sig):
         os.kill(self.pid, sig)
 
     def stop(self, sig=signal.SIGQUIT, seconds=10):
