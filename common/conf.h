@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 #include "common/cfg.h"
+#include "common/cidr.h"
 #include "common/module.h"
 
 struct conf_hook {
@@ -115,6 +116,7 @@ struct conf {
 	size_t nsites;
 	size_t nroutes;
 	const void *const *server_conf; /* modules' configuration in the server scope */
+	struct cidr_set trusted;        /* process.trusted_proxies, compiled */
 	struct cfg_strs log_files;      /* what cfg_log_file() collected, without duplicates */
 	struct host_table *hosts;       /* see conf_site() */
 	uint64_t digest;                /* of all that was read: equal means nothing changed */

@@ -1,6 +1,6 @@
 /*
- * Bodies: see body.h for the contract. A chunk is one of three kinds: owned memory (a part of a buf,
- * one reference each), borrowed memory, a file range. Chunks come from a free list; none is
+ * Bodies: see body.h for the contract. A chunk is one of three kinds: owned memory (a part of a
+ * buf, one reference each), borrowed memory, a file range. Chunks come from a free list; none is
  * allocated in steady state. Only an OPEN body takes chunks; a CANCELLED one drops them, and closes
  * the descriptors that come with them.
  */
@@ -99,8 +99,8 @@ body_init(struct body *b, struct worker *w)
 static void
 body_drop(struct body *b)
 {
-	LIST_EACH (l, &b->chunks)
-		chunk_free(container_of(l, struct chunk, link));
+	LIST_EACH(l, &b->chunks)
+	chunk_free(container_of(l, struct chunk, link));
 	b->memory = 0;
 	b->queued = 0;
 }
@@ -258,7 +258,8 @@ body_iov(const struct body *b, struct iovec *iov, int max, size_t *n)
 	int i = 0;
 
 	*n = 0;
-	LIST_EACH (l, &b->chunks) {
+	LIST_EACH(l, &b->chunks)
+	{
 		const struct chunk *k = container_of(l, struct chunk, link);
 
 		if (k->kind == CHUNK_FILE || i == max)
@@ -345,7 +346,8 @@ body_take(struct body *b, void *dst, size_t max)
 			if (n < 0)
 				break;
 		} else {
-			n = k->len < (int64_t)(max - done) ? (ssize_t)k->len : (ssize_t)(max - done);
+			n = k->len < (int64_t)(max - done) ? (ssize_t)k->len
+							   : (ssize_t)(max - done);
 			memcpy((char *)dst + done, k->p, (size_t)n);
 		}
 		done += (size_t)n;

@@ -28,24 +28,24 @@ enum body_state { BODY_OPEN, BODY_ENDED, BODY_FAILED, BODY_CANCELLED };
 enum { BUF_SIZE = 16384, BUF_ROOM = BUF_SIZE - 32 };
 struct buf {
 	struct link link;
-	unsigned refs;     /* chunks and owners that hold it */
-	unsigned used;     /* octets of data[] handed out */
-	unsigned room;     /* octets of data[] */
+	unsigned refs; /* chunks and owners that hold it */
+	unsigned used; /* octets of data[] handed out */
+	unsigned room; /* octets of data[] */
 	char data[];
 };
-struct buf *buf_get(void);           /* one reference, BUF_ROOM octets, used 0 */
+struct buf *buf_get(void);            /* one reference, BUF_ROOM octets, used 0 */
 struct buf *buf_get_big(size_t room); /* any room; not kept in the pool */
-void buf_put(struct buf *);          /* gives one reference back */
+void buf_put(struct buf *);           /* gives one reference back */
 
 struct body {
 	struct worker *w;
 	struct link chunks;
-	uint8_t state;      /* enum body_state */
-	int err;            /* errno-like, with FAILED */
-	size_t memory;      /* owned octets in the queue: what high and low bound */
+	uint8_t state; /* enum body_state */
+	int err;       /* errno-like, with FAILED */
+	size_t memory; /* owned octets in the queue: what high and low bound */
 	size_t high, low;
-	int64_t queued;     /* all octets in the queue, files included */
-	int64_t total;      /* octets ever put in */
+	int64_t queued;          /* all octets in the queue, files included */
+	int64_t total;           /* octets ever put in */
 	struct post data, space; /* the consumer's and the producer's notices */
 };
 

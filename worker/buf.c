@@ -1,6 +1,6 @@
 /*
- * Blocks of memory for what is read and queued, kept in a list for the next user: the block just given
- * back is the next one handed out, so that a busy worker lives in a few warm ones.
+ * Blocks of memory for what is read and queued, kept in a list for the next user: the block just
+ * given back is the next one handed out, so that a busy worker lives in a few warm ones.
  */
 #include <stdlib.h>
 

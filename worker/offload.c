@@ -1,7 +1,7 @@
 /*
  * Work beside the loop: a few threads that take jobs from one queue and give them back through an
- * eventfd. Started at the first job, so that a worker that needs none has none. Jobs of a lane run in
- * order because a lane is busy while one of its jobs is. The threads touch nothing but the job.
+ * eventfd. Started at the first job, so that a worker that needs none has none. Jobs of a lane run
+ * in order because a lane is busy while one of its jobs is. The threads touch nothing but the job.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -31,7 +31,8 @@ struct offload {
 static struct job *
 offload_next(struct offload *o)
 {
-	LIST_EACH (l, &o->queue) {
+	LIST_EACH(l, &o->queue)
+	{
 		struct job *j = container_of(l, struct job, link);
 
 		if (o->busy[j->lane % OFFLOAD_LANES])

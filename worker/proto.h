@@ -1,6 +1,6 @@
 /*
- * What turns octets into requests and responses into octets. Instances: HTTP/1 (h1.c), later HTTP/2,
- * and a loopback without sockets in the tests, through which every module is tested.
+ * What turns octets into requests and responses into octets. Instances: HTTP/1 (h1.c), later
+ * HTTP/2, and a loopback without sockets in the tests, through which every module is tested.
  */
 #ifndef WORKER_PROTO_H
 #define WORKER_PROTO_H
@@ -25,6 +25,8 @@ struct proto {
 	void (*abort)(struct request *);
 	/* The worker drains: finish what is begun, take nothing new. */
 	void (*drain)(struct conn *);
+	/* The connection's timer struck, in a state other than those that conn.c ends itself. */
+	void (*expired)(struct conn *);
 	/* The connection is going away: end its requests. */
 	void (*close)(struct conn *);
 };

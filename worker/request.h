@@ -3,9 +3,9 @@
  * sees a connection. Both protocols fill in the first half and send the second.
  *
  * Life: proto parses a head -> request_start() -> route -> access hooks -> handle hooks -> the
- * handler calls res_begin() (once), which runs the filter hooks and lets proto send the head -> body
- * octets through r->out -> when the last octet is sent or the connection lost: log hooks, deferred
- * calls of the arena, gone. All of a request's memory is in its arena.
+ * handler calls res_begin() (once), which runs the filter hooks and lets proto send the head ->
+ * body octets through r->out -> when the last octet is sent or the connection lost: log hooks,
+ * deferred calls of the arena, gone. All of a request's memory is in its arena.
  *
  * Failure is a response: res_error(r, 502), not a return code.
  */
@@ -22,68 +22,68 @@ enum { HTTP_10 = 10, HTTP_11 = 11, HTTP_2 = 20 };
 
 /* Who is at the other end, as text made on demand; addr is a sockaddr. */
 struct peer {
-	uint8_t family;     /* AF_INET, AF_INET6, AF_UNIX */
+	uint8_t family; /* AF_INET, AF_INET6, AF_UNIX */
 	uint16_t port;
-	uint8_t addr[16];   /* network order */
+	uint8_t addr[16]; /* network order */
 };
 
 struct request {
 	struct worker *w;
 	const struct proto *proto;
-	void *stream;               /* proto's own: the connection or stream */
+	void *stream; /* proto's own: the connection or stream */
 	struct arena arena;
 
 	/* what is asked */
-	uint8_t version;            /* HTTP_11 … */
-	uint8_t method;             /* enum http_method */
-	bool is_tls;                /* the client's side is encrypted, here or at a trusted proxy */
+	uint8_t version; /* HTTP_11 … */
+	uint8_t method;  /* enum http_method */
+	bool is_tls;     /* the client's side is encrypted, here or at a trusted proxy */
 	struct str method_name;
-	struct str target;          /* as received */
-	struct str host;            /* lower case, without port; from Host or the target */
-	uint16_t port;              /* of the authority, or the listener's */
-	struct str path;            /* decoded, dot segments removed; begins with '/' */
-	struct str raw_path;        /* as received, without query: what gateways and redirects need */
-	struct str query;           /* as received, without '?'; p NULL: there is none */
-	struct fields in;           /* header fields in order */
-	struct fields trailers;     /* complete when the body has ended */
-	int64_t length;             /* of the body: Content-Length, 0 when there is none, -1 unknown */
-	struct body body;           /* the request body; nothing is read before request_want_body() */
-	struct peer peer;           /* the client: of the connection, or from a trusted proxy */
-	struct peer via;            /* the connection's other end */
+	struct str target;      /* as received */
+	struct str host;        /* lower case, without port; from Host or the target */
+	uint16_t port;          /* of the authority, or the listener's */
+	struct str path;        /* decoded, dot segments removed; begins with '/' */
+	struct str raw_path;    /* as received, without query: what gateways and redirects need */
+	struct str query;       /* as received, without '?'; p NULL: there is none */
+	struct fields in;       /* header fields in order */
+	struct fields trailers; /* complete when the body has ended */
+	int64_t length;         /* of the body: Content-Length, 0 when there is none, -1 unknown */
+	struct body body;       /* the request body; nothing is read before request_want_body() */
+	struct peer peer;       /* the client: of the connection, or from a trusted proxy */
+	struct peer via;        /* the connection's other end */
 	const struct conf_listen *listen;
 	const struct route *route;
-	uint64_t id;                /* unique in this run; in logs and error pages as 16 hex digits */
-	uint64_t started;           /* clock_ns() when the head was complete */
-	struct str user;            /* authenticated; n 0: nobody */
-	struct str path_info;       /* what a handler split off the path */
+	uint64_t id;          /* unique in this run; in logs and error pages as 16 hex digits */
+	uint64_t started;     /* clock_ns() when the head was complete */
+	struct str user;      /* authenticated; n 0: nobody */
+	struct str path_info; /* what a handler split off the path */
 
 	/* the answer */
-	int status;                 /* 0: none yet */
-	struct fields fields;       /* without Date, Server, Connection, framing: those are proto's */
-	int64_t out_length;         /* octets of the body, -1 unknown */
-	struct body *out;           /* what proto sends; filters may put another before it */
-	struct body out_body;       /* what the handler writes to */
-	int64_t sent;               /* octets of the body that were sent */
-	int64_t sent_total;         /* head and framing included */
-	int64_t received;           /* octets of the body read from the client */
-	const char *why;            /* reason for an error, for the log and debug error pages */
-	struct str handler;         /* name of the module that answered */
+	int status;           /* 0: none yet */
+	struct fields fields; /* without Date, Server, Connection, framing: those are proto's */
+	int64_t out_length;   /* octets of the body, -1 unknown */
+	struct body *out;     /* what proto sends; filters may put another before it */
+	struct body out_body; /* what the handler writes to */
+	int64_t sent;         /* octets of the body that were sent */
+	int64_t sent_total;   /* head and framing included */
+	int64_t received;     /* octets of the body read from the client */
+	const char *why;      /* reason for an error, for the log and debug error pages */
+	struct str handler;   /* name of the module that answered */
 
 	/* private to request.c */
-	uint8_t known[HF_MAX];      /* 1 + index in in.v of the first field of a kind */
+	uint8_t known[HF_MAX]; /* 1 + index in in.v of the first field of a kind */
 	uint8_t phase;
-	uint8_t hook;               /* position in the phase */
+	uint8_t hook; /* position in the phase */
 	uint8_t reroutes;
-	bool is_begun;              /* res_begin() was called */
-	bool is_running;            /* the hooks are on the stack */
-	bool goes_on;               /* a hook asked to be continued while it was on the stack */
-	bool is_rerouted;           /* a hook asked to start over while it was on the stack */
-	bool is_error_page;         /* a page of the site is being made for status error_status */
+	bool is_begun;      /* res_begin() was called */
+	bool is_running;    /* the hooks are on the stack */
+	bool goes_on;       /* a hook asked to be continued while it was on the stack */
+	bool is_rerouted;   /* a hook asked to start over while it was on the stack */
+	bool is_error_page; /* a page of the site is being made for status error_status */
 	int error_status;
-	bool is_complete;           /* proto has sent all of it */
-	bool is_aborted;            /* the client is gone, or the answer had to be cut */
-	bool wants_close;           /* the connection ends with this answer */
-	struct link link;           /* list of the worker's live requests */
+	bool is_complete; /* proto has sent all of it */
+	bool is_aborted;  /* the client is gone, or the answer had to be cut */
+	bool wants_close; /* the connection ends with this answer */
+	struct link link; /* list of the worker's live requests */
 };
 
 /* --- reading --- */
@@ -100,7 +100,8 @@ struct str req_field_named(const struct request *, struct str name);
 struct str req_field_all(struct request *, enum http_field id);
 
 /* The handler wants the request body: sends 100 (Continue) when the client waits for it (RFC 9110
-   10.1.1) and begins to read into r->body. Nobody asks: it is discarded, bounded, after the answer. */
+   10.1.1) and begins to read into r->body. Nobody asks: it is discarded, bounded, after the answer.
+ */
 void request_want_body(struct request *);
 
 /* The peer's address as text ("192.0.2.1", "2001:db8::1", "unix:"); into the arena. */
@@ -118,14 +119,14 @@ struct str res_field_get(const struct request *, enum http_field id);
 /* Adds a token to Vary unless it is there. */
 void res_vary(struct request *, struct str name);
 
-/* Status and length of the body (-1: unknown) are known: runs the filter hooks, then the head may be
-   sent. After it the handler puts the body into r->out_body and ends it. For HEAD, 204 and 304 the
-   body may be left out; what is put is dropped. Asserts that it is the first call. */
+/* Status and length of the body (-1: unknown) are known: runs the filter hooks, then the head may
+   be sent. After it the handler puts the body into r->out_body and ends it. For HEAD, 204 and 304
+   the body may be left out; what is put is dropped. Asserts that it is the first call. */
 void res_begin(struct request *, int status, int64_t length);
 
-/* Whole answers. res_error makes a page (HTML, JSON or text by Accept, or the route's own page), and
-   may be called in place of res_begin by any hook; after res_begin it cuts the answer instead. why
-   is for the log, and for loopback clients with debug on; NULL for none. */
+/* Whole answers. res_error makes a page (HTML, JSON or text by Accept, or the route's own page),
+   and may be called in place of res_begin by any hook; after res_begin it cuts the answer instead.
+   why is for the log, and for loopback clients with debug on; NULL for none. */
 void res_error(struct request *, int status, const char *why);
 void res_error_fmt(struct request *, int status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
@@ -147,6 +148,8 @@ void request_continue(struct request *);
 struct request *request_new(struct worker *, const struct proto *, void *stream);
 /* The head is complete: routes it and runs the hooks. */
 void request_start(struct request *);
+/* The head is not acceptable: answers with a status in place of request_start(). */
+void request_refuse(struct request *, int status, const char *why);
 /* Everything was sent, or the peer is gone (aborted): logs, then frees at the end of the turn. */
 void request_end(struct request *, bool aborted);
 

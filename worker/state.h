@@ -12,7 +12,7 @@
 enum { TIMER_CLASSES = 256, TICK_MS = 100, STALE_MS = 250, CONN_STATES_MAX = 8 };
 
 enum worker_state {
-	WORKER_WAITING,  /* ready, but its generation does not serve yet */
+	WORKER_WAITING, /* ready, but its generation does not serve yet */
 	WORKER_SERVING,
 	WORKER_DRAINING, /* takes no new connections; finishes what it has */
 	WORKER_DONE,
@@ -39,11 +39,12 @@ struct worker {
 	uint64_t now, now_ns;
 	int64_t wall_ms_off; /* wall clock minus monotonic, ms */
 	time_t wall;
-	char date[32];
+	char stamp[192]; /* "Date: …\r\nServer: …\r\n", made once a second */
+	size_t stamp_n, stamp_date_n;
 
 	struct link posts, posts_running;
-	struct link dead;                     /* connections to free at the end of the turn */
-	struct link conns[CONN_STATES_MAX];   /* by state, oldest first */
+	struct link dead;                   /* connections to free at the end of the turn */
+	struct link conns[CONN_STATES_MAX]; /* by state, oldest first */
 	struct link requests;
 	struct link free_conns, free_requests;
 	unsigned nconns, nfree_requests;
@@ -51,14 +52,15 @@ struct worker {
 
 	struct timer_class classes[TIMER_CLASSES];
 	unsigned nclasses;
-	struct event tick, chan, offload_ev;
-	uint64_t tick_due, second_due, lag_max, drain_until, drain_hard;
+	struct event tick, chan, offload_ev, sigterm, sigquit;
+	uint64_t tick_due, second_due, lag_max, drain_since, drain_until;
+	bool is_stopping; /* drains because the server stops: nobody takes its slots over */
 
 	struct acceptor *acceptors;
 	size_t nacceptors;
-	bool is_paused;       /* at the connection limit, or out of descriptors */
+	bool is_paused; /* at the connection limit, or out of descriptors */
 	uint64_t pause_until;
-	int reserve_fd;       /* given up when descriptors run out */
+	int reserve_fd; /* given up when descriptors run out */
 	struct offload *offload;
 	struct timer_class *t_linger;
 };
@@ -81,8 +83,10 @@ void worker_drain(struct worker *);
 
 void timer_run(struct worker *);
 
-/* accept.c */
+/* accept.c: makes the events; claims, adopts and leaves slots (each tick); pauses for ms, or until
+   a connection ends; leaves everything. */
 void accept_open(struct worker *);
+void accept_claim(struct worker *);
 void accept_tick(struct worker *);
 void accept_pause(struct worker *, uint64_t ms);
 void accept_resume(struct worker *);

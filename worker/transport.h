@@ -17,7 +17,8 @@ struct transport {
 	ssize_t (*read)(struct conn *, void *dst, size_t max);
 	/* more: the caller has more to write at once (MSG_MORE). */
 	ssize_t (*writev)(struct conn *, const struct iovec *, int n, bool more);
-	/* NULL: the transport cannot; the caller preads and writes. */
+	/* At most max octets of a file from *off, which is advanced; 0: the file ended before. A
+	   transport that cannot (TLS) reads and writes inside. */
 	ssize_t (*sendfile)(struct conn *, int fd, int64_t *off, size_t max);
 	/* Ends the sending direction. */
 	void (*shutdown)(struct conn *);

@@ -1,0 +1,384 @@
+/*
+ * Connections: see conn.h. Invariants: a connection is on exactly one list, that of its state; its
+ * timer belongs to its state, except in ACTIVE, where its proto sets it; during a loop turn
+ * connections only enter DEAD, conn_reap() frees them at its end.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/must.h"
+#include "worker/conn.h"
+#include "worker/proxyproto.h"
+#include "common/cidr.h"
+#include "worker/state.h"
+
+enum conn_timeout { NO_TIMEOUT, HEADER_TIMEOUT, KEEPALIVE_TIMEOUT, LINGER_TIMEOUT };
+
+static const struct conn_row {
+	const char *name;
+	uint8_t timeout, from;
+} conn_rows[] = {
+#define STATE(id, name, timeout, from) [CONN_##id] = { name, timeout, (uint8_t)(from) },
+	CONN_STATES(STATE)
+#undef STATE
+};
+
+static const struct conn_reason_row {
+	const char *text;
+	bool is_error;
+	enum counter counter;
+} conn_reasons[] = {
+#define REASON(id, text, is_error, counter) [CONN_BY_##id] = { text, is_error, counter },
+	CONN_REASONS(REASON)
+#undef REASON
+};
+
+enum { CONN_SLAB = 64, LINGER_MAX = 16 << 20 };
+
+const char *
+conn_reason_text(enum conn_reason reason)
+{
+	return conn_reasons[reason].text;
+}
+
+const struct conf_core *
+conn_core(const struct conn *c)
+{
+	const struct site *s = c->listen->default_site;
+
+	return s->routes[s->nroutes - 1].core;
+}
+
+static int64_t
+conn_timeout_ms(const struct conn *c, uint8_t which, const struct conf_core *core)
+{
+	if (!core)
+		core = conn_core(c);
+	return which == HEADER_TIMEOUT      ? core->timeout_header
+	       : which == KEEPALIVE_TIMEOUT ? core->timeout_keepalive
+					    : core->timeout_linger;
+}
+
+void
+conn_enter(struct conn *c, enum conn_state state, const struct conf_core *core)
+{
+	const struct conn_row *row = &conn_rows[state];
+	struct worker *w = c->w;
+
+	must(row->from & 1 << c->state);
+	log_at(LOG_DEBUG_, NULL, false, "conn %llu %s -> %s", (unsigned long long)c->id,
+	    conn_rows[c->state].name, row->name);
+	if (c->state == CONN_IDLE)
+		ctr_add(w->row, CTR_IDLE, -1);
+	if (state == CONN_IDLE)
+		ctr_add(w->row, CTR_IDLE, 1);
+	c->state = (uint8_t)state;
+	list_del(&c->link);
+	list_add_tail(state == CONN_DEAD ? &w->dead : &w->conns[state], &c->link);
+	if (row->timeout == NO_TIMEOUT)
+		timer_del(&c->timer);
+	else
+		timer_set(w, &c->timer, timer_class(w, conn_timeout_ms(c, row->timeout, core)));
+}
+
+/* The timer of a state struck. In ACTIVE the proto has set its own function. */
+static void
+conn_expired(void *arg)
+{
+	struct conn *c = arg;
+
+	if (c->state == CONN_IDLE)
+		conn_close(c, CONN_BY_KEEPALIVE);
+	else if (c->state == CONN_LINGER)
+		conn_close(c, CONN_BY_LINGERED);
+	else if (c->state == CONN_PREFACE)
+		conn_close(c, CONN_BY_PREFACE);
+	else if (c->proto->expired)
+		c->proto->expired(c);
+	else
+		conn_close(c, CONN_BY_HEAD_TIMEOUT);
+}
+
+static void
+conn_free(struct conn *c)
+{
+	struct worker *w = c->w;
+
+	if (c->is_reading)
+		event_del(&c->rd);
+	timer_del(&c->timer);
+	conn_drop_in(c);
+	close(c->fd);
+	list_del(&c->link);
+	list_add_head(&w->free_conns, &c->link);
+	w->nconns--;
+	ctr_add(w->row, CTR_CONNECTIONS, -1);
+	if (w->is_paused)
+		accept_resume(w);
+}
+
+void
+conn_reap(struct worker *w)
+{
+	struct link *l;
+
+	while ((l = list_first(&w->dead)) != NULL)
+		conn_free(container_of(l, struct conn, link));
+}
+
+void
+conn_close(struct conn *c, enum conn_reason reason)
+{
+	const struct conn_reason_row *row = &conn_reasons[reason];
+
+	if (c->state == CONN_DEAD)
+		return;
+	c->reason = (uint8_t)reason;
+	log_at(LOG_DEBUG_, NULL, false, "conn %llu ends: %s", (unsigned long long)c->id, row->text);
+	if (row->counter != CTR_MAX)
+		ctr_add(c->w->row, row->counter, 1);
+	conn_enter(c, CONN_DEAD, NULL);
+	c->proto->close(c);
+	if (c->is_reading) {
+		event_del(&c->rd);
+		c->is_reading = false;
+	}
+}
+
+void
+conn_drop_in(struct conn *c)
+{
+	if (!c->in)
+		return;
+	buf_put(c->in);
+	c->in = NULL;
+	c->in_at = 0;
+}
+
+void
+conn_used(struct conn *c, size_t n)
+{
+	c->in_at += (uint32_t)n;
+	must(c->in_at <= c->in->used);
+	if (c->in_at == c->in->used)
+		conn_drop_in(c);
+}
+
+/* Room for at least one more octet at the end of c->in. */
+static void
+conn_room(struct conn *c)
+{
+	struct buf *b = c->in;
+
+	if (!b) {
+		c->in = buf_get();
+		c->in_at = 0;
+		return;
+	}
+	/* Only what nobody else points into may be moved or appended to. */
+	if (b->refs == 1 && b->used < b->room)
+		return;
+	if (b->refs == 1 && c->in_at > 0) {
+		memmove(b->data, b->data + c->in_at, b->used - c->in_at);
+	} else {
+		size_t n = b->used - c->in_at;
+		struct buf *next = n < BUF_ROOM ? buf_get() : buf_get_big(n * 2);
+
+		memcpy(next->data, b->data + c->in_at, n);
+		next->used = b->used;
+		c->in = next;
+		buf_put(b);
+		b = next;
+	}
+	b->used -= c->in_at;
+	c->in_at = 0;
+}
+
+ssize_t
+conn_fill(struct conn *c, bool *more)
+{
+	size_t room;
+	ssize_t n;
+
+	conn_room(c);
+	room = c->in->room - c->in->used;
+	n = c->transport->read(c, c->in->data + c->in->used, room);
+	*more = n == (ssize_t)room;
+	if (likely(n > 0)) {
+		c->in->used += (unsigned)n;
+		ctr_add(c->w->row, CTR_BYTES_IN, n);
+		return n;
+	}
+	if (c->in->used == c->in_at)
+		conn_drop_in(c);
+	if (n == 0) {
+		c->is_eof = true;
+		return 0;
+	}
+	if (errno == EAGAIN)
+		return 0;
+	conn_close(c, CONN_BY_ERROR);
+	return -1;
+}
+
+void
+conn_read_on(struct conn *c)
+{
+	if (c->is_reading || c->state == CONN_DEAD)
+		return;
+	must(event_add(&c->rd, NULL) == 0);
+	c->is_reading = true;
+}
+
+void
+conn_read_off(struct conn *c)
+{
+	if (!c->is_reading)
+		return;
+	event_del(&c->rd);
+	c->is_reading = false;
+}
+
+/* Lingering: everything that still comes is read and forgotten, within bounds of time and size. */
+static void
+conn_linger_read(struct conn *c)
+{
+	struct buf *b = buf_get();
+	ssize_t n;
+
+	n = c->transport->read(c, b->data, b->room);
+	buf_put(b);
+	if (n > 0) {
+		c->nrequests += (uint32_t)n; /* no more requests here: counts what is dropped */
+		if (c->nrequests > LINGER_MAX)
+			conn_close(c, CONN_BY_LINGERED);
+	} else if (n == 0) {
+		conn_close(c, CONN_BY_LINGERED);
+	} else if (errno != EAGAIN) {
+		conn_close(c, CONN_BY_ERROR);
+	}
+}
+
+void
+conn_linger(struct conn *c)
+{
+	if (c->is_eof) {
+		conn_close(c, CONN_BY_DONE);
+		return;
+	}
+	conn_drop_in(c);
+	conn_enter(c, CONN_LINGER, NULL);
+	c->nrequests = 0;
+	c->transport->shutdown(c);
+	conn_read_on(c);
+}
+
+/* What the PROXY header says replaces the addresses; the rest of the input is the client's. */
+static void
+conn_preface(struct conn *c)
+{
+	struct proxyproto pp;
+	ssize_t n;
+	bool more;
+
+	if (conn_fill(c, &more) < 0)
+		return;
+	n = c->in ? proxyproto_parse(c->in->data + c->in_at, c->in->used - c->in_at, &pp) : 0;
+	if (n == 0 && !c->is_eof)
+		return;
+	if (n <= 0) {
+		conn_close(c, CONN_BY_PREFACE);
+		return;
+	}
+	if (!pp.is_local) {
+		c->peer = pp.client;
+		c->is_tls = pp.is_tls;
+	}
+	conn_used(c, (size_t)n);
+	conn_enter(c, CONN_IDLE, NULL);
+	if (c->in)
+		c->proto->input(c);
+}
+
+static void
+conn_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)fd;
+	(void)what;
+	worker_touch(c->w);
+	if (unlikely(c->state == CONN_DEAD))
+		return;
+	if (unlikely(c->state == CONN_LINGER))
+		conn_linger_read(c);
+	else if (unlikely(c->state == CONN_PREFACE))
+		conn_preface(c);
+	else
+		c->proto->input(c);
+}
+
+/* A connection's memory, from slabs that are never given back: the peak is the price. */
+static struct conn *
+conn_alloc(struct worker *w)
+{
+	struct link *l = list_pop(&w->free_conns);
+
+	if (!l) {
+		struct conn *slab = must_calloc(CONN_SLAB, sizeof(*slab));
+
+		for (unsigned i = CONN_SLAB; i-- > 0;)
+			list_add_head(&w->free_conns, &slab[i].link);
+		l = list_pop(&w->free_conns);
+	}
+	return container_of(l, struct conn, link);
+}
+
+struct conn *
+conn_open(struct worker *w, int fd, const struct conf_listen *listen, const struct peer *peer)
+{
+	struct conn *c = conn_alloc(w);
+
+	memset(c, 0, sizeof(*c));
+	c->w = w;
+	c->fd = fd;
+	c->listen = listen;
+	c->transport = &transport_plain;
+	c->proto = &proto_h1;
+	c->peer = c->via = *peer;
+	c->id = ++w->next_conn;
+	c->is_draining = w->state == WORKER_DRAINING;
+	c->timer.fn = conn_expired;
+	c->timer.arg = c;
+	event_assign(&c->rd, w->base, fd, EV_READ | EV_PERSIST, conn_readable, c);
+	list_add_tail(&w->conns[CONN_NEW], &c->link);
+	w->nconns++;
+	ctr_add(w->row, CTR_CONNECTIONS, 1);
+	ctr_add(w->row, CTR_ACCEPTED, 1);
+	if (listen->proxy_protocol && cidr_match(&w->conf->trusted, peer->family, peer->addr)) {
+		conn_enter(c, CONN_PREFACE, NULL);
+		conn_read_on(c);
+		return c;
+	}
+	c->proto->open(c);
+	return c;
+}
+
+unsigned
+conn_close_idle(struct worker *w, bool all, enum conn_reason reason)
+{
+	unsigned n = 0;
+
+	LIST_EACH(l, &w->conns[CONN_IDLE])
+	{
+		conn_close(container_of(l, struct conn, link), reason);
+		n++;
+		if (!all)
+			break;
+	}
+	return n;
+}

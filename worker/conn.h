@@ -1,0 +1,106 @@
+/*
+ * A client connection: the socket, its events, its state, its input buffer. What the octets mean is
+ * its proto's business.
+ *
+ * A state is a row of CONN_STATES; conn_enter() does everything that being in it means: list,
+ * timer, gauge, trace. A connection between requests holds no buffer and no request: under half a
+ * KiB.
+ */
+#ifndef WORKER_CONN_H
+#define WORKER_CONN_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "worker/body.h"
+#include "worker/proto.h"
+#include "worker/request.h"
+#include "worker/transport.h"
+
+/* STATE(id, name, timeout member of conf_core or 0, may follow) */
+#define CONN_STATES(STATE)                                                                         \
+	STATE(NEW, "new", 0, 0)                                                                    \
+	STATE(PREFACE, "preface", 1, 1 << CONN_NEW)                                                \
+	STATE(IDLE, "idle", 2, 1 << CONN_NEW | 1 << CONN_PREFACE | 1 << CONN_ACTIVE)               \
+	STATE(HEAD, "head", 1,                                                                     \
+	    1 << CONN_NEW | 1 << CONN_PREFACE | 1 << CONN_IDLE | 1 << CONN_ACTIVE)                 \
+	STATE(ACTIVE, "active", 0, 1 << CONN_HEAD)                                                 \
+	STATE(LINGER, "linger", 3, 1 << CONN_ACTIVE | 1 << CONN_HEAD)                              \
+	STATE(DEAD, "dead", 0, 0xff)
+
+enum conn_state {
+#define STATE(id, name, timeout, from) CONN_##id,
+	CONN_STATES(STATE)
+#undef STATE
+};
+
+/* Why a connection ended: REASON(id, text, is_error, counter or CTR_MAX) */
+#define CONN_REASONS(REASON)                                                                       \
+	REASON(OPEN, "open", false, CTR_MAX)                                                       \
+	REASON(CLIENT, "closed by the client", false, CTR_MAX)                                     \
+	REASON(DONE, "last answer sent", false, CTR_MAX)                                           \
+	REASON(KEEPALIVE, "idle for too long", false, CTR_MAX)                                     \
+	REASON(DRAIN, "closed to drain", false, CTR_MAX)                                           \
+	REASON(ROOM, "closed to make room", false, CTR_MAX)                                        \
+	REASON(LINGERED, "lingering ended", false, CTR_MAX)                                        \
+	REASON(HEAD_TIMEOUT, "request head too slow", true, CTR_TIMEOUTS)                          \
+	REASON(BODY_TIMEOUT, "request body too slow", true, CTR_TIMEOUTS)                          \
+	REASON(WRITE_TIMEOUT, "response not taken in time", true, CTR_TIMEOUTS)                    \
+	REASON(RATE, "below the minimum rate", true, CTR_TIMEOUTS)                                 \
+	REASON(ERROR, "socket error", true, CTR_MAX)                                               \
+	REASON(CUT, "response could not be finished", true, CTR_MAX)                               \
+	REASON(PREFACE, "no or broken PROXY header", true, CTR_BAD_REQUESTS)
+
+enum conn_reason {
+#define REASON(id, text, is_error, counter) CONN_BY_##id,
+	CONN_REASONS(REASON)
+#undef REASON
+};
+
+struct conn {
+	struct event rd;  /* persistent EV_READ; registered once, when first needed */
+	struct link link; /* list of its state */
+	struct timer timer;
+	struct worker *w;
+	const struct transport *transport;
+	const struct proto *proto;
+	void *stream; /* proto's: what is only needed while not idle; NULL when idle */
+	const struct conf_listen *listen;
+	struct buf *in; /* octets not yet used: data[in_at .. used); NULL: none */
+	uint64_t id;
+	uint32_t in_at;
+	uint32_t nrequests;
+	int fd;
+	struct peer peer, via; /* client; the other end of the socket */
+	uint8_t state;         /* enum conn_state */
+	uint8_t reason;        /* enum conn_reason */
+	bool is_reading;       /* rd is added: orthogonal, any state may pause reading */
+	bool is_eof;           /* the peer has sent its last octet; it may still read */
+	bool is_tls;           /* told by a PROXY header */
+	bool is_draining;      /* the next answer is the last: set while the worker drains */
+};
+
+/* Takes fd. */
+struct conn *conn_open(struct worker *, int fd, const struct conf_listen *, const struct peer *);
+/* state's list, timer (core's timeouts; NULL: the listener's default site's), gauge, trace. */
+void conn_enter(struct conn *, enum conn_state, const struct conf_core *);
+/* Ends it, for one reason; freed at the end of the turn. Idempotent. */
+void conn_close(struct conn *, enum conn_reason);
+/* Sends what is sent, ends the sending side and reads on for a while, so that an answer to a body
+   that was not read arrives (RFC 9112 9.6). */
+void conn_linger(struct conn *);
+void conn_read_on(struct conn *);
+void conn_read_off(struct conn *);
+/* Reads once into c->in, making room. >0 octets; 0: nothing (now, or is_eof is set); -1: closed.
+ *more: the socket may hold more. */
+ssize_t conn_fill(struct conn *, bool *more);
+/* Drops n octets of c->in from the front, and the buffer when it is empty. */
+void conn_used(struct conn *, size_t n);
+void conn_drop_in(struct conn *);
+void conn_reap(struct worker *);
+/* Closes idle connections: all, or only the oldest one; returns how many. */
+unsigned conn_close_idle(struct worker *, bool all, enum conn_reason);
+const char *conn_reason_text(enum conn_reason);
+const struct conf_core *conn_core(const struct conn *);
+
+#endif

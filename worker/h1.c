@@ -1,0 +1,595 @@
+/*
+ * HTTP/1: requests in (RFC 9112). One request at a time; what the client has sent beyond it stays
+ * in c->in until it is answered. Invariants: an idle connection has no struct h1; a request's
+ * strings point into head_buf, which h1 holds a reference of, so that reading on never moves them;
+ * no function here runs under a hook of a module but want_body, interim, abort and head, and those
+ * only note what is to be done and post h1_step().
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "common/must.h"
+#include "worker/h1.h"
+#include "worker/uri.h"
+
+enum { H1_KEEP = 128, H1_FIELDS = 24, H1_AHEAD = 65536 };
+
+static struct link h1_pool = { &h1_pool, &h1_pool };
+static unsigned h1_kept;
+
+static struct h1 *
+h1_new(struct conn *c)
+{
+	struct link *l = list_pop(&h1_pool);
+	struct h1 *h;
+
+	if (l) {
+		h1_kept--;
+		h = container_of(l, struct h1, link);
+	} else {
+		h = must_malloc(sizeof(*h));
+	}
+	memset(h, 0, offsetof(struct h1, interim));
+	h->c = c;
+	h1_out_init(h);
+	c->stream = h;
+	return h;
+}
+
+static void
+h1_free(struct h1 *h)
+{
+	post_cancel(&h->step);
+	h1_out_fini(h);
+	if (h->head_buf)
+		buf_put(h->head_buf);
+	h->c->stream = NULL;
+	if (h1_kept >= H1_KEEP) {
+		free(h);
+		return;
+	}
+	h1_kept++;
+	list_add_head(&h1_pool, &h->link);
+}
+
+static void
+h1_post(struct h1 *h)
+{
+	worker_post(h->c->w, &h->step);
+}
+
+static void h1_resume(struct conn *);
+
+static void
+h1_stepped(void *arg)
+{
+	h1_resume(((struct h1 *)arg)->c);
+}
+
+/* --- the request body --- */
+
+/* The client was waited for from read_mark until now: is it faster than asked for? */
+static bool
+h1_is_too_slow(const struct h1 *h)
+{
+	const struct conf_core *core = h->r->route->core;
+
+	return core->min_rate > 0 && h->read_ms > (uint64_t)core->min_rate_grace &&
+	       h->r->received * 1000 / (int64_t)h->read_ms < core->min_rate;
+}
+
+static void
+h1_body_fail(struct h1 *h, int err)
+{
+	h->body = H1_BODY_BROKEN;
+	h->keep = false;
+	body_fail(&h->r->body, err);
+}
+
+static void
+h1_body_done(struct h1 *h)
+{
+	h->body = H1_BODY_NONE;
+	timer_del(&h->c->timer);
+	body_end(&h->r->body);
+}
+
+/* A run of content octets of c->in, to the handler or to nowhere. */
+static void
+h1_body_data(struct h1 *h, const char *p, size_t n)
+{
+	struct conn *c = h->c;
+
+	h->r->received += (int64_t)n;
+	if (h->body != H1_BODY_READING || n == 0)
+		return;
+	if (h->r->received > h->r->route->core->max_body) {
+		h1_body_fail(h, EFBIG);
+		return;
+	}
+	c->in->refs++;
+	body_put_buf(&h->r->body, c->in, p, n);
+}
+
+static void
+h1_body_chunked(struct h1 *h)
+{
+	struct conn *c = h->c;
+	struct request *r = h->r;
+	struct str data = { NULL, 0 };
+	bool done = false;
+	ssize_t n;
+
+	n = chunked_decode(&h->chunked, &r->arena, &r->trailers, c->in->data + c->in_at,
+	    c->in->used - c->in_at, &data, &done);
+	if (n < 0) {
+		ctr_add(c->w->row, CTR_BAD_REQUESTS, 1);
+		h1_body_fail(h, n == -413 ? EFBIG : EBADMSG);
+		return;
+	}
+	h1_body_data(h, data.p, data.n);
+	conn_used(c, (size_t)n);
+	if (done && h->body != H1_BODY_BROKEN)
+		h1_body_done(h);
+}
+
+static void
+h1_body_plain(struct h1 *h)
+{
+	struct conn *c = h->c;
+	size_t n = c->in->used - c->in_at;
+
+	if ((int64_t)n > h->left)
+		n = (size_t)h->left;
+	h1_body_data(h, c->in->data + c->in_at, n);
+	h->left -= (int64_t)n;
+	conn_used(c, n);
+	if (h->left == 0 && h->body != H1_BODY_BROKEN)
+		h1_body_done(h);
+}
+
+static bool
+h1_body_is_open(const struct h1 *h)
+{
+	return h->body == H1_BODY_DISCARD ||
+	       (h->body == H1_BODY_READING && !body_is_full(&h->r->body));
+}
+
+/* Moves what has come of the body from c->in to where it belongs. */
+static void
+h1_body_feed(struct h1 *h)
+{
+	while (h->c->in && h1_body_is_open(h)) {
+		if (h->is_chunked)
+			h1_body_chunked(h);
+		else
+			h1_body_plain(h);
+	}
+	if (h->body == H1_BODY_READING && h->r->body.state == BODY_CANCELLED)
+		h->body = H1_BODY_DISCARD;
+	if (h->c->is_eof && !h->c->in && h1_body_is_open(h))
+		h1_body_fail(h, ECONNRESET);
+}
+
+static void
+h1_body_space(void *arg)
+{
+	struct h1 *h = arg;
+
+	h->read_mark = h->c->w->now;
+	h1_resume(h->c);
+}
+
+static void
+h1_want_body(struct request *r)
+{
+	struct h1 *h = r->stream;
+
+	if (h->body != H1_BODY_WAITING)
+		return;
+	h->body = H1_BODY_READING;
+	h->read_mark = h->c->w->now;
+	/* RFC 9110 10.1.1: no 100 when some of the body is already here. */
+	if (h->expects_continue && !h->c->in && !r->is_begun)
+		h1_out_interim(r, 100);
+	h->expects_continue = false;
+	body_on_space(&r->body, h1_body_space, h);
+	h1_post(h);
+}
+
+/* --- the head --- */
+
+static void
+h1_limits(const struct conn *c, struct h1_limits *lim)
+{
+	const struct conf_core *core = conn_core(c);
+
+	lim->line = (uint32_t)core->max_line;
+	lim->head = (uint32_t)core->max_head;
+	lim->fields = (uint32_t)core->max_fields;
+}
+
+/* A request that fits the connection, with room for the usual number of fields. */
+static struct request *
+h1_request(struct h1 *h)
+{
+	struct conn *c = h->c;
+	struct request *r = request_new(c->w, &proto_h1, h);
+
+	h->r = r;
+	h->head_buf = c->in;
+	c->in->refs++;
+	r->listen = c->listen;
+	r->peer = c->peer;
+	r->via = c->via;
+	r->is_tls = c->is_tls;
+	r->version = HTTP_11;
+	return r;
+}
+
+static void
+h1_refuse(struct h1 *h, int status, const char *why)
+{
+	struct conn *c = h->c;
+
+	ctr_add(c->w->row, status == 408 ? CTR_TIMEOUTS : CTR_BAD_REQUESTS, 1);
+	if (c->state != CONN_ACTIVE)
+		conn_enter(c, CONN_ACTIVE, NULL);
+	h->keep = false;
+	h->body = H1_BODY_BROKEN;
+	request_refuse(h->r, status, why);
+	h1_step(h);
+}
+
+/* The octets are no acceptable head: a request of which nothing is known is answered. */
+static void
+h1_bad(struct h1 *h, int status, const char *why)
+{
+	struct request *r = h1_request(h);
+
+	r->method = M_GET;
+	r->method_name = STR("-");
+	r->target = r->path = r->raw_path = STR("-");
+	h1_refuse(h, status, why);
+}
+
+/* What the head says, to the request. Returns 0 or a status. */
+static int
+h1_fill(struct h1 *h, const struct h1_head *head, const char **why)
+{
+	struct request *r = h->r;
+	struct uri uri;
+	int status;
+
+	r->method = head->method;
+	r->method_name = head->method_name;
+	r->version = head->version;
+	r->target = head->target;
+	r->in = head->fields;
+	r->length = head->length;
+	h->keep = head->keep_alive;
+	h->is_chunked = head->is_chunked;
+	h->left = head->length;
+	h->expects_continue = head->expects_continue;
+	h->body = head->is_chunked || head->length > 0 ? H1_BODY_WAITING : H1_BODY_NONE;
+	if (h->body == H1_BODY_NONE)
+		r->body.state = BODY_ENDED;
+	status = uri_parse(head->target, head->method, &r->arena, &uri);
+	if (status) {
+		*why = "malformed target";
+		return status;
+	}
+	r->path = uri.path;
+	r->raw_path = uri.raw_path;
+	r->query = uri.query;
+	if (uri.host.n > 0) { /* absolute-form: the target's authority counts (RFC 9112 3.2.2) */
+		r->host = uri.host;
+		r->port = uri.port;
+	} else if (head->authority.n > 0 &&
+		   !uri_authority(head->authority, &r->arena, &r->host, &r->port)) {
+		*why = "malformed Host";
+		return 400;
+	}
+	if (r->port == 0)
+		r->port = (uint16_t)r->listen->port;
+	if (head->method == M_CONNECT) {
+		*why = "CONNECT is not offered";
+		return 501;
+	}
+	return 0;
+}
+
+/* A complete head of n octets, skip of them before the request line. */
+static void
+h1_begin(struct h1 *h, const struct h1_limits *lim, size_t n, size_t skip)
+{
+	struct conn *c = h->c;
+	struct request *r = h1_request(h);
+	struct h1_head head = { .known = r->known };
+	const char *why = NULL;
+	int status;
+
+	head.fields.v = arena_alloc(&r->arena, H1_FIELDS * sizeof(*head.fields.v));
+	head.fields.room = H1_FIELDS;
+	status = h1_parse(&head, lim, &r->arena, c->in->data + c->in_at + skip, n - skip, &why);
+	conn_used(c, n);
+	c->nrequests++;
+	conn_enter(c, CONN_ACTIVE, NULL);
+	if (status == 0)
+		status = -h1_fill(h, &head, &why);
+	else
+		r->in = head.fields;
+	if (unlikely(status < 0)) {
+		if (!r->method_name.n)
+			r->method_name = r->target = r->path = r->raw_path = STR("-");
+		h1_refuse(h, -status, why);
+		return;
+	}
+	request_start(r);
+	h1_step(h);
+}
+
+/* Requests out of c->in, until more octets or an answer must be waited for. */
+static void
+h1_process(struct conn *c)
+{
+	struct h1_limits lim;
+
+	h1_limits(c, &lim);
+	while (c->in && (c->state == CONN_IDLE || c->state == CONN_HEAD || c->state == CONN_NEW)) {
+		struct h1 *h = c->stream ? c->stream : h1_new(c);
+		size_t skip = 0;
+		ssize_t n =
+		    h1_scan(&h->scan, &lim, c->in->data + c->in_at, c->in->used - c->in_at, &skip);
+
+		if (n == 0) {
+			if (c->is_eof) {
+				conn_close(c, CONN_BY_CLIENT);
+				return;
+			}
+			if (c->state != CONN_HEAD)
+				conn_enter(c, CONN_HEAD, NULL);
+			break;
+		}
+		if (n < 0) {
+			h1_bad(h, (int)-n, "malformed or oversized head");
+			continue;
+		}
+		h1_begin(h, &lim, (size_t)n, skip);
+	}
+	if (c->state == CONN_DEAD || c->state == CONN_LINGER || c->state == CONN_ACTIVE)
+		return;
+	if (c->is_eof && !c->in) {
+		conn_close(c, CONN_BY_CLIENT);
+		return;
+	}
+	if (c->state == CONN_NEW)
+		conn_enter(c, CONN_HEAD, NULL);
+	conn_read_on(c);
+}
+
+/* --- steps --- */
+
+/* The answer is sent: the next request, or the end. */
+static void
+h1_done(struct h1 *h)
+{
+	struct conn *c = h->c;
+	bool keep = h->keep && !h->is_cut;
+	bool has_rest = h->body != H1_BODY_NONE || c->in;
+	struct request *r = h->r;
+
+	h->r = NULL;
+	request_end(r, false);
+	h1_free(h);
+	if (keep) {
+		conn_enter(c, CONN_IDLE, NULL);
+		return;
+	}
+	if (has_rest)
+		conn_linger(c);
+	else
+		conn_close(c, CONN_BY_DONE);
+}
+
+/* While a request is under way the socket is read for its body, and otherwise only so far that a
+   client that left or pipelines is seen. */
+static void
+h1_read_interest(struct h1 *h)
+{
+	struct conn *c = h->c;
+	bool want;
+
+	if (h->body == H1_BODY_READING || h->body == H1_BODY_DISCARD)
+		want = h1_body_is_open(h);
+	else
+		want = !c->in || c->in->used - c->in_at < H1_AHEAD / 4;
+	if (want && !c->is_eof)
+		conn_read_on(c);
+	else
+		conn_read_off(c);
+	if (h1_body_is_open(h) && !c->is_eof)
+		timer_set(c->w, &c->timer, timer_class(c->w, h->r->route->core->timeout_body));
+	else
+		timer_del(&c->timer);
+}
+
+/* An answer was given without all of the body. What is left is read and dropped when it is little,
+   so that the connection can go on; else the connection ends. True: nothing more to wait for. */
+static bool
+h1_rest_is_here(struct h1 *h)
+{
+	if (h->body == H1_BODY_NONE || !h->keep)
+		return true;
+	if (h->expects_continue || h->is_chunked || h->left > H1_DISCARD_MAX) {
+		h->keep = false;
+		return true;
+	}
+	if (h->body == H1_BODY_WAITING || h->body == H1_BODY_READING)
+		h->body = H1_BODY_DISCARD;
+	h1_body_feed(h);
+	return h->body == H1_BODY_NONE || h->body == H1_BODY_BROKEN;
+}
+
+void
+h1_step(struct h1 *h)
+{
+	bool is_done = false;
+
+	if (h->body == H1_BODY_READING || h->body == H1_BODY_DISCARD)
+		h1_body_feed(h);
+	if (!h1_out_flush(h, &is_done))
+		return;
+	if (is_done && h1_rest_is_here(h)) {
+		h1_done(h);
+		return;
+	}
+	h1_read_interest(h);
+	if (!is_done)
+		h1_out_wait(h);
+}
+
+/* Something happened outside of h1_process(): go on, then take what is pipelined. */
+static void
+h1_resume(struct conn *c)
+{
+	if (c->stream)
+		h1_step(c->stream);
+	if (c->state == CONN_IDLE)
+		h1_process(c);
+}
+
+static void
+h1_active_input(struct conn *c)
+{
+	struct h1 *h = c->stream;
+	uint64_t now = c->w->now;
+	bool more;
+
+	if (conn_fill(c, &more) < 0)
+		return;
+	if (h->body == H1_BODY_READING || h->body == H1_BODY_DISCARD) {
+		h->read_ms += now - h->read_mark;
+		h->read_mark = now;
+		if (unlikely(h1_is_too_slow(h))) {
+			conn_close(c, CONN_BY_RATE);
+			return;
+		}
+	}
+	h1_resume(c);
+}
+
+static void
+h1_input(struct conn *c)
+{
+	bool more;
+
+	if (unlikely(c->state == CONN_ACTIVE)) {
+		h1_active_input(c);
+		return;
+	}
+	if (conn_fill(c, &more) < 0)
+		return;
+	if (unlikely(!c->in)) {
+		if (c->is_eof)
+			conn_close(c, CONN_BY_CLIENT);
+		else
+			conn_read_on(c);
+		return;
+	}
+	h1_process(c);
+}
+
+static void
+h1_open(struct conn *c)
+{
+	/* The first octets have often come with the handshake: one read saves a turn of the loop.
+	 */
+	h1_input(c);
+	if (c->state == CONN_NEW)
+		conn_enter(c, CONN_HEAD, NULL);
+}
+
+static void
+h1_output(struct conn *c)
+{
+	h1_resume(c);
+}
+
+static void
+h1_abort(struct request *r)
+{
+	struct h1 *h = r->stream;
+
+	h->is_cut = true;
+	h->keep = false;
+	h1_post(h);
+}
+
+static void
+h1_expired(struct conn *c)
+{
+	struct h1 *h = c->stream;
+
+	if (c->state != CONN_ACTIVE) {
+		/* RFC 9110 15.5.9: a head was begun and not finished. A connection that never sent
+		   an octet just ends. */
+		if (h && c->in) {
+			h1_bad(h, 408, "request head too slow");
+			return;
+		}
+		conn_close(c, CONN_BY_HEAD_TIMEOUT);
+		return;
+	}
+	if (!h->r->is_begun && h->body == H1_BODY_READING) {
+		ctr_add(c->w->row, CTR_TIMEOUTS, 1);
+		h1_body_fail(h, ETIMEDOUT);
+		res_error(h->r, 408, "request body too slow");
+		h1_step(h);
+		return;
+	}
+	conn_close(c, CONN_BY_BODY_TIMEOUT);
+}
+
+static void
+h1_drain(struct conn *c)
+{
+	c->is_draining = true;
+}
+
+static void
+h1_close(struct conn *c)
+{
+	struct h1 *h = c->stream;
+	struct request *r;
+
+	if (!h)
+		return;
+	r = h->r;
+	h->r = NULL;
+	if (r)
+		request_end(r, true);
+	h1_free(h);
+}
+
+void
+h1_out_init(struct h1 *h)
+{
+	h->step.fn = h1_stepped;
+	h->step.arg = h;
+}
+
+const struct proto proto_h1 = {
+	.name = "http/1",
+	.open = h1_open,
+	.input = h1_input,
+	.output = h1_output,
+	.head = h1_out_head,
+	.interim = h1_out_interim,
+	.want_body = h1_want_body,
+	.abort = h1_abort,
+	.drain = h1_drain,
+	.expired = h1_expired,
+	.close = h1_close,
+};

@@ -1,0 +1,500 @@
+/*
+ * HTTP/1: responses out (RFC 9112). The order of octets is interim responses, head, then frames:
+ * the line of a chunk (with a length or close-delimited body: one frame without a line), its
+ * content, and at the end the last chunk. All that is at hand goes out in one writev; a file range
+ * goes by sendfile, what stands before it with MSG_MORE. The socket is written at once; an event is
+ * asked for only after it was full.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "common/log.h"
+#include "common/must.h"
+#include "worker/h1.h"
+
+enum {
+	OUT_IOV = 16,
+	OUT_SENDFILE = 512 << 10, /* octets per sendfile call */
+	OUT_TURN = 2 << 20,       /* octets of files per connection and turn: fairness */
+};
+
+/* --- the head --- */
+
+static char *
+out_put(char *p, struct str s)
+{
+	memcpy(p, s.p, s.n);
+	return p + s.n;
+}
+
+static bool
+out_has_no_body(const struct request *r)
+{
+	/* RFC 9112 6.3, 1 */
+	return r->method == M_HEAD || r->status == 204 || r->status == 304 || r->status < 200;
+}
+
+static enum h1_framing
+out_framing(const struct request *r)
+{
+	if (out_has_no_body(r))
+		return H1_FRAME_NONE;
+	if (r->out_length >= 0)
+		return H1_FRAME_LENGTH;
+	return r->version >= HTTP_11 ? H1_FRAME_CHUNKED : H1_FRAME_CLOSE;
+}
+
+/* Whether the connection may stay open after this answer (RFC 9112 9.3, 9.6). */
+static bool
+out_keeps(const struct h1 *h)
+{
+	const struct request *r = h->r;
+	const struct conn *c = h->c;
+	bool has_rest = h->body == H1_BODY_WAITING &&
+			(h->expects_continue || h->is_chunked || h->left > H1_DISCARD_MAX);
+
+	return h->keep && !r->wants_close && !has_rest && !c->is_draining && !c->is_eof &&
+	       h->framing != H1_FRAME_CLOSE && c->nrequests < r->route->core->keepalive_requests;
+}
+
+static size_t
+out_head_size(const struct request *r)
+{
+	size_t n = 64 + sizeof(r->w->stamp) + 64 + 32; /* status line, stamp, length, connection */
+
+	for (unsigned i = 0; i < r->fields.n; i++)
+		n += r->fields.v[i].name.n + r->fields.v[i].value.n + 4;
+	return n;
+}
+
+static char *
+out_status_line(char *p, int status)
+{
+	struct str line = http_status_line(status);
+	struct str reason;
+
+	if (likely(line.n > 0))
+		return out_put(p, line);
+	reason = http_reason(status);
+	p = out_put(p, STR("HTTP/1.1 "));
+	p += str_from_u64(p, (uint64_t)status);
+	*p++ = ' ';
+	p = out_put(p, str_n(reason.p, reason.n < 32 ? reason.n : 32));
+	return out_put(p, STR("\r\n"));
+}
+
+static char *
+out_field(char *p, const struct field *f)
+{
+	p = out_put(p, f->name);
+	*p++ = ':';
+	*p++ = ' ';
+	p = out_put(p, f->value);
+	*p++ = '\r';
+	*p++ = '\n';
+	return p;
+}
+
+/* What belongs to the connection and not to the response: framing, persistence. */
+static char *
+out_framing_fields(char *p, const struct h1 *h)
+{
+	const struct request *r = h->r;
+
+	if (h->framing == H1_FRAME_CHUNKED) {
+		p = out_put(p, STR("Transfer-Encoding: chunked\r\n"));
+	} else if (r->out_length >= 0 && r->status != 204 && r->status != 304 && r->status >= 200) {
+		p = out_put(p, STR("Content-Length: "));
+		p += str_from_u64(p, (uint64_t)r->out_length);
+		p = out_put(p, STR("\r\n"));
+	}
+	if (!h->keep)
+		p = out_put(p, STR("Connection: close\r\n"));
+	else if (r->version == HTTP_10)
+		p = out_put(p, STR("Connection: keep-alive\r\n"));
+	return p;
+}
+
+void
+h1_out_head(struct request *r)
+{
+	struct h1 *h = r->stream;
+	struct worker *w = r->w;
+	char *start = arena_alloc(&r->arena, out_head_size(r));
+	char *p = out_status_line(start, r->status);
+
+	h->framing = (uint8_t)out_framing(r);
+	h->keep = out_keeps(h);
+	p = out_put(
+	    p, str_n(w->stamp, r->route->core->server_header ? w->stamp_n : w->stamp_date_n));
+	for (unsigned i = 0; i < r->fields.n; i++)
+		p = out_field(p, &r->fields.v[i]);
+	p = out_framing_fields(p, h);
+	p = out_put(p, STR("\r\n"));
+	h->head = start;
+	h->head_n = (uint32_t)(p - start);
+	h->head_at = 0;
+	h->is_headed = true;
+	h->frame_left = h->framing == H1_FRAME_LENGTH  ? r->out_length
+			: h->framing == H1_FRAME_CLOSE ? INT64_MAX
+						       : 0;
+	if (h->framing == H1_FRAME_NONE)
+		body_cancel(r->out);
+	worker_post(w, &h->step);
+}
+
+void
+h1_out_interim(struct request *r, int status)
+{
+	struct h1 *h = r->stream;
+	struct str line = http_status_line(status);
+
+	if (r->version < HTTP_11 || h->interim_n + line.n + 2 > sizeof(h->interim) || h->is_headed)
+		return;
+	memcpy(h->interim + h->interim_n, line.p, line.n);
+	memcpy(h->interim + h->interim_n + line.n, "\r\n", 2);
+	h->interim_n = (uint8_t)(h->interim_n + line.n + 2);
+	ctr_add(r->w->row, CTR_R1XX, 1);
+	worker_post(r->w, &h->step);
+}
+
+/* --- frames --- */
+
+/* When the current chunk is sent and more is queued: the line of the next; at the end of the body
+   the last chunk (RFC 9112 7.1). */
+static void
+out_frame(struct h1 *h)
+{
+	struct body *b = h->r->out;
+	size_t n = 0;
+
+	if (h->framing != H1_FRAME_CHUNKED || h->frame_left > 0 || h->frame_n > 0 || h->has_last)
+		return;
+	/* body->total counts what came before: a first chunk has no end of another before it. */
+	if (b->queued > 0) {
+		if (b->total != b->queued)
+			n = (size_t)(out_put(h->frame, STR("\r\n")) - h->frame);
+		n += chunked_head(h->frame + n, (uint64_t)b->queued);
+		h->frame_left = b->queued;
+	} else if (b->state == BODY_ENDED) {
+		if (b->total > 0)
+			n = (size_t)(out_put(h->frame, STR("\r\n")) - h->frame);
+		n = (size_t)(out_put(h->frame + n, STR(CHUNKED_LAST)) - h->frame);
+		h->has_last = true;
+	}
+	h->frame_n = (uint8_t)n;
+	h->frame_at = 0;
+}
+
+static const char out_tail[] = "\r\n" CHUNKED_LAST;
+enum { OUT_TAIL = sizeof(out_tail) - 1 };
+
+/* Everything that is at hand before the next file range, in order. *data: octets of it that are
+   content. */
+static int
+out_iov(struct h1 *h, struct iovec *iov, size_t *data)
+{
+	int n = 0;
+
+	*data = 0;
+	if (h->interim_at < h->interim_n)
+		iov[n++] = (struct iovec){ h->interim + h->interim_at,
+			(size_t)(h->interim_n - h->interim_at) };
+	if (!h->is_headed)
+		return n;
+	if (h->head_at < h->head_n)
+		iov[n++] = (struct iovec){ (void *)(uintptr_t)(h->head + h->head_at),
+			h->head_n - h->head_at };
+	if (h->framing == H1_FRAME_NONE)
+		return n;
+	out_frame(h);
+	if (h->frame_n > 0)
+		iov[n++] =
+		    (struct iovec){ h->frame + h->frame_at, (size_t)(h->frame_n - h->frame_at) };
+	if (h->frame_left > 0) {
+		int more = body_iov(h->r->out, iov + n, OUT_IOV - n - 1, data);
+
+		for (int64_t left = h->frame_left; more > 0; more--, n++) {
+			if ((int64_t)iov[n].iov_len > left)
+				iov[n].iov_len = (size_t)left;
+			left -= (int64_t)iov[n].iov_len;
+			if (left == 0) {
+				n++;
+				break;
+			}
+		}
+		if ((int64_t)*data > h->frame_left)
+			*data = (size_t)h->frame_left;
+		/* The end of a chunked body goes with its last octets. */
+		if (h->framing == H1_FRAME_CHUNKED && h->r->out->state == BODY_ENDED &&
+		    (int64_t)*data == h->r->out->queued && (int64_t)*data == h->frame_left)
+			iov[n++] = (struct iovec){ (void *)(uintptr_t)out_tail, OUT_TAIL };
+	}
+	return n;
+}
+
+/* n octets of what out_iov() showed are sent. */
+static void
+out_sent(struct h1 *h, size_t n)
+{
+	size_t part;
+
+	h->r->sent_total += (int64_t)n;
+	part = (size_t)(h->interim_n - h->interim_at);
+	part = part < n ? part : n;
+	h->interim_at = (uint8_t)(h->interim_at + part);
+	n -= part;
+	if (h->interim_at == h->interim_n)
+		h->interim_at = h->interim_n = 0;
+	part = h->head_n - h->head_at;
+	part = part < n ? part : n;
+	h->head_at += (uint32_t)part;
+	n -= part;
+	part = (size_t)(h->frame_n - h->frame_at);
+	part = part < n ? part : n;
+	h->frame_at = (uint8_t)(h->frame_at + part);
+	n -= part;
+	if (h->frame_at == h->frame_n)
+		h->frame_at = h->frame_n = 0;
+	part = (int64_t)n > h->frame_left ? (size_t)h->frame_left : n;
+	if (part > 0) {
+		h->frame_left -= (int64_t)part;
+		h->r->sent += (int64_t)part;
+		body_consume(h->r->out, (int64_t)part);
+	}
+	n -= part;
+	if (n > 0) { /* some of the tail */
+		h->has_last = true;
+		h->frame_n = (uint8_t)(OUT_TAIL - n);
+		h->frame_at = 0;
+		memcpy(h->frame, out_tail + n, h->frame_n);
+	}
+}
+
+/* All of the answer is with the kernel. */
+static bool
+out_is_done(const struct h1 *h)
+{
+	if (!h->is_headed || h->head_at < h->head_n || h->interim_at < h->interim_n)
+		return false;
+	switch ((enum h1_framing)h->framing) {
+	case H1_FRAME_NONE:
+		return true;
+	case H1_FRAME_LENGTH:
+		return h->frame_left == 0;
+	case H1_FRAME_CHUNKED:
+		return h->has_last && h->frame_n == 0;
+	case H1_FRAME_CLOSE:
+		return body_is_done(h->r->out);
+	}
+	return false;
+}
+
+/* The answer cannot be finished: a close-delimited one must not look complete (RFC 9112 8). */
+static bool
+out_cut(struct h1 *h)
+{
+	struct linger hard = { .l_onoff = 1, .l_linger = 0 };
+
+	if (h->framing == H1_FRAME_CLOSE)
+		setsockopt(h->c->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+	conn_close(h->c, CONN_BY_CUT);
+	return false;
+}
+
+/* --- sending --- */
+
+enum out_verdict { OUT_MORE, OUT_WAIT, OUT_ENDED };
+
+static enum out_verdict
+out_failed(struct h1 *h)
+{
+	if (errno == EAGAIN) {
+		h->is_writing = true;
+		return OUT_WAIT;
+	}
+	conn_close(h->c, CONN_BY_ERROR);
+	return OUT_ENDED;
+}
+
+static enum out_verdict
+out_memory(struct h1 *h, const struct iovec *iov, int n, bool more)
+{
+	struct conn *c = h->c;
+	size_t want = 0;
+	ssize_t sent;
+
+	for (int i = 0; i < n; i++)
+		want += iov[i].iov_len;
+	sent = c->transport->writev(c, iov, n, more);
+	if (unlikely(sent < 0))
+		return out_failed(h);
+	ctr_add(c->w->row, CTR_BYTES_OUT, sent);
+	out_sent(h, (size_t)sent);
+	if (unlikely((size_t)sent < want)) {
+		h->is_writing = true;
+		return OUT_WAIT;
+	}
+	return OUT_MORE;
+}
+
+static enum out_verdict
+out_file(struct h1 *h, int fd, int64_t off, int64_t len, int64_t *budget)
+{
+	struct conn *c = h->c;
+	ssize_t sent;
+
+	if (len > h->frame_left)
+		len = h->frame_left;
+	if (len > OUT_SENDFILE)
+		len = OUT_SENDFILE;
+	sent = c->transport->sendfile(c, fd, &off, (size_t)len);
+	if (sent < 0)
+		return out_failed(h);
+	if (sent == 0) {
+		log_warnx("conn %llu: %.*s: file became shorter while it was sent",
+		    (unsigned long long)c->id, STR_FMT(h->r->path));
+		out_cut(h);
+		return OUT_ENDED;
+	}
+	ctr_add(c->w->row, CTR_BYTES_OUT, sent);
+	h->r->sent_total += sent;
+	h->r->sent += sent;
+	h->frame_left -= sent;
+	body_consume(h->r->out, sent);
+	*budget -= sent;
+	if (sent < len || *budget <= 0) {
+		h->is_writing = true;
+		return OUT_WAIT;
+	}
+	return OUT_MORE;
+}
+
+/* One call of the transport, or none when nothing is at hand (OUT_WAIT). */
+static enum out_verdict
+out_once(struct h1 *h, int64_t *budget)
+{
+	struct iovec iov[OUT_IOV];
+	int64_t off, len;
+	size_t data;
+	int fd, n;
+	bool is_file;
+
+	n = out_iov(h, iov, &data);
+	is_file = h->is_headed && h->framing != H1_FRAME_NONE && h->frame_left > (int64_t)data &&
+		  (int64_t)data < h->r->out->queued;
+	if (n > 0)
+		return out_memory(h, iov, n, is_file);
+	if (is_file && body_file(h->r->out, &fd, &off, &len))
+		return out_file(h, fd, off, len, budget);
+	return OUT_WAIT;
+}
+
+/* The producer failed, or ended before the length it announced. */
+static bool
+out_is_broken(const struct h1 *h)
+{
+	const struct body *b = h->r->out;
+
+	if (h->is_cut)
+		return true;
+	if (!h->is_headed || h->framing == H1_FRAME_NONE || !body_is_empty(b))
+		return false;
+	return b->state == BODY_FAILED ||
+	       (b->state == BODY_ENDED && h->framing == H1_FRAME_LENGTH && h->frame_left > 0);
+}
+
+bool
+h1_out_flush(struct h1 *h, bool *is_done)
+{
+	int64_t budget = OUT_TURN;
+
+	if (h->is_writing)
+		return true;
+	for (;;) {
+		enum out_verdict v;
+
+		if (unlikely(out_is_broken(h)))
+			return out_cut(h);
+		if (out_is_done(h)) {
+			*is_done = true;
+			return true;
+		}
+		v = out_once(h, &budget);
+		if (v == OUT_ENDED)
+			return false;
+		if (v == OUT_WAIT)
+			break;
+	}
+	if (!h->is_writing && out_is_broken(h))
+		return out_cut(h);
+	return true;
+}
+
+static void
+out_write_expired(void *arg)
+{
+	struct h1 *h = arg;
+
+	conn_close(h->c, CONN_BY_WRITE_TIMEOUT);
+}
+
+static void
+out_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct h1 *h = arg;
+	struct conn *c = h->c;
+	const struct conf_core *core = h->r->route->core;
+
+	(void)fd;
+	(void)what;
+	worker_touch(c->w);
+	h->is_writing = h->is_armed = false;
+	timer_del(&h->write_timer);
+	h->write_ms += c->w->now - h->write_mark;
+	if (core->min_rate > 0 && h->write_ms > (uint64_t)core->min_rate_grace &&
+	    h->r->sent_total * 1000 / (int64_t)h->write_ms < core->min_rate) {
+		conn_close(c, CONN_BY_RATE);
+		return;
+	}
+	c->proto->output(c);
+}
+
+static void
+out_body_came(void *arg)
+{
+	struct h1 *h = arg;
+
+	h->c->proto->output(h->c);
+}
+
+void
+h1_out_wait(struct h1 *h)
+{
+	struct conn *c = h->c;
+	struct worker *w = c->w;
+
+	if (h->is_writing) {
+		if (h->is_armed)
+			return;
+		h->is_armed = true;
+		event_assign(&h->wr, w->base, c->fd, EV_WRITE, out_writable, h);
+		must(event_add(&h->wr, NULL) == 0);
+		h->write_mark = w->now;
+		h->write_timer.fn = out_write_expired;
+		h->write_timer.arg = h;
+		timer_set(w, &h->write_timer, timer_class(w, h->r->route->core->timeout_write));
+		return;
+	}
+	if (h->is_headed && h->framing != H1_FRAME_NONE && h->r->out->data.fn != out_body_came)
+		body_on_data(h->r->out, out_body_came, h);
+}
+
+void
+h1_out_fini(struct h1 *h)
+{
+	if (h->is_armed)
+		event_del(&h->wr);
+	timer_del(&h->write_timer);
+}

@@ -1,0 +1,64 @@
+/* The plain transport: the socket itself. */
+#include <errno.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/must.h"
+#include "worker/conn.h"
+
+static ssize_t
+plain_read(struct conn *c, void *dst, size_t max)
+{
+	ssize_t n;
+
+	do
+		n = read(c->fd, dst, max);
+	while (unlikely(n < 0) && errno == EINTR);
+	return n;
+}
+
+static ssize_t
+plain_writev(struct conn *c, const struct iovec *iov, int niov, bool more)
+{
+	ssize_t n;
+
+	do {
+		if (more) {
+			struct msghdr m = { .msg_iov = (struct iovec *)(uintptr_t)iov,
+				.msg_iovlen = (size_t)niov };
+
+			n = sendmsg(c->fd, &m, MSG_MORE | MSG_NOSIGNAL);
+		} else {
+			n = writev(c->fd, iov, niov);
+		}
+	} while (unlikely(n < 0) && errno == EINTR);
+	return n;
+}
+
+static ssize_t
+plain_sendfile(struct conn *c, int fd, int64_t *off, size_t max)
+{
+	off_t at = *off;
+	ssize_t n;
+
+	do
+		n = sendfile(c->fd, fd, &at, max);
+	while (unlikely(n < 0) && errno == EINTR);
+	*off = at;
+	return n;
+}
+
+static void
+plain_shutdown(struct conn *c)
+{
+	shutdown(c->fd, SHUT_WR);
+}
+
+const struct transport transport_plain = {
+	.name = "plain",
+	.read = plain_read,
+	.writev = plain_writev,
+	.sendfile = plain_sendfile,
+	.shutdown = plain_shutdown,
+};

@@ -1,0 +1,257 @@
+/*
+ * Requests: their life from a complete head to the log hooks, and the order of hooks. See
+ * request.h. Invariants: hooks run in the order of the phases and of the route's arrays, each at
+ * most once per routing; nothing recurses: a hook that reroutes or continues while it is on the
+ * stack only leaves a note for request_run().
+ */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/log.h"
+#include "common/must.h"
+#include "worker/proto.h"
+#include "worker/request.h"
+#include "worker/state.h"
+
+enum { REQUEST_ROOM = 4096, REQUEST_KEEP = 128, REQUEST_REROUTES = 10 };
+enum request_phase { PHASE_ACCESS, PHASE_HANDLE };
+
+/* A request and the first room of its arena, in one block. */
+struct request_block {
+	struct request r;
+	char room[REQUEST_ROOM] __attribute__((aligned(16)));
+};
+
+struct request *
+request_new(struct worker *w, const struct proto *proto, void *stream)
+{
+	struct link *l = list_pop(&w->free_requests);
+	struct request_block *k;
+	struct request *r;
+
+	if (l) {
+		w->nfree_requests--;
+		k = container_of(l, struct request_block, r.link);
+	} else {
+		k = must_malloc(sizeof(*k));
+	}
+	r = &k->r;
+	memset(r, 0, sizeof(*r));
+	r->w = w;
+	r->proto = proto;
+	r->stream = stream;
+	arena_init(&r->arena, k->room, sizeof(k->room));
+	body_init(&r->body, w);
+	body_init(&r->out_body, w);
+	r->out = &r->out_body;
+	r->out_length = -1;
+	r->id = w->next_id++;
+	r->started = w->now_ns;
+	list_add_tail(&w->requests, &r->link);
+	ctr_add(w->row, CTR_ACTIVE, 1);
+	return r;
+}
+
+static void
+request_free(struct request *r)
+{
+	struct worker *w = r->w;
+
+	body_fini(&r->body);
+	body_fini(&r->out_body);
+	arena_fini(&r->arena);
+	list_del(&r->link);
+	if (w->nfree_requests >= REQUEST_KEEP) {
+		free(container_of(r, struct request_block, r));
+		return;
+	}
+	w->nfree_requests++;
+	list_add_head(&w->free_requests, &r->link);
+}
+
+static enum counter
+request_class(int status)
+{
+	return status >= 500   ? CTR_R5XX
+	       : status >= 400 ? CTR_R4XX
+	       : status >= 300 ? CTR_R3XX
+			       : CTR_R2XX;
+}
+
+void
+request_end(struct request *r, bool aborted)
+{
+	struct worker *w = r->w;
+
+	r->is_complete = !aborted;
+	r->is_aborted = aborted;
+	if (aborted)
+		ctr_add(w->row, CTR_ABORTED, 1);
+	if (aborted && r->status == 0)
+		r->status = 499; /* the client left before the answer; for logs only */
+	ctr_add(w->row, request_class(r->status), 1);
+	ctr_add(w->row, CTR_REQUESTS, 1);
+	ctr_add(w->row, CTR_ACTIVE, -1);
+	if (likely(r->route != NULL))
+		for (size_t i = 0; i < r->route->log.n; i++)
+			r->route->log.v[i].module->log(r, r->route->log.v[i].conf);
+	request_free(r);
+}
+
+static void
+request_route(struct request *r)
+{
+	const struct site *site = conf_site(worker_conf(r->w), r->listen, r->host);
+
+	r->route = site_route(site, r->path, r->method);
+	r->phase = PHASE_ACCESS;
+	r->hook = 0;
+}
+
+/* Calls the next hook; false when there is none left in this phase. */
+static bool
+request_hook(struct request *r, enum verdict *v)
+{
+	const struct conf_hooks *hooks =
+	    r->phase == PHASE_ACCESS ? &r->route->access : &r->route->handle;
+	const struct conf_hook *h;
+
+	if (r->hook >= hooks->n)
+		return false;
+	h = &hooks->v[r->hook++];
+	*v = r->phase == PHASE_ACCESS ? h->module->access(r, h->conf)
+				      : h->module->handle(r, h->conf);
+	if (*v == MINE)
+		r->handler = str_of(h->module->name);
+	return true;
+}
+
+/* Runs hooks until one has taken the request. */
+static void
+request_run(struct request *r)
+{
+	enum verdict v = NEXT;
+
+	r->is_running = true;
+	for (;;) {
+		if (r->is_rerouted) {
+			r->is_rerouted = false;
+			request_route(r);
+		}
+		if (!request_hook(r, &v)) {
+			if (r->phase == PHASE_HANDLE) {
+				res_error(r, 404, "no handler is configured here");
+				if (!r->is_rerouted)
+					break;
+				continue;
+			}
+			r->phase = PHASE_HANDLE;
+			r->hook = 0;
+			continue;
+		}
+		if (v == MINE && !r->goes_on && !r->is_rerouted)
+			break;
+		r->goes_on = false;
+	}
+	r->is_running = false;
+}
+
+void
+request_start(struct request *r)
+{
+	request_route(r);
+	if (unlikely(r->length > r->route->core->max_body)) {
+		res_error_fmt(
+		    r, 413, "max_body is %lld octets", (long long)r->route->core->max_body);
+		if (!r->is_rerouted)
+			return;
+	}
+	request_run(r);
+}
+
+void
+request_refuse(struct request *r, int status, const char *why)
+{
+	const struct site *site = r->listen->default_site;
+
+	r->route = &site->routes[site->nroutes - 1];
+	r->wants_close = true;
+	r->is_error_page = true; /* what the client sent decides nothing more */
+	r->error_status = status;
+	res_error(r, status, why);
+}
+
+void
+request_reroute(struct request *r, struct str path, struct str query)
+{
+	must(!r->is_begun);
+	r->path = path;
+	if (query.p)
+		r->query = query;
+	if (++r->reroutes > REQUEST_REROUTES) {
+		r->is_error_page = true; /* no page of the site: its way may be the loop */
+		r->error_status = 508;
+		res_error(r, 508, "rewrites and error pages go in circles");
+		return;
+	}
+	r->is_rerouted = true;
+	if (!r->is_running)
+		request_run(r);
+}
+
+void
+request_continue(struct request *r)
+{
+	if (r->is_running)
+		r->goes_on = true;
+	else
+		request_run(r);
+}
+
+void
+request_want_body(struct request *r)
+{
+	if (r->proto->want_body)
+		r->proto->want_body(r);
+}
+
+struct str
+req_field_named(const struct request *r, struct str name)
+{
+	for (unsigned i = 0; i < r->in.n; i++)
+		if (str_caseeq(r->in.v[i].name, name))
+			return r->in.v[i].value;
+	return (struct str){ NULL, 0 };
+}
+
+struct str
+req_field_all(struct request *r, enum http_field id)
+{
+	struct str all = req_field(r, id);
+	bool is_first = true;
+
+	if (!all.p)
+		return all;
+	for (unsigned i = 0; i < r->in.n; i++) {
+		if (r->in.v[i].id != id)
+			continue;
+		if (!is_first)
+			all = arena_printf(
+			    &r->arena, "%.*s, %.*s", STR_FMT(all), STR_FMT(r->in.v[i].value));
+		is_first = false;
+	}
+	return all;
+}
+
+struct str
+peer_text(struct arena *a, const struct peer *p)
+{
+	char text[INET6_ADDRSTRLEN];
+	const char *z;
+
+	if (p->family == AF_UNIX)
+		return STR("unix:");
+	z = inet_ntop(p->family, p->addr, text, sizeof(text));
+	return arena_str(a, z ? str_of(z) : STR("-"));
+}

@@ -1,0 +1,224 @@
+/*
+ * Responses: fields, the beginning, and whole answers (errors, redirects, texts). See request.h.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "common/log.h"
+#include "common/must.h"
+#include "worker/errpage.h"
+#include "worker/proto.h"
+#include "worker/request.h"
+
+void
+res_field(struct request *r, enum http_field id, struct str value)
+{
+	struct field *f = fields_add(&r->fields, &r->arena);
+
+	f->id = (uint8_t)id;
+	f->name = http_field_name(id);
+	f->value = value;
+}
+
+void
+res_field_named(struct request *r, struct str name, struct str value)
+{
+	struct field *f = fields_add(&r->fields, &r->arena);
+
+	f->id = (uint8_t)http_field_of(name);
+	f->name = name;
+	f->value = value;
+}
+
+void
+res_field_del(struct request *r, enum http_field id)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < r->fields.n; i++)
+		if (r->fields.v[i].id != id)
+			r->fields.v[n++] = r->fields.v[i];
+	r->fields.n = n;
+}
+
+void
+res_field_set(struct request *r, enum http_field id, struct str value)
+{
+	res_field_del(r, id);
+	res_field(r, id, value);
+}
+
+struct str
+res_field_get(const struct request *r, enum http_field id)
+{
+	for (unsigned i = 0; i < r->fields.n; i++)
+		if (r->fields.v[i].id == id)
+			return r->fields.v[i].value;
+	return (struct str){ NULL, 0 };
+}
+
+void
+res_vary(struct request *r, struct str name)
+{
+	for (unsigned i = 0; i < r->fields.n; i++) {
+		struct field *f = &r->fields.v[i];
+
+		if (f->id != HF_VARY)
+			continue;
+		if (!str_list_has(f->value, name) && !str_list_has(f->value, STR("*")))
+			f->value =
+			    arena_printf(&r->arena, "%.*s, %.*s", STR_FMT(f->value), STR_FMT(name));
+		return;
+	}
+	res_field(r, HF_VARY, name);
+}
+
+void
+res_begin(struct request *r, int status, int64_t length)
+{
+	must(!r->is_begun);
+	r->is_begun = true;
+	r->status = r->is_error_page && status < 400 ? r->error_status : status;
+	r->out_length = length;
+	for (size_t i = 0; i < r->route->filter.n; i++)
+		r->route->filter.v[i].module->filter(r, r->route->filter.v[i].conf);
+	r->proto->head(r);
+}
+
+static bool
+res_is_loopback(const struct request *r)
+{
+	const uint8_t *a = r->peer.addr;
+	static const uint8_t one[16] = { [15] = 1 };
+
+	return (r->peer.family == AF_INET && a[0] == 127) || r->peer.family == AF_UNIX ||
+	       (r->peer.family == AF_INET6 && memcmp(a, one, 16) == 0);
+}
+
+/* What the handler prepared before it failed must not go with the error. */
+static void
+res_keep_for_error(struct request *r)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < r->fields.n; i++) {
+		switch (r->fields.v[i].id) {
+		case HF_ALLOW:
+		case HF_CONTENT_RANGE:
+		case HF_LOCATION:
+		case HF_OTHER:
+		case HF_RETRY_AFTER:
+		case HF_SET_COOKIE:
+		case HF_VARY:
+		case HF_WWW_AUTHENTICATE:
+			r->fields.v[n++] = r->fields.v[i];
+		}
+	}
+	r->fields.n = n;
+}
+
+/* The site's own page for a status, as a request for its path without conditions and ranges. */
+static bool
+res_error_page(struct request *r, int status)
+{
+	const struct conf_core *core = r->route->core;
+	const struct conf_error_page *pages = core->error_pages.v;
+
+	if (r->is_error_page)
+		return false;
+	for (size_t i = 0; i < core->error_pages.n; i++) {
+		if (pages[i].status != status)
+			continue;
+		r->is_error_page = true;
+		r->error_status = status;
+		if (r->method != M_HEAD)
+			r->method = M_GET;
+		r->known[HF_RANGE] = r->known[HF_IF_RANGE] = r->known[HF_IF_MATCH] =
+		    r->known[HF_IF_NONE_MATCH] = r->known[HF_IF_MODIFIED_SINCE] =
+			r->known[HF_IF_UNMODIFIED_SINCE] = 0;
+		request_reroute(r, pages[i].path, (struct str){ NULL, 0 });
+		return true;
+	}
+	return false;
+}
+
+void
+res_error(struct request *r, int status, const char *why)
+{
+	struct str type, text;
+
+	if (r->is_begun) {
+		res_abort(r, why);
+		return;
+	}
+	if (why && !r->why)
+		r->why = why;
+	res_keep_for_error(r);
+	if (res_error_page(r, status))
+		return;
+	if (r->is_error_page) /* the page itself failed: its failure is not the client's news */
+		status = r->error_status;
+	why = r->route->core->debug && res_is_loopback(r) ? r->why : NULL;
+	errpage_make(r, status, why, &type, &text);
+	res_field(r, HF_CONTENT_TYPE, type);
+	res_vary(r, STR("Accept"));
+	res_begin(r, status, (int64_t)text.n);
+	body_put_ref(&r->out_body, text.p, text.n);
+	body_end(&r->out_body);
+}
+
+void
+res_error_fmt(struct request *r, int status, const char *fmt, ...)
+{
+	struct str why;
+	va_list ap;
+
+	va_start(ap, fmt);
+	why = arena_vprintf(&r->arena, fmt, ap);
+	va_end(ap);
+	res_error(r, status, why.p);
+}
+
+/* A Location that would end its field is not sent. */
+static bool
+res_is_clean(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
+			return false;
+	return true;
+}
+
+void
+res_redirect(struct request *r, int status, struct str location)
+{
+	struct str type, text;
+
+	if (!res_is_clean(location)) {
+		res_error(r, 500, "control characters in a redirect's target");
+		return;
+	}
+	res_field_set(r, HF_LOCATION, location);
+	errpage_make(r, status, NULL, &type, &text);
+	res_text(r, status, type, text);
+}
+
+void
+res_text(struct request *r, int status, struct str type, struct str text)
+{
+	res_field_set(r, HF_CONTENT_TYPE, type);
+	res_begin(r, status, (int64_t)text.n);
+	body_put_ref(&r->out_body, text.p, text.n);
+	body_end(&r->out_body);
+}
+
+void
+res_abort(struct request *r, const char *why)
+{
+	if (why && !r->why)
+		r->why = why;
+	body_fail(&r->out_body, ECONNABORTED);
+	r->proto->abort(r);
+}
