@@ -66,12 +66,12 @@ logformat_step(struct logformat_build *b, bool for_literal)
 {
 	struct logstep *s = b->n ? &b->steps[b->n - 1] : NULL;
 
-	if (s && !s->put && !(for_literal && s->literal_n == LOGVAR_LITERAL))
+	if (s && s->put == logvar_nothing && !(for_literal && s->literal_n == LOGVAR_LITERAL))
 		return s;
 	if (b->n == LOGFORMAT_STEPS)
 		return NULL;
 	s = &b->steps[b->n++];
-	*s = (struct logstep){ .is_json = b->is_json };
+	*s = (struct logstep){ .is_json = b->is_json, .put = logvar_nothing };
 	return s;
 }
 
@@ -128,8 +128,7 @@ logformat_add_variable(struct logformat_build *b, struct str name)
 		return logformat_fail(b, "the format is too long");
 	if (colon >= 0 && !logformat_set_field(b, s, str_n(name.p + word.n, name.n - word.n)))
 		return false;
-	s->get = v->get;
-	s->put = v->get ? logvar_put_text : v->put;
+	s->put = v->put;
 	return true;
 }
 
@@ -229,8 +228,7 @@ logformat_put(const struct logformat *f, const struct request *r, const struct l
 			return 0;
 		memcpy(p, s->literal, LOGVAR_LITERAL);
 		p += s->literal_n;
-		if (s->put)
-			p = s->put(p, &l, s);
+		p = s->put(p, &l, s);
 		if (!p)
 			return 0;
 	}

@@ -1,10 +1,9 @@
 /*
- * The variables of access log formats, a row each: a function that writes the value, or one that
- * fetches text to be escaped. Invariants: a writer finds LOGVAR_ROOM octets of room, which is
- * enough for every value of bounded length; texts of any length ask for their worst case themselves
- * and give NULL when it is not there; whatever a client sends comes out escaped, so that no value
- * holds a newline or an octet outside 0x20..0x7e (in JSON: anything but valid UTF-8 without
- * controls).
+ * The variables of access log formats, a row each with the function that writes the value.
+ * Invariants: a writer finds LOGVAR_ROOM octets of room, which is enough for every value of bounded
+ * length; texts of any length ask for their worst case themselves and give NULL when it is not
+ * there; whatever a client sends comes out escaped, so that no value holds a newline or an octet
+ * outside 0x20..0x7e (in JSON: anything but valid UTF-8 without controls).
  *
  * Texts that were made once are kept: the time of the present second, decimal octets of IPv4
  * addresses, the text of recent IPv6 addresses. These are statics: one worker is one process.
@@ -26,16 +25,11 @@ enum { LOGVAR_PEERS = 64 };
 typedef unsigned char octets16 __attribute__((vector_size(16)));
 typedef uint64_t words2 __attribute__((vector_size(16)));
 
-/* Whether any of 16 octets must be escaped: outside 0x20..0x7e, a quote or a backslash. */
-static inline bool
-logvar_is_dirty16(const char *s)
+/* All bits set in each octet that must be escaped: outside 0x20..0x7e, a quote or a backslash. */
+static inline octets16
+logvar_dirt(octets16 x)
 {
-	octets16 x;
-	words2 bad;
-
-	memcpy(&x, s, sizeof(x));
-	bad = (words2)((octets16)(x - 0x20) > 0x5e) | (words2)(x == '"') | (words2)(x == '\\');
-	return (bad[0] | bad[1]) != 0;
+	return (octets16)(((octets16)(x - 0x20) > 0x5e) | (x == '"') | (x == '\\'));
 }
 
 static inline bool
@@ -64,65 +58,105 @@ logvar_escape(char *p, struct str s)
 	return p;
 }
 
-/* Copies while all is clean, 16 octets at a time; the last 16 overlap those before. Returns false
-   when something must be escaped; p has room for 16 more than s. */
+/* Copies 16 octets and collects what must be escaped in them. */
+static inline octets16
+logvar_copy16(char *p, const char *s)
+{
+	octets16 x;
+
+	memcpy(&x, s, 16);
+	memcpy(p, &x, 16);
+	return logvar_dirt(x);
+}
+
+/* The same for 4 to 15 octets, as two words that may overlap. */
+static inline octets16
+logvar_copy_short(char *p, struct str s)
+{
+	octets16 x = { 0 };
+	uint64_t words[2];
+
+	if (s.n >= 8) {
+		memcpy(&words[0], s.p, 8);
+		memcpy(&words[1], s.p + s.n - 8, 8);
+		memcpy(p, &words[0], 8);
+		memcpy(p + s.n - 8, &words[1], 8);
+	} else {
+		uint32_t halves[2];
+
+		memcpy(&halves[0], s.p, 4);
+		memcpy(&halves[1], s.p + s.n - 4, 4);
+		memcpy(p, &halves[0], 4);
+		memcpy(p + s.n - 4, &halves[1], 4);
+		words[0] = words[1] = (uint64_t)halves[1] << 32 | halves[0];
+	}
+	memcpy(&x, words, 16);
+	return logvar_dirt(x);
+}
+
+/* Copies s as it is; returns false when something in it must be escaped instead. The last 16 octets
+   of a longer text overlap those before. */
 static inline bool
 logvar_copy(char *p, struct str s)
 {
-	bool dirty = false;
+	octets16 dirt = { 0 };
+	size_t i;
 
-	if (s.n < 16) {
-		for (size_t i = 0; i < s.n; i++) {
-			dirty |= logvar_is_dirty((unsigned char)s.p[i]);
+	if (s.n >= 16) {
+		for (i = 0; i < s.n - 16; i += 16)
+			dirt |= logvar_copy16(p + i, s.p + i);
+		dirt |= logvar_copy16(p + s.n - 16, s.p + s.n - 16);
+	} else if (s.n >= 4) {
+		dirt = logvar_copy_short(p, s);
+	} else {
+		for (i = 0; i < s.n; i++) {
+			dirt[0] |= logvar_is_dirty((unsigned char)s.p[i]);
 			p[i] = s.p[i];
 		}
-		return !dirty;
 	}
-	for (size_t i = 0; i + 16 <= s.n; i += 16) {
-		dirty |= logvar_is_dirty16(s.p + i);
-		memcpy(p + i, s.p + i, 16);
-	}
-	dirty |= logvar_is_dirty16(s.p + s.n - 16);
-	memcpy(p + s.n - 16, s.p + s.n - 16, 16);
-	return !dirty;
+	return (((words2)dirt)[0] | ((words2)dirt)[1]) == 0;
 }
 
-/* NULL: not enough room for the worst case. */
 static char *
-logvar_text(char *p, const struct logline *l, struct str s, bool is_json)
+logvar_some_text(char *p, const struct logline *l, struct str s, bool is_json)
 {
-	if (s.n == 0) {
-		*p = '-';
-		return is_json ? p : p + 1;
-	}
-	if (s.n > (size_t)(l->end - p) / 6 || (size_t)(l->end - p) < s.n * 6 + LOGVAR_ROOM)
+	size_t room = (size_t)(l->end - p);
+
+	if (s.n > room / 8 || s.n * 6 + LOGVAR_ROOM > room)
 		return NULL;
 	if (logvar_copy(p, s))
 		return p + s.n;
 	return is_json ? p + json_escape(p, s) : logvar_escape(p, s);
 }
 
-char *
-logvar_put_text(char *p, const struct logline *l, const struct logstep *step)
+/* Text of any length; "-" or nothing when it is empty. NULL: not enough room for the worst case. */
+static inline char *
+logvar_text(char *p, const struct logline *l, struct str s, bool is_json)
 {
-	return logvar_text(p, l, step->get(l->r, step), step->is_json);
+	if (s.n)
+		return logvar_some_text(p, l, s, is_json);
+	*p = '-';
+	return is_json ? p : p + 1;
 }
 
 /* --- numbers and times --- */
 
+static char logvar_pairs[100][2]; /* "00" .. "99" */
+
+/* Negative ones as 0. */
 static char *
 logvar_u64(char *p, int64_t v)
 {
-	return p + str_from_u64(p, v < 0 ? 0 : (uint64_t)v);
-}
+	unsigned u = (unsigned)v, hi = u / 100, skip;
+	char tmp[8];
 
-/* Two decimal digits. */
-static char *
-logvar_2(char *p, int v)
-{
-	p[0] = (char)('0' + v / 10 % 10);
-	p[1] = (char)('0' + v % 10);
-	return p + 2;
+	if (v < 0 || v > 9999)
+		return p + str_from_u64(p, v < 0 ? 0 : (uint64_t)v);
+	memcpy(tmp, logvar_pairs[hi], 2);
+	memcpy(tmp + 2, logvar_pairs[u - hi * 100], 2);
+	skip = (u < 1000) + (u < 100) + (u < 10);
+	memcpy(p, tmp + skip, 4);
+	return p + 4 - skip;
 }
 
 static struct {
@@ -178,11 +212,12 @@ LOGVAR_TIME(clock)
 static char *
 logvar_put_status(char *p, const struct logline *l, const struct logstep *step)
 {
-	int status = l->r->status;
+	unsigned status = (unsigned)l->r->status;
 
 	(void)step;
-	*p++ = (char)('0' + status / 100 % 10);
-	return logvar_2(p, status % 100);
+	*p = (char)('0' + status / 100 % 10);
+	memcpy(p + 1, logvar_pairs[status % 100], 2);
+	return p + 3;
 }
 
 static char *
@@ -290,7 +325,7 @@ logvar_put_plain(char *p, const struct logline *l, const struct logstep *step)
 
 static struct {
 	char s[4];
-	uint8_t n;
+	uint32_t n;
 } logvar_octets[256]; /* "0." .. "255." */
 
 static struct {
@@ -299,13 +334,29 @@ static struct {
 	char s[INET6_ADDRSTRLEN];
 } logvar_peers[LOGVAR_PEERS];
 
+static struct {
+	char s[16];
+	size_t n;
+} logvar_methods[M_OTHER]; /* with a blank behind it */
+
 void
 logvar_init(void)
 {
 	char tmp[8];
 
+	for (int i = 0; i < 100; i++) {
+		logvar_pairs[i][0] = (char)('0' + i / 10);
+		logvar_pairs[i][1] = (char)('0' + i % 10);
+	}
+	for (int i = 0; i < M_OTHER; i++) {
+		struct str name = http_method_name(i);
+
+		logvar_methods[i].n = name.n + 1;
+		memcpy(logvar_methods[i].s, name.p, name.n);
+		logvar_methods[i].s[name.n] = ' ';
+	}
 	for (int i = 0; i < 256; i++) {
-		logvar_octets[i].n = (uint8_t)snprintf(tmp, sizeof(tmp), "%d.", i);
+		logvar_octets[i].n = (uint32_t)snprintf(tmp, sizeof(tmp), "%d.", i);
 		memcpy(logvar_octets[i].s, tmp, 4);
 	}
 }
@@ -371,42 +422,77 @@ logvar_put_port(char *p, const struct logline *l, const struct logstep *step)
 
 /* --- texts of the request --- */
 
-static const struct str logvar_protocols[] = {
-	[HTTP_10] = STR_INIT("HTTP/1.0"),
-	[HTTP_11] = STR_INIT("HTTP/1.1"),
-	[HTTP_2] = STR_INIT("HTTP/2.0"),
+/* As long as a word, so that it is copied as one. */
+enum { LOGVAR_PROTOCOL = 8 };
+static const char *const logvar_protocols[] = {
+	[HTTP_10] = "HTTP/1.0",
+	[HTTP_11] = "HTTP/1.1",
+	[HTTP_2] = "HTTP/2.0",
 };
 
-static struct str
+static inline struct str
 logvar_protocol(const struct request *r)
 {
-	return r->version <= HTTP_2 ? logvar_protocols[r->version] : STR("");
+	const char *z = r->version <= HTTP_2 ? logvar_protocols[r->version] : NULL;
+
+	return z ? str_n(z, LOGVAR_PROTOCOL) : STR("");
 }
 
-/* "GET /path HTTP/1.1"; what could not be read is missing from its end. */
+/* The method and a blank. A method of the table needs no escape. */
+static char *
+logvar_method(char *p, const struct logline *l, bool is_json)
+{
+	const struct request *r = l->r;
+
+	if (r->method < M_OTHER) {
+		memcpy(p, logvar_methods[r->method].s, sizeof(logvar_methods[0].s));
+		return p + logvar_methods[r->method].n;
+	}
+	p = logvar_text(p, l, r->method_name, is_json);
+	if (p)
+		*p++ = ' ';
+	return p;
+}
+
+/* "GET /path HTTP/1.1"; "-" when the request line could not be read. */
 static char *
 logvar_put_request(char *p, const struct logline *l, const struct logstep *step)
 {
 	const struct request *r = l->r;
 	struct str protocol = logvar_protocol(r);
 
-	p = logvar_text(p, l, r->method_name, step->is_json);
-	if (!p || r->target.n == 0)
-		return p;
-	*p++ = ' ';
-	p = logvar_text(p, l, r->target, step->is_json);
+	if (r->method_name.n == 0 || r->target.n == 0)
+		return logvar_text(p, l, r->method_name, step->is_json);
+	p = logvar_method(p, l, step->is_json);
+	if (p)
+		p = logvar_text(p, l, r->target, step->is_json);
 	if (!p || protocol.n == 0)
 		return p;
 	*p = ' ';
-	memcpy(p + 1, protocol.p, 8);
-	return p + 9;
+	memcpy(p + 1, protocol.p, LOGVAR_PROTOCOL);
+	return p + 1 + LOGVAR_PROTOCOL;
 }
 
+static struct str
+logvar_out(const struct request *r, const struct logstep *step)
+{
+	for (unsigned i = 0; i < r->fields.n; i++) {
+		const struct field *f = &r->fields.v[i];
+
+		if (step->field ? f->id == step->field : str_caseeq(f->name, step->name))
+			return f->value;
+	}
+	return STR("");
+}
+
+/* Defines the function that writes a text of the request. */
 #define LOGVAR_TEXT(which, expr)                                                                   \
-	static struct str logvar_get_##which(const struct request *r, const struct logstep *step)  \
+	static char *logvar_put_##which(                                                           \
+	    char *p, const struct logline *l, const struct logstep *step)                          \
 	{                                                                                          \
-		(void)step;                                                                        \
-		return expr;                                                                       \
+		const struct request *r = l->r;                                                    \
+                                                                                                   \
+		return logvar_text(p, l, (expr), step->is_json);                                   \
 	}
 LOGVAR_TEXT(user, r->user)
 LOGVAR_TEXT(method, r->method_name)
@@ -424,63 +510,55 @@ LOGVAR_TEXT(route, str_of(r->route ? r->route->label : NULL))
 LOGVAR_TEXT(site, str_of(r->route ? r->route->site->name : NULL))
 LOGVAR_TEXT(why, str_of(r->why))
 LOGVAR_TEXT(end, r->is_aborted ? STR("aborted") : STR("ok"))
-
-static struct str
-logvar_get_in(const struct request *r, const struct logstep *step)
-{
-	return step->field ? req_field(r, step->field) : req_field_named(r, step->name);
-}
-
-static struct str
-logvar_get_out(const struct request *r, const struct logstep *step)
-{
-	for (unsigned i = 0; i < r->fields.n; i++) {
-		const struct field *f = &r->fields.v[i];
-
-		if (step->field ? f->id == step->field : str_caseeq(f->name, step->name))
-			return f->value;
-	}
-	return STR("");
-}
+LOGVAR_TEXT(in, step->field ? req_field(r, step->field) : req_field_named(r, step->name))
+LOGVAR_TEXT(out, logvar_out(r, step))
 
 const struct logvar logvars[] = {
-	{ "client", .put = logvar_put_client },
-	{ "via", .put = logvar_put_via },
-	{ "user", .get = logvar_get_user },
-	{ "time", .put = logvar_put_clf },
-	{ "time_iso", .put = logvar_put_iso },
-	{ "clock", .put = logvar_put_clock },
-	{ "request", .put = logvar_put_request },
-	{ "method", .get = logvar_get_method },
-	{ "target", .get = logvar_get_target },
-	{ "path", .get = logvar_get_path },
-	{ "raw_path", .get = logvar_get_raw_path },
-	{ "query", .get = logvar_get_query },
-	{ "protocol", .get = logvar_get_protocol },
-	{ "scheme", .get = logvar_get_scheme },
-	{ "host", .get = logvar_get_host },
-	{ "port", .put = logvar_put_port },
-	{ "status", .put = logvar_put_status },
-	{ "bytes", .put = logvar_put_bytes },
-	{ "bytes_total", .put = logvar_put_bytes_total },
-	{ "received", .put = logvar_put_received },
-	{ "referer", .get = logvar_get_referer },
-	{ "user_agent", .get = logvar_get_user_agent },
-	{ "duration_ms", .put = logvar_put_duration_ms },
-	{ "duration_us", .put = logvar_put_duration_us },
-	{ "request_id", .put = logvar_put_request_id },
-	{ "handler", .get = logvar_get_handler },
-	{ "site", .get = logvar_get_site },
-	{ "route", .get = logvar_get_route },
-	{ "worker", .put = logvar_put_worker },
-	{ "end", .get = logvar_get_end },
-	{ "why", .get = logvar_get_why },
-	{ "size", .put = logvar_put_size },
-	{ "took", .put = logvar_put_took },
-	{ "colour", .put = logvar_put_colour },
-	{ "plain", .put = logvar_put_plain },
-	{ "syslog_time", .put = logvar_put_syslog },
-	{ "in:", .get = logvar_get_in },
-	{ "out:", .get = logvar_get_out },
-	{ NULL, NULL, NULL },
+	{ "client", logvar_put_client },
+	{ "via", logvar_put_via },
+	{ "user", logvar_put_user },
+	{ "time", logvar_put_clf },
+	{ "time_iso", logvar_put_iso },
+	{ "clock", logvar_put_clock },
+	{ "request", logvar_put_request },
+	{ "method", logvar_put_method },
+	{ "target", logvar_put_target },
+	{ "path", logvar_put_path },
+	{ "raw_path", logvar_put_raw_path },
+	{ "query", logvar_put_query },
+	{ "protocol", logvar_put_protocol },
+	{ "scheme", logvar_put_scheme },
+	{ "host", logvar_put_host },
+	{ "port", logvar_put_port },
+	{ "status", logvar_put_status },
+	{ "bytes", logvar_put_bytes },
+	{ "bytes_total", logvar_put_bytes_total },
+	{ "received", logvar_put_received },
+	{ "referer", logvar_put_referer },
+	{ "user_agent", logvar_put_user_agent },
+	{ "duration_ms", logvar_put_duration_ms },
+	{ "duration_us", logvar_put_duration_us },
+	{ "request_id", logvar_put_request_id },
+	{ "handler", logvar_put_handler },
+	{ "site", logvar_put_site },
+	{ "route", logvar_put_route },
+	{ "worker", logvar_put_worker },
+	{ "end", logvar_put_end },
+	{ "why", logvar_put_why },
+	{ "size", logvar_put_size },
+	{ "took", logvar_put_took },
+	{ "colour", logvar_put_colour },
+	{ "plain", logvar_put_plain },
+	{ "syslog_time", logvar_put_syslog },
+	{ "in:", logvar_put_in },
+	{ "out:", logvar_put_out },
+	{ NULL, NULL },
 };
+
+char *
+logvar_nothing(char *p, const struct logline *l, const struct logstep *step)
+{
+	(void)l;
+	(void)step;
+	return p;
+}

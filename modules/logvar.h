@@ -22,7 +22,6 @@ struct logline {
 
 /* Writes a value at p, returns where it ends; NULL: not enough room. */
 typedef char *(*logvar_put)(char *p, const struct logline *, const struct logstep *);
-typedef struct str (*logvar_get)(const struct request *, const struct logstep *);
 
 /* A literal and the value after it. */
 struct logstep {
@@ -30,22 +29,20 @@ struct logstep {
 	uint8_t literal_n;
 	uint8_t field; /* enum http_field, of "in:" and "out:" */
 	bool is_json;
-	logvar_put put;  /* NULL: no value */
-	logvar_get get;  /* where put is logvar_put_text */
+	logvar_put put;
 	struct str name; /* of a field without a row in http.def */
 };
 
 struct logvar {
 	const char *name;
-	logvar_put put; /* either put */
-	logvar_get get; /* or get */
+	logvar_put put;
 };
 
 /* Ends with a row without a name. Names that end in ':' take the name of a header field. */
 extern const struct logvar logvars[];
 
-/* Escapes what step->get gives. */
-char *logvar_put_text(char *p, const struct logline *, const struct logstep *);
+/* For a step that is a literal only. */
+char *logvar_nothing(char *p, const struct logline *, const struct logstep *);
 
 /* Makes the tables. Before the first line. */
 void logvar_init(void);
