@@ -7,6 +7,7 @@
 #include "common/arena.h"
 #include "common/http.h"
 #include "common/must.h"
+#include "common/octets.h"
 
 #define METHOD(id, name, flags)
 #define STATUS(code, reason)
@@ -214,6 +215,43 @@ http_field_of(struct str name)
 		if (row->n == 0)
 			return HF_OTHER;
 	}
+}
+
+/* Why the part of a line before the colon is not a name. */
+static const char *
+http_name_fault(struct str name)
+{
+	char last = name.n > 0 ? name.p[name.n - 1] : ':';
+
+	if (last == ':')
+		return "empty field name";
+	/* RFC 9112 5.1: no white space between name and colon. */
+	if (last == ' ' || last == '\t')
+		return "white space before the colon of a field";
+	return "a field name is not a token";
+}
+
+const char *
+http_field_line(struct str line, struct field *out)
+{
+	const char *end = line.p + line.n, *colon = octets_find(line.p, end, ':');
+	const char *value = colon + 1;
+
+	/* RFC 9112 5.2: obs-fold; the line is never empty. */
+	if (unlikely(line.n == 0 || line.p[0] == ' ' || line.p[0] == '\t'))
+		return "a folded field line";
+	if (unlikely(colon == end))
+		return "a field line without a colon";
+	out->name = str_n(line.p, (size_t)(colon - line.p));
+	out->id = (uint8_t)http_field_of(out->name);
+	if (out->id == HF_OTHER && !http_is_token(out->name))
+		return http_name_fault(out->name);
+	while (value < end && (*value == ' ' || *value == '\t'))
+		value++;
+	while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
+		end--;
+	out->value = str_n(value, (size_t)(end - value));
+	return NULL;
 }
 
 struct str

@@ -13,18 +13,21 @@ struct chunked {
 	uint8_t state;
 	uint8_t digits;
 	uint32_t ext;        /* octets of extensions so far, over the whole body */
+	uint16_t trailers;   /* trailer fields so far */
 	uint32_t trailer_n;  /* octets of the trailer section so far */
+	uint32_t line_start; /* where the current line of it begins */
 	uint64_t left;       /* octets of the current chunk still to come */
 	char *trailer;       /* room in the arena, made when a trailer begins */
 };
 
-enum { CHUNKED_MAX_EXT = 16384, CHUNKED_MAX_TRAILER = 8192 };
+enum { CHUNKED_MAX_EXT = 16384, CHUNKED_MAX_TRAILER = 8192, CHUNKED_MAX_TRAILERS = 64 };
 
 /* Zero-initialised state is the beginning. Takes octets from in[0..n): returns how many were used
    (all that belong to the body so far), and points *data at the run of content octets among them
    (one run a call: call again while octets are left and *done is false). *done: the last chunk and the
    trailer section are complete; trailers then holds the trailer fields (in arena). Minus the status
-   when the coding is broken (400), too large (413, 431). */
+   when the coding is broken (400), too large (413, 431); it is the same at every further call. Fields that have no business in a
+   trailer section (RFC 9110 6.5.1) are dropped. */
 ssize_t chunked_decode(struct chunked *, struct arena *, struct fields *trailers, const char *in,
     size_t n, struct str *data, bool *done);
 

@@ -16,9 +16,14 @@ struct h1_limits {
 	uint32_t fields; /* 431 */
 };
 
+/* The index of known fields has eight bits: a limit of fields beyond this means this. */
+enum { H1_MAX_FIELDS = 254, H1_MAX_METHOD = 32 };
+
 /* How far a head that is not complete has been looked at. Zero to begin. */
 struct h1_scan {
 	uint32_t pos, line_start, lines;
+	uint32_t checked, checked_lines; /* what was looked at line by line, as pos and lines */
+	const char *why;  /* the reason for a negative verdict */
 };
 
 /* Looks for the end of the head in buf[0..n), which holds the same octets as at the last call and
@@ -36,6 +41,8 @@ struct h1_head {
 	bool has_upgrade;        /* Upgrade, and Connection names it */
 	struct str method_name, target;
 	struct str authority;    /* the Host field, trimmed and checked; p NULL when there is none */
+	struct str host;         /* its host part as uri_authority gives it, and the port; 0: none */
+	uint16_t port;
 	int64_t length;          /* Content-Length; 0 when there is none; -1 with is_chunked */
 	struct fields fields;    /* v, room set by the caller; names and values point into buf */
 	uint8_t *known;          /* caller's, HF_MAX octets, zeroed: 1 + index of first of a kind */

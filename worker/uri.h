@@ -9,7 +9,7 @@
 
 struct uri {
 	struct str scheme;    /* absolute-form only; else n 0 */
-	struct str host;      /* lower case, without brackets' port; n 0 when there is none */
+	struct str host;      /* as uri_authority gives it; n 0 when there is none */
 	uint16_t port;        /* 0: none given */
 	struct str raw_path;  /* as received, without the query; "*" for OPTIONS * */
 	struct str path;      /* percent-decoded once, dot segments and double slashes removed */
@@ -24,8 +24,9 @@ struct uri {
    target or the arena. */
 int uri_parse(struct str target, enum http_method method, struct arena *, struct uri *out);
 
-/* Checks and splits host[:port] of a Host field (RFC 9110 7.2); host in lower case (in arena when it
-   must change). False when it is malformed. */
+/* Checks and splits host[:port] of a Host field (RFC 9110 7.2). host: in lower case (in arena when it
+   must change), an IPv6 address with its brackets, a name without its final dot; may be empty. port: 0
+   when there is none. False when it is malformed. */
 bool uri_authority(struct str s, struct arena *, struct str *host, uint16_t *port);
 
 /* Percent-encodes a path for a Location field or a link: all but unreserved, sub-delims, ":@/". */
