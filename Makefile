@@ -168,7 +168,7 @@ lint: $(B)/argand
 
 run: all
 	$(call deps,build)
-	@etc/demo.sh $(B)/argand
+	@exec $(B)/argand run -c etc/demo.conf
 
 bench: all
 	$(call deps,build bench)
@@ -188,14 +188,13 @@ $(B)/etc/%: etc/%.in config.mk
 		-e 's|@runstatedir@|$(runstatedir)|g' -e 's|@localstatedir@|$(localstatedir)|g' \
 		-e 's|@datadir@|$(datadir)|g' -e 's|@user@|$(RUN_USER)|g' $< >$@
 FROM_TEMPLATE := $(patsubst etc/%.in,$(B)/etc/%,$(sort $(wildcard etc/*.in)))
-DEMO := $(shell cd etc && find demo -type f 2>/dev/null | sort)
 
 .PHONY: install uninstall
 install: $(B)/argand $(FROM_TEMPLATE)
 	install -d $(DESTDIR)$(sbindir) $(DESTDIR)$(etcdir)/sites $(DESTDIR)$(mandir)/man8 \
 		$(DESTDIR)$(mandir)/man5 $(DESTDIR)$(docdir) $(DESTDIR)$(systemdsystemunitdir) \
 		$(DESTDIR)$(completiondir) $(DESTDIR)$(sysconfdir)/logrotate.d \
-		$(DESTDIR)$(prefix)/lib/sysusers.d $(DESTDIR)$(prefix)/lib/tmpfiles.d
+		$(DESTDIR)$(prefix)/lib/sysusers.d $(DESTDIR)$(localstatedir)/log/argand
 	install -m 755 $(B)/argand $(DESTDIR)$(sbindir)/argand
 	@# An operator's configuration is never overwritten.
 	test -e $(DESTDIR)$(etcdir)/argand.conf || \
@@ -204,24 +203,21 @@ install: $(B)/argand $(FROM_TEMPLATE)
 		$(INSTALL_DATA) $(B)/etc/argand.logrotate $(DESTDIR)$(sysconfdir)/logrotate.d/argand
 	$(INSTALL_DATA) man/argand.8 $(DESTDIR)$(mandir)/man8/argand.8
 	$(INSTALL_DATA) man/argand.conf.5 $(DESTDIR)$(mandir)/man5/argand.conf.5
-	$(INSTALL_DATA) README.md ARCHITECTURE.md LICENSE $(B)/etc/argand.conf $(DESTDIR)$(docdir)
-	$(INSTALL_DATA) $(B)/etc/argand.service $(B)/etc/argand.socket.example \
-		$(DESTDIR)$(systemdsystemunitdir)
+	$(INSTALL_DATA) README.md ARCHITECTURE.md LICENSE $(B)/etc/argand.conf \
+		$(B)/etc/argand.socket.example $(DESTDIR)$(docdir)
+	$(INSTALL_DATA) $(B)/etc/argand.service $(DESTDIR)$(systemdsystemunitdir)
 	$(INSTALL_DATA) $(B)/etc/argand.sysusers $(DESTDIR)$(prefix)/lib/sysusers.d/argand.conf
-	$(INSTALL_DATA) $(B)/etc/argand.tmpfiles $(DESTDIR)$(prefix)/lib/tmpfiles.d/argand.conf
 	$(INSTALL_DATA) etc/argand.bash-completion $(DESTDIR)$(completiondir)/argand
-	@for f in $(DEMO); do \
-		install -D -m 644 etc/$$f $(DESTDIR)$(pkgdatadir)/$$f || exit 1; done
+	cd etc && find demo -type f -exec install -D -m 644 '{}' '$(DESTDIR)$(pkgdatadir)/{}' ';'
 
 # Leaves the configuration: it is the operator's.
 uninstall:
 	rm -f $(DESTDIR)$(sbindir)/argand $(DESTDIR)$(mandir)/man8/argand.8 \
 		$(DESTDIR)$(mandir)/man5/argand.conf.5 $(DESTDIR)$(systemdsystemunitdir)/argand.service \
-		$(DESTDIR)$(systemdsystemunitdir)/argand.socket.example \
 		$(DESTDIR)$(sysconfdir)/logrotate.d/argand $(DESTDIR)$(completiondir)/argand \
-		$(DESTDIR)$(prefix)/lib/sysusers.d/argand.conf $(DESTDIR)$(prefix)/lib/tmpfiles.d/argand.conf
+		$(DESTDIR)$(prefix)/lib/sysusers.d/argand.conf
 	rm -rf $(DESTDIR)$(pkgdatadir) $(DESTDIR)$(docdir)
-	@echo 'Left in place: $(DESTDIR)$(etcdir)'
+	@echo 'Left in place: $(DESTDIR)$(etcdir) and $(DESTDIR)$(localstatedir)/log/argand'
 
 # ---- the source package and tidying up -------------------------------------------------------------
 

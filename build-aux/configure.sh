@@ -6,10 +6,12 @@
 set -eu
 
 fresh() { # fresh TARGET SOURCE...: TARGET is not older than any SOURCE
+	# -nt: not in POSIX, in every sh there is.
 	target=$1
 	shift
 	[ -e "$target" ] || return 1
 	for source; do
+		# shellcheck disable=SC3013
 		[ ! "$source" -nt "$target" ] || return 1
 	done
 }

@@ -1,0 +1,148 @@
+#!/usr/bin/python3
+"""The rules of the house that ARCHITECTURE.md lists, proved on the text of the sources.
+
+Prints "ok RULE" or, for each breach, "file:line: text" and then "FAILED RULE". The sources have one
+shape (.clang-format: return type and name on lines of their own, braces of a function in column 0),
+so that reading them needs no C parser.
+"""
+import pathlib
+import re
+import sys
+
+DIRS = ("common", "master", "worker", "modules")
+MAY_INCLUDE = {  # what a folder's files may include, by prefix; their own folder always
+    "common": (),
+    "master": ("common/", "worker/worker.h"),
+    "worker": ("common/",),
+    "modules": ("common/",) + tuple(f"worker/{h}.h" for h in
+               ("worker", "request", "body", "uri", "cond")),
+}
+PURE = ("h1_parse", "chunked", "uri", "cond", "proxyproto")  # of worker/: parse and compute only
+MAX_FILE, MAX_HEADER, MAX_FUNCTION, MEDIAN = 800, 150, 70, 20
+
+INCLUDE = re.compile(r'#\s*include\s+"([^"]+)"')
+NAME = re.compile(r"^(?:[A-Za-z_][\w\s*]*?[\s*])?(\w+)\(")
+LEFTOVER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+CONDITIONAL = re.compile(r"#\s*(if|ifdef|ifndef|elif)\b")
+
+
+class Function:
+    def __init__(self, path, name, line, length):
+        self.path, self.name, self.line, self.length = path, name, line, length
+
+
+def sources(*patterns):
+    return sorted(p for d in DIRS for pat in patterns for p in pathlib.Path(d).rglob(pat))
+
+
+def functions(path):
+    """Each function of a file: the name stands in the lines above a "{" in column 0."""
+    lines = path.read_text().splitlines()
+    start = name = None
+    for i, text in enumerate(lines):
+        if text == "{":
+            start, name = i, name_above(lines, i)
+        elif text == "}" and name:
+            yield Function(path, name, start + 1, i - start + 1)
+            start = name = None
+
+
+def name_above(lines, brace):
+    for text in reversed(lines[max(0, brace - 12):brace]):
+        if not text or text[0] in "\t }/#*":
+            if not text or text[0] in "}/#":
+                return None
+            continue
+        found = NAME.match(text)
+        return found.group(1) if found else None
+    return None
+
+
+def rule_includes():
+    for path in sources("*.c", "*.h"):
+        folder = path.parts[0]
+        allowed = MAY_INCLUDE[folder] + (f"{folder}/", "config.h")
+        if folder == "worker" and path.stem in PURE:
+            allowed = ("common/",) + tuple(f"worker/{p}.h" for p in PURE)
+        for n, text in enumerate(path.read_text().splitlines(), 1):
+            found = INCLUDE.match(text)
+            if found and not found.group(1).startswith(allowed):
+                yield path, n, f"{folder} does not include {found.group(1)}"
+
+
+def rule_lengths():
+    for path in sources("*.c", "*.h", "*.def"):
+        n, limit = len(path.read_text().splitlines()), MAX_FILE if path.suffix == ".c" else MAX_HEADER
+        if n > limit:
+            yield path, n, f"{n} lines, the limit is {limit}"
+    lengths = []
+    for path in sources("*.c"):
+        for f in functions(path):
+            lengths.append(f.length - 2)
+            if f.length - 2 > MAX_FUNCTION:
+                yield path, f.line, f"{f.name} has {f.length - 2} lines, the limit is {MAX_FUNCTION}"
+    if lengths and sorted(lengths)[len(lengths) // 2] >= MEDIAN:
+        yield pathlib.Path("."), 0, f"the median function has {sorted(lengths)[len(lengths) // 2]} lines"
+
+
+def nouns_of(path):
+    """gate_fcgi.c: gate, fcgi, gate_fcgi, and the structs of gate_fcgi.h."""
+    header = path.with_suffix(".h")
+    structs = re.findall(r"^struct (\w+) \{", header.read_text(), re.M) if header.exists() else []
+    return {path.stem, path.stem.rstrip("s"), *path.stem.split("_"), *structs}
+
+
+def is_named(name, nouns):
+    return any(name == n or name.startswith(n + "_") for n in nouns)
+
+
+def rule_names():
+    """noun_verb after the file, or after the header that declares the function."""
+    declared = {}
+    for path in sources("*.h"):
+        for name in re.findall(r"(\w+)\(", path.read_text()):
+            declared.setdefault(name, set()).update(nouns_of(path))
+    for path in sources("*.c"):
+        for f in functions(path):
+            if f.name != "main" and not is_named(f.name, nouns_of(path) | declared.get(f.name, set())):
+                yield path, f.line, f"{f.name}() is not named after {path.name}"
+
+
+def rule_leftovers():
+    for path in sources("*.c", "*.h", "*.def"):
+        for n, text in enumerate(path.read_text().splitlines(), 1):
+            if LEFTOVER.search(text):
+                yield path, n, "unfinished: " + text.strip()
+
+
+def rule_openings():
+    """A file over 150 lines says in its first lines what it owns."""
+    for path in sources("*.c"):
+        lines = path.read_text().splitlines()
+        if len(lines) > 150 and not lines[0].startswith("/*"):
+            yield path, 1, "over 150 lines and no paragraph on what it owns"
+
+
+def rule_guards():
+    for path in sources("*.h"):
+        guard = re.sub(r"\W", "_", str(path)).upper()
+        if f"#ifndef {guard}\n#define {guard}\n" not in path.read_text():
+            yield path, 1, f"the include guard is not {guard}"
+
+
+RULES = {name[5:]: rule for name, rule in list(globals().items()) if name.startswith("rule_")}
+
+
+def main():
+    failed = 0
+    for name, rule in RULES.items():
+        breaches = list(rule())
+        for path, line, text in breaches:
+            print(f"{path}:{line}: {text}")
+        print(("FAILED " if breaches else "ok ") + name)
+        failed += bool(breaches)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
