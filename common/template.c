@@ -3,6 +3,7 @@
  * through a function. An expansion can do no harm where it goes: the form decides what is
  * percent-encoded, and no form but TEMPLATE_PLAIN lets a control character through.
  */
+#include "common/cfg_suggest.h"
 #include "common/template.h"
 
 static const struct template_name {
@@ -41,50 +42,17 @@ template_is_name(char c)
 
 /* --- compiling --- */
 
-/* Edit distance of two short names, with swapped neighbours as one edit; names beyond 15 octets
-   count as far away. */
-static unsigned
-template_distance(struct str a, struct str b)
-{
-	unsigned d[17][17];
-
-	if (a.n > 15 || b.n > 15)
-		return 99;
-	for (unsigned i = 0; i <= a.n; i++)
-		for (unsigned j = 0; j <= b.n; j++) {
-			unsigned best = i + j;
-
-			if (i > 0 && j > 0) {
-				bool same = str_lower((unsigned char)a.p[i - 1]) ==
-					    (unsigned char)b.p[j - 1];
-
-				best = d[i - 1][j - 1] + !same;
-				best = d[i - 1][j] + 1 < best ? d[i - 1][j] + 1 : best;
-				best = d[i][j - 1] + 1 < best ? d[i][j - 1] + 1 : best;
-			}
-			if (i > 1 && j > 1 && a.p[i - 1] == b.p[j - 2] && a.p[i - 2] == b.p[j - 1])
-				best = d[i - 2][j - 2] + 1 < best ? d[i - 2][j - 2] + 1 : best;
-			d[i][j] = best;
-		}
-	return d[a.n][b.n];
-}
-
 static const char *
 template_suggest(struct arena *a, struct str name)
 {
-	unsigned best = name.n > 6 ? 3 : 2, found = VAR_MAX;
+	struct suggest s;
 
-	for (unsigned i = 0; i < VAR_MAX; i++) {
-		unsigned d = template_distance(name, template_names[i].name);
-
-		if (d <= best) {
-			best = d - (d > 0);
-			found = i;
-		}
-	}
-	if (found == VAR_MAX)
+	suggest_init(&s, name);
+	for (unsigned i = 0; i < VAR_MAX; i++)
+		suggest_offer(&s, template_names[i].name);
+	if (s.best.n == 0)
 		return template_all;
-	return arena_printf(a, "did you mean \"$%s\"?", template_names[found].name.p).p;
+	return arena_printf(a, "did you mean \"$%.*s\"?", STR_FMT(s.best)).p;
 }
 
 static unsigned
@@ -190,29 +158,46 @@ template_compile(struct template *t, struct arena *a, struct str source, unsigne
 
 /* --- expanding --- */
 
-/* Octets of a value that stand for themselves: unreserved, and of sub-delims and the rest of pchar
-   (RFC 3986 3.3) what has no meaning of its own in a form-encoded query. */
+/* What a value is, where it goes: decides about its octets. */
+enum template_class {
+	CLASS_PLAIN,   /* all stand for themselves */
+	CLASS_FIELD,   /* all but control characters */
+	CLASS_URL,     /* URL syntax already: printable ASCII but what no URL holds (browsers take
+			  a backslash for a slash) */
+	CLASS_SEGMENT, /* a decoded value: pchar and "/" (RFC 3986 3.3) */
+	CLASS_ARG,     /* the same in a form-encoded query */
+};
+
 static bool
-template_is_plain(unsigned char c, enum template_form form)
+template_is_kept(unsigned char c, enum template_class class)
 {
-	if (form == TEMPLATE_PLAIN)
+	if (class == CLASS_PLAIN)
 		return true;
-	if (form == TEMPLATE_FIELD)
-		return c >= ' ' && c != 0x7f;
-	if (template_is_name((char)c) || (c != '\0' && strchr("-.~:@/!$'()*,;", c)))
+	if (c < ' ' || c == 0x7f)
+		return false;
+	if (class == CLASS_FIELD || template_is_name((char)c))
 		return true;
-	return form == TEMPLATE_PATH && c != '\0' && strchr("&=+", c);
+	if (class == CLASS_URL)
+		return c > ' ' && c < 0x7f && !strchr("\\\"<>^`{|}", c);
+	return strchr(class == CLASS_SEGMENT ? "-.~:@/!$'()*,;&=+" : "-.~:@/!$'()*,;", c) != NULL;
+}
+
+/* A slash that is data stays encoded in a decoded path (uri.h), so it must not be encoded twice. */
+static bool
+template_is_slash(struct str s, size_t i)
+{
+	return s.n - i >= 3 && s.p[i] == '%' && s.p[i + 1] == '2' && (s.p[i + 2] | 0x20) == 'f';
 }
 
 static char *
-template_put(char *dst, struct str value, enum template_form form)
+template_put(char *dst, struct str value, enum template_class class)
 {
 	static const char hex[16] = "0123456789ABCDEF";
 
 	for (size_t i = 0; i < value.n; i++) {
 		unsigned char c = (unsigned char)value.p[i];
 
-		if (template_is_plain(c, form)) {
+		if (template_is_kept(c, class) || template_is_slash(value, i)) {
 			*dst++ = (char)c;
 			continue;
 		}
@@ -231,16 +216,20 @@ template_value(const struct template_part *part, const struct template_source *s
 	return part->capture ? src->captures[part->capture] : part->literal;
 }
 
-/* The form for one part: literals are the operator's, encoded values are URL syntax already; both
-   still must not hold control characters where those do harm. */
-static enum template_form
-template_part_form(const struct template_part *part, enum template_form form)
+static enum template_class
+template_part_class(const struct template_part *part, enum template_form form)
 {
-	if (form == TEMPLATE_PLAIN || part->literal.n > 0)
-		return TEMPLATE_PLAIN;
-	if (part->var < VAR_MAX && template_names[part->var].is_encoded)
-		return TEMPLATE_FIELD;
-	return form;
+	static const enum template_class classes[][2] = {
+		/*                   decoded        encoded */
+		[TEMPLATE_PLAIN] = { CLASS_PLAIN, CLASS_PLAIN },
+		[TEMPLATE_FIELD] = { CLASS_FIELD, CLASS_FIELD },
+		[TEMPLATE_PATH] = { CLASS_SEGMENT, CLASS_URL },
+		[TEMPLATE_ARGS] = { CLASS_ARG, CLASS_URL },
+	};
+
+	if (part->literal.n > 0)
+		return CLASS_PLAIN;
+	return classes[form][part->var < VAR_MAX && template_names[part->var].is_encoded];
 }
 
 struct str
@@ -258,12 +247,11 @@ template_expand(const struct template *t, struct arena *a, enum template_form fo
 	values = arena_alloc(a, t->n * sizeof(*values));
 	for (size_t i = 0; i < t->n; i++) {
 		values[i] = template_value(&t->v[i], src);
-		room +=
-		    values[i].n * (template_part_form(&t->v[i], form) == TEMPLATE_PLAIN ? 1 : 3);
+		room += values[i].n * (template_part_class(&t->v[i], form) == CLASS_PLAIN ? 1 : 3);
 	}
 	p = dst = arena_alloc(a, room);
 	for (size_t i = 0; i < t->n; i++)
-		p = template_put(p, values[i], template_part_form(&t->v[i], form));
+		p = template_put(p, values[i], template_part_class(&t->v[i], form));
 	*p = '\0';
 	return str_n(dst, (size_t)(p - dst));
 }

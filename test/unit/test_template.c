@@ -39,6 +39,7 @@ static const struct str captures[10] = {
 	STR_INIT("t/w=o&3"),
 	{ NULL, 0 },
 	STR_INIT("\x7f\x01%2F"),
+	STR_INIT("/\\evil\"< \xc3\xa4%"),
 };
 
 static struct str
@@ -74,7 +75,9 @@ static const struct {
 	{ "$2", TEMPLATE_ARGS, "t/w%3Do%263" },
 	{ "[$3]", TEMPLATE_ARGS, "[]" },
 	{ "$4", TEMPLATE_FIELD, "%7F%01%2F" },
-	{ "$4", TEMPLATE_PATH, "%7F%01%252F" },
+	{ "$4", TEMPLATE_PATH, "%7F%01%2F" },
+	{ "$5", TEMPLATE_PATH, "/%5Cevil%22%3C%20%C3%A4%25" },
+	{ "$raw_path", TEMPLATE_PLAIN, "/a%20b" },
 	{ "${1}0", TEMPLATE_PLAIN, "one0" },
 	{ "100% of $host", TEMPLATE_ARGS, "100% of example.org" },
 };
@@ -102,7 +105,6 @@ static const struct {
 	{ "$hots", 9, "unknown variable \"$hots\"", "\"$host\"" },
 	{ "$Host", 9, "unknown variable \"$Host\"", "\"$host\"" },
 	{ "$querry", 9, "\"$querry\"", "\"$query\"" },
-	{ "$request", 9, "\"$request\"", "$request_id" },
 	{ "$raw-path", 9, "\"$raw\"", "the variables are" },
 	{ "$host_name", 9, "\"$host_name\"", "the variables are" },
 	{ "$a_name_of_more_than_fifteen", 9, "unknown", "the variables are $host $path" },

@@ -1,0 +1,22 @@
+/*
+ * The modules, in the order in which their hooks run. Adding one is one line in the list.
+ *
+ * Who the client is comes first, then who may ask. Redirects stand before signing in, so that a
+ * password is not asked for on an address (http) that only leads to another (https); rewrites
+ * behind it, so that a protected path stays protected whatever it is rewritten to.
+ */
+#include "common/module.h"
+
+#define MODULES(MODULE)                                                                            \
+	MODULE(access)                                                                             \
+	MODULE(redirect)
+
+#define MODULE(name) extern const struct module module_##name;
+MODULES(MODULE)
+#undef MODULE
+
+#define MODULE(name) &module_##name,
+const struct module *const modules[] = { MODULES(MODULE) NULL };
+#undef MODULE
+
+const size_t modules_n = sizeof(modules) / sizeof(modules[0]) - 1;
