@@ -37,6 +37,7 @@ SO_REUSEPORT could otherwise share one and take each other's connections). Whate
 stays in the session that begins with its master, and only processes of that session are ended.
 """
 import fcntl
+import hashlib
 import json
 import os
 import random
@@ -107,6 +108,26 @@ def free_port():
         _ports.append(f)
         return port
     raise RuntimeError("no free port")
+
+
+def tool(name):
+    """Path of a helper in C from test/load: as make built it (ARGAND_TOOLS), or built here, once."""
+    built = os.path.join(os.environ.get("ARGAND_TOOLS", ""), name)
+    if os.environ.get("ARGAND_TOOLS") and os.path.exists(built):
+        return built
+    is_lib = name.endswith(".so")
+    source = os.path.join(TOP, "test", "load", name.replace(".so", "") + ".c")
+    with open(source, "rb") as f:
+        digest = hashlib.sha256(f.read()).hexdigest()[:12]
+    d = os.path.join(tempfile.gettempdir(), f"argand-test-tools-{os.getuid()}")
+    os.makedirs(d, mode=0o755, exist_ok=True)
+    out = os.path.join(d, f"{digest}-{name}")
+    if not os.path.exists(out):
+        part = f"{out}.{os.getpid()}"
+        subprocess.run([os.environ.get("CC") or "cc", "-std=gnu17", "-D_GNU_SOURCE", "-O2", "-o", part, source,
+                        *(["-fPIC", "-shared"] if is_lib else [])], check=True)
+        os.rename(part, out)
+    return out
 
 
 # ------------------------------------------------------------------------------- responses
