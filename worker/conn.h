@@ -24,7 +24,7 @@
 	STATE(IDLE, "idle", 2, 1 << CONN_NEW | 1 << CONN_PREFACE | 1 << CONN_ACTIVE)               \
 	STATE(HEAD, "head", 1,                                                                     \
 	    1 << CONN_NEW | 1 << CONN_PREFACE | 1 << CONN_IDLE | 1 << CONN_ACTIVE)                 \
-	STATE(ACTIVE, "active", 0, 1 << CONN_HEAD)                                                 \
+	STATE(ACTIVE, "active", 0, 1 << CONN_NEW | 1 << CONN_HEAD | 1 << CONN_IDLE)                \
 	STATE(LINGER, "linger", 3, 1 << CONN_ACTIVE | 1 << CONN_HEAD)                              \
 	STATE(DEAD, "dead", 0, 0xff)
 
