@@ -9,7 +9,10 @@
 
 #define MODULES(MODULE)                                                                            \
 	MODULE(access)                                                                             \
-	MODULE(redirect)
+	MODULE(redirect)                                                                           \
+	MODULE(rewrite)                                                                            \
+	MODULE(respond)                                                                            \
+	MODULE(echo)
 
 #define MODULE(name) extern const struct module module_##name;
 MODULES(MODULE)

@@ -56,6 +56,7 @@ struct request {
 	uint64_t started;     /* clock_ns() when the head was complete */
 	struct str user;      /* authenticated; n 0: nobody */
 	struct str path_info; /* what a handler split off the path */
+	const void *rewrites; /* the list of rules that modules/rewrite.c applied last */
 
 	/* the answer */
 	int status;           /* 0: none yet */
