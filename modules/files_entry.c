@@ -1,0 +1,454 @@
+/*
+ * From a path to an entry: opens the file (or the first index file, or finds a directory), reads a
+ * small one into memory, and prepares the fields of its answers, for it and for each of its
+ * compressed siblings. All of this may block on a disk, bounded by max_file octets per file.
+ *
+ * Invariants: only regular files become representations; reps[0] is the file itself; a descriptor
+ * is held by exactly one representation.
+ */
+#include "modules/files_entry.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/must.h"
+#include "modules/files_path.h"
+
+/* A change within the same tick of the kernel's clock leaves no trace in the file's times; network
+   file systems tick in seconds. */
+enum { ENTRY_YOUNG = 2 };
+
+enum { ENTRY_TEXT = 512, ENTRY_TYPE = 300 };
+
+struct entry_error {
+	int err;
+	uint16_t status;
+	const char *why;
+};
+
+static const struct entry_error entry_errors[] = {
+	{ ENOENT, 404, "no such file" },
+	{ ENOTDIR, 404, "no such file: a part of the path is no directory" },
+	{ ENAMETOOLONG, 404, "no such file: the name is too long" },
+	{ ENXIO, 404, "not a regular file" },
+	{ EINVAL, 404, "no such file: the file system does not take the name" },
+	{ EACCES, 403, "no permission to read the file" },
+	{ EPERM, 403, "no permission to read the file" },
+	{ ELOOP, 403, "a symbolic link that the option symlinks does not allow" },
+	{ EXDEV, 403, "a symbolic link leads out of the root (option symlinks)" },
+	{ EMFILE, 503, "too many open files" },
+	{ ENFILE, 503, "too many open files in the system" },
+	{ ENOMEM, 503, "the kernel is out of memory" },
+	{ 0, 500, "the file cannot be opened" },
+};
+
+static void
+files_entry_fail(struct files_entry *e, int err)
+{
+	const struct entry_error *row = entry_errors;
+
+	while (row->err && row->err != err)
+		row++;
+	e->kind = FILES_ERROR;
+	e->status = row->status;
+	e->why = row->why;
+	errno = err;
+	if (row->status >= 500)
+		log_error("files: %s/%.*s", e->fr->root->path, STR_FMT(e->name));
+}
+
+static struct files_id
+files_entry_id(const struct stat *st)
+{
+	return (struct files_id){ st->st_dev, st->st_ino, st->st_size, st->st_mtim, st->st_ctim };
+}
+
+static bool
+files_entry_is_same(const struct files_id *a, const struct stat *st)
+{
+	return a->ino == st->st_ino && a->dev == st->st_dev && a->size == st->st_size &&
+	       a->mtim.tv_sec == st->st_mtim.tv_sec && a->mtim.tv_nsec == st->st_mtim.tv_nsec &&
+	       a->ctim.tv_sec == st->st_ctim.tv_sec && a->ctim.tv_nsec == st->st_ctim.tv_nsec;
+}
+
+static bool
+files_entry_is_fresh(const struct stat *st)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	return st->st_mtim.tv_sec + ENTRY_YOUNG >= now.tv_sec ||
+	       st->st_ctim.tv_sec + ENTRY_YOUNG >= now.tv_sec;
+}
+
+/* --- representations --- */
+
+/* "mtime.nanoseconds-size" in hex, and the coding: strong (RFC 9110 8.8.3), and the same on every
+   server that has the same copy. */
+static struct str
+files_entry_etag(char *at, size_t room, const struct stat *st, enum files_coding coding)
+{
+	int n = snprintf(at, room, "\"%llx%s%.0lx-%llx%s%s\"",
+	    (unsigned long long)st->st_mtim.tv_sec, st->st_mtim.tv_nsec ? "." : "",
+	    (unsigned long)st->st_mtim.tv_nsec, (unsigned long long)st->st_size, coding ? "-" : "",
+	    coding ? files_codings[coding].name.p : "");
+
+	return str_n(at, (size_t)n);
+}
+
+static struct str
+files_entry_type(char *at, size_t room, const struct files_entry *e)
+{
+	const struct files_conf *c = e->fr->conf;
+	struct str type = mime_type_of(e->fr->mime, &c->rules, e->name);
+	bool is_text = str_has_prefix(type, STR("text/")) && str_find(type, ';') < 0;
+	int n = snprintf(at, room, "%.*s%s%.*s", STR_FMT(type),
+	    is_text && c->charset.n ? "; charset=" : "", is_text ? (int)c->charset.n : 0,
+	    c->charset.n ? c->charset.p : "");
+
+	return str_n(at, (size_t)n < room ? (size_t)n : room - 1);
+}
+
+static void
+files_entry_field(struct files_rep *rep, enum http_field id, struct str value)
+{
+	must(rep->nfields < FILES_FIELDS);
+	rep->fields[rep->nfields++] =
+	    (struct field){ .id = (uint8_t)id, .name = http_field_name(id), .value = value };
+}
+
+/* RFC 9110 15.4.5: a 304 carries ETag and Vary; Last-Modified only in place of an ETag. */
+static void
+files_entry_fields(
+    struct files_rep *rep, const struct files_entry *e, const struct stat *st, char *text)
+{
+	const struct files_conf *c = e->fr->conf;
+	struct str date = str_n(text, 29);
+
+	clock_http_date(text, rep->modified);
+	text += 32;
+	if (e->nreps > 1)
+		files_entry_field(rep, HF_VARY, STR("Accept-Encoding"));
+	if (c->etag) {
+		rep->etag = files_entry_etag(text, 96, st, rep->coding);
+		files_entry_field(rep, HF_ETAG, rep->etag);
+	}
+	text += 96;
+	rep->n304 = (uint8_t)(rep->nfields + !c->etag);
+	files_entry_field(rep, HF_LAST_MODIFIED, date);
+	rep->type = files_entry_type(text, ENTRY_TYPE, e);
+	files_entry_field(rep, HF_CONTENT_TYPE, rep->type);
+	if (rep->coding)
+		files_entry_field(rep, HF_CONTENT_ENCODING, files_codings[rep->coding].name);
+	files_entry_field(rep, HF_ACCEPT_RANGES, c->max_ranges ? STR("bytes") : STR("none"));
+}
+
+/* Reads a small file whole; false when it changed meanwhile or cannot be read. */
+static bool
+files_entry_read(int fd, char *to, const struct stat *st)
+{
+	struct stat after;
+	int64_t got = 0;
+
+	while (got < st->st_size) {
+		ssize_t n = pread(fd, to + got, (size_t)(st->st_size - got), got);
+
+		if (n <= 0)
+			return false;
+		got += n;
+	}
+	return fstat(fd, &after) == 0 && after.st_size == st->st_size &&
+	       after.st_mtim.tv_sec == st->st_mtim.tv_sec &&
+	       after.st_mtim.tv_nsec == st->st_mtim.tv_nsec;
+}
+
+/* Adds a representation; takes fd. e->nreps and e->name must be final, fields depend on them. */
+static void
+files_entry_rep(
+    struct files_entry *e, unsigned at, enum files_coding coding, int fd, const struct stat *st)
+{
+	bool is_small = st->st_size <= e->fr->conf->cache_file;
+	size_t n = sizeof(struct files_rep) + ENTRY_TEXT + (is_small ? (size_t)st->st_size : 0);
+	struct files_rep *rep = must_malloc(n);
+	char *text = (char *)(rep + 1), *body = text + ENTRY_TEXT;
+
+	*rep = (struct files_rep){ .id = files_entry_id(st),
+		.coding = coding,
+		.fd = fd,
+		.size = st->st_size,
+		.modified = st->st_mtim.tv_sec,
+		.octets = n };
+	files_entry_fields(rep, e, st, text);
+	e->is_young |= files_entry_is_fresh(st);
+	if (is_small && files_entry_read(fd, body, st)) {
+		close(fd);
+		rep->fd = -1;
+		rep->body = body;
+	} else if (is_small) {
+		e->is_young = true; /* being written to: sent as it stands, not kept */
+	}
+	e->nfds += rep->fd >= 0;
+	e->octets += n;
+	e->reps[at] = rep;
+}
+
+/* Opens the sibling of a coding; -1 when there is none that is a regular file as new as the file.
+ */
+static int
+files_entry_sibling(
+    const struct files_entry *e, enum files_coding coding, const struct stat *of, struct stat *st)
+{
+	char name[4096];
+	struct str suffix = files_codings[coding].suffix;
+	int fd;
+
+	if (e->name.n + suffix.n >= sizeof(name))
+		return -1;
+	memcpy(name, e->name.p, e->name.n);
+	memcpy(name + e->name.n, suffix.p, suffix.n);
+	fd = files_path_open(e->fr->root->fd, str_n(name, e->name.n + suffix.n),
+	    (enum files_links)e->fr->conf->symlinks, O_RDONLY);
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, st) == 0 && S_ISREG(st->st_mode) && st->st_mtim.tv_sec >= of->st_mtim.tv_sec)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* e->name is a regular file, open as fd: makes the entry. */
+static void
+files_entry_file(struct files_entry *e, int fd, const struct stat *st)
+{
+	const struct files_conf *c = e->fr->conf;
+	struct stat sts[CODING_MAX];
+	int fds[CODING_MAX];
+	uint8_t codings[CODING_MAX];
+
+	e->kind = FILES_FILE;
+	e->nreps = 1;
+	for (unsigned i = 0; i < c->ncodings; i++) {
+		int sibling = files_entry_sibling(e, c->codings[i], st, &sts[e->nreps]);
+
+		if (sibling < 0)
+			continue;
+		codings[e->nreps] = c->codings[i];
+		fds[e->nreps++] = sibling;
+	}
+	files_entry_rep(e, 0, CODING_IDENTITY, fd, st);
+	for (unsigned i = 1; i < e->nreps; i++)
+		files_entry_rep(e, i, codings[i], fds[i], &sts[i]);
+}
+
+/* --- looking --- */
+
+static int
+files_entry_open(const struct files_entry *e, struct str name, int flags)
+{
+	return files_path_open(
+	    e->fr->root->fd, name, (enum files_links)e->fr->conf->symlinks, flags);
+}
+
+static bool
+files_entry_is_directory(const struct files_entry *e)
+{
+	int fd = files_entry_open(e, e->name, O_PATH | O_DIRECTORY), err = errno;
+
+	if (fd >= 0)
+		close(fd);
+	errno = err;
+	return fd >= 0;
+}
+
+/* The name is taken as it stands: a file, or a directory whose slash is missing. */
+static void
+files_entry_plain(struct files_entry *e)
+{
+	int fd = files_entry_open(e, e->name, O_RDONLY);
+	struct stat st;
+
+	if (fd < 0) {
+		/* A directory that may be passed through, but not read, still wants its slash. */
+		if (errno == EACCES && files_entry_is_directory(e))
+			e->kind = FILES_DIRECTORY;
+		else
+			files_entry_fail(e, errno);
+		return;
+	}
+	if (fstat(fd, &st) < 0)
+		files_entry_fail(e, errno);
+	else if (S_ISDIR(st.st_mode))
+		e->kind = FILES_DIRECTORY;
+	else if (!S_ISREG(st.st_mode))
+		files_entry_fail(e, ENXIO);
+	else {
+		files_entry_file(e, fd, &st);
+		return;
+	}
+	close(fd);
+}
+
+/* Tries one index file; room holds the directory's name and has place for more. True when that
+   decided what the entry is. */
+static bool
+files_entry_index(struct files_entry *e, struct str dir, struct str index, char *room)
+{
+	struct stat st;
+	int fd;
+
+	memcpy(room + dir.n, index.p, index.n);
+	e->name = str_n(room, dir.n + index.n);
+	fd = files_entry_open(e, e->name, O_RDONLY);
+	if (fd < 0) {
+		if (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG)
+			return false;
+		files_entry_fail(e, errno);
+		return true;
+	}
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return false;
+	}
+	memcpy(room + dir.n + index.n, e->path.p, e->path.n);
+	memcpy(room + dir.n + index.n + e->path.n, index.p, index.n);
+	e->target = str_n(room + dir.n + index.n, e->path.n + index.n);
+	if (!files_route_is_elsewhere(e->fr, e->target)) {
+		files_entry_file(e, fd, &st);
+		return true;
+	}
+	close(fd);
+	e->kind = FILES_REROUTE;
+	return true;
+}
+
+static void
+files_entry_dir(struct files_entry *e, char *room)
+{
+	const struct files_conf *c = e->fr->conf;
+	struct str dir = e->name;
+
+	memcpy(room, dir.p, dir.n);
+	for (size_t i = 0; i < c->index.n; i++) {
+		if (!files_entry_index(e, dir, c->index.v[i], room))
+			continue;
+		/* One that stands before it in the list may appear: look at all of them again. */
+		e->is_young |= i > 0;
+		return;
+	}
+	e->name = dir;
+	if (files_entry_is_directory(e))
+		e->kind = FILES_DIRECTORY;
+	else
+		files_entry_fail(e, errno);
+}
+
+static size_t
+files_entry_longest_index(const struct files_conf *c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->index.n; i++)
+		if (c->index.v[i].n > n)
+			n = c->index.v[i].n;
+	return n;
+}
+
+/* The path as the option hidden sees it: without what an alias takes the place of. */
+static bool
+files_entry_is_hidden(const struct files_route *fr, struct str path)
+{
+	size_t skip = fr->prefix.n;
+
+	if (fr->conf->hidden || !str_has_prefix(path, fr->prefix))
+		return false;
+	if (skip && fr->prefix.p[skip - 1] == '/')
+		skip--;
+	return files_path_is_hidden(str_n(path.p + skip, path.n - skip));
+}
+
+struct files_entry *
+files_entry_load(const struct files_route *fr, struct str path)
+{
+	size_t index = files_entry_longest_index(fr->conf);
+	size_t n = sizeof(struct files_entry) + 3 * path.n + 2 * index;
+	struct files_entry *e = must_malloc(n);
+	char *copy = (char *)(e + 1);
+
+	memset(e, 0, sizeof(*e));
+	memcpy(copy, path.p, path.n);
+	e->fr = fr;
+	e->path = str_n(copy, path.n);
+	e->name = files_route_name(fr, e->path);
+	e->generation = fr->root->generation;
+	e->octets = n;
+	if (fr->root->fd < 0 || files_entry_is_hidden(fr, path))
+		files_entry_fail(e, ENOENT);
+	else if (path.n && path.p[path.n - 1] == '/')
+		files_entry_dir(e, copy + path.n);
+	else
+		files_entry_plain(e);
+	return e;
+}
+
+void
+files_entry_free(struct files_entry *e)
+{
+	for (unsigned i = 0; i < e->nreps; i++) {
+		if (e->reps[i]->fd >= 0)
+			close(e->reps[i]->fd);
+		free(e->reps[i]);
+	}
+	free(e);
+}
+
+/* --- looking again --- */
+
+/* Whether name (with suffix) is still what id says; id NULL: whether it is still no regular file.
+ */
+static bool
+files_entry_stat(const struct files_entry *e, struct str suffix, const struct files_id *id)
+{
+	char name[4096];
+	struct stat st;
+	bool is_there;
+
+	if (e->name.n + suffix.n >= sizeof(name))
+		return false;
+	memcpy(name, e->name.p, e->name.n);
+	memcpy(name + e->name.n, suffix.p, suffix.n);
+	name[e->name.n + suffix.n] = '\0';
+	is_there = fstatat(e->fr->root->fd, name, &st, 0) == 0 && S_ISREG(st.st_mode);
+	return id ? is_there && files_entry_is_same(id, &st) : !is_there;
+}
+
+static const struct files_rep *
+files_entry_find(const struct files_entry *e, enum files_coding coding)
+{
+	for (unsigned i = 1; i < e->nreps; i++)
+		if (e->reps[i]->coding == coding)
+			return e->reps[i];
+	return NULL;
+}
+
+bool
+files_entry_is_current(const struct files_entry *e, bool look_siblings)
+{
+	const struct files_conf *c = e->fr->conf;
+
+	if (e->kind != FILES_FILE || e->is_young || e->generation != e->fr->root->generation)
+		return false;
+	if (!files_entry_stat(e, STR(""), &e->reps[0]->id))
+		return false;
+	for (unsigned i = 0; i < c->ncodings; i++) {
+		const struct files_rep *rep = files_entry_find(e, c->codings[i]);
+
+		if ((rep || look_siblings) &&
+		    !files_entry_stat(
+			e, files_codings[c->codings[i]].suffix, rep ? &rep->id : NULL))
+			return false;
+	}
+	return true;
+}

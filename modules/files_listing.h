@@ -1,0 +1,13 @@
+/*
+ * Directory listings: read, sorted and rendered beside the event loop, bounded by listing.max.
+ */
+#ifndef MODULES_FILES_LISTING_H
+#define MODULES_FILES_LISTING_H
+
+#include "modules/files_route.h"
+#include "worker/request.h"
+
+/* The whole answer to a GET or HEAD of a directory; name is beneath the route's root. */
+void files_listing(struct request *, const struct files_route *, struct str name);
+
+#endif
