@@ -49,6 +49,7 @@ logfile_spawn(struct str command, pid_t *pid)
 	z[command.n] = '\0';
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -1;
+	fcntl(ends[1], F_SETFL, O_NONBLOCK);
 	fcntl(ends[1], F_SETPIPE_SZ, LOGFILE_PIPE_SIZE); /* a hint: a smaller pipe works too */
 	*pid = fork();
 	if (*pid == 0)
@@ -73,22 +74,22 @@ logfile_open_path(struct str path)
 	memcpy(z, path.p, path.n);
 	z[path.n] = '\0';
 	/* O_NONBLOCK: opening a FIFO nobody reads must fail, not hang the master. */
-	int fd = open(
+	return open(
 	    z, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, LOGFILE_MODE);
-	if (fd >= 0)
-		fcntl(fd, F_SETFL, O_APPEND);
-	return fd;
 }
 
 int
 logfile_open(struct str destination, pid_t *pid)
 {
 	size_t n = sizeof(logfile_streams) / sizeof(logfile_streams[0]);
+	struct str rest = destination;
 
 	*pid = 0;
 	for (size_t i = 0; i < n; i++)
 		if (str_eq(destination, logfile_streams[i].name))
 			return fcntl(logfile_streams[i].fd, F_DUPFD_CLOEXEC, 3);
+	if (str_eq(str_split(&rest, ':'), STR("syslog")))
+		return socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (destination.n && destination.p[0] == '|')
 		return logfile_spawn(str_n(destination.p + 1, destination.n - 1), pid);
 	return logfile_open_path(destination);

@@ -1,5 +1,6 @@
 /*
- * Log destinations: "/path", "stdout", "stderr", "|command with arguments". Opened by the master.
+ * Log destinations: "/path", "stdout", "stderr", "|command with arguments", "syslog" or
+ * "syslog:/path/of/socket". Opened by the master.
  */
 #ifndef COMMON_LOGFILE_H
 #define COMMON_LOGFILE_H
@@ -9,7 +10,8 @@
 
 /* Opens for appending (0640, created; parents are not); a command is started (by /bin/sh -c, in its
    own process group, its standard input the other end of a pipe); *pid is its process, 0 when there is
-   none. Returns the descriptor (CLOEXEC) or -1 with errno. */
+   none. Syslog: a datagram socket that is not connected, so that a syslog daemon may come and go.
+   Paths and pipes are non-blocking. Returns the descriptor (CLOEXEC) or -1 with errno. */
 int logfile_open(struct str destination, pid_t *pid);
 
 #endif

@@ -14,7 +14,7 @@ struct logformat;
 /* What a line needs beside the request. */
 struct logformat_now {
 	time_t wall;     /* seconds: this loop turn's */
-	unsigned worker; /* seat */
+	unsigned worker; /* process id */
 	bool has_colour; /* $colour and $plain give escape sequences */
 };
 
