@@ -12,7 +12,8 @@
 	MODULE(redirect)                                                                           \
 	MODULE(rewrite)                                                                            \
 	MODULE(respond)                                                                            \
-	MODULE(echo)
+	MODULE(echo)                                                                               \
+	MODULE(accesslog)
 
 #define MODULE(name) extern const struct module module_##name;
 MODULES(MODULE)
