@@ -13,7 +13,8 @@
 	MODULE(rewrite)                                                                            \
 	MODULE(respond)                                                                            \
 	MODULE(echo)                                                                               \
-	MODULE(accesslog)
+	MODULE(accesslog)                                                                          \
+	MODULE(files)
 
 #define MODULE(name) extern const struct module module_##name;
 MODULES(MODULE)
