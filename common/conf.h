@@ -37,6 +37,7 @@ struct route {
 	const struct cfg_place *core_places;
 	struct cfg_place place;
 	const char *label;      /* "example.org /static" */
+	const char *path_label; /* "/static", "= /x", "~ expression", with methods if there are any */
 	unsigned index;         /* over all routes of the configuration */
 };
 
@@ -47,6 +48,7 @@ struct site {
 	size_t nroutes;
 	struct cfg_place place;
 	unsigned index;
+	const struct route_index *routing; /* see route.c; NULL: few routes, looked at in order */
 };
 
 /* Options of the core that every scope has (common/conf_core.c). Times ms, sizes octets. */
@@ -84,6 +86,7 @@ struct conf_listen {
 	int64_t mode;       /* unix: file mode */
 	struct str user, group; /* unix: owner of the socket file */
 	bool proxy_protocol;    /* a PROXY protocol header comes first, from trusted peers only */
+	bool is_optional;       /* the IPv6 half of "*:80": a host without IPv6 goes without it */
 	const struct site *default_site;
 	struct cfg_place place;
 };
@@ -94,7 +97,7 @@ struct conf_process {
 	bool workers_auto;
 	int64_t slots;           /* listening sockets per address, >= workers */
 	int64_t max_connections; /* per worker */
-	int64_t max_files;       /* RLIMIT_NOFILE wished for */
+	int64_t max_files;       /* RLIMIT_NOFILE wished for; -1: what max_connections needs */
 	int64_t drain_timeout;   /* ms an old generation may take to finish */
 	int64_t stop_timeout;    /* ms for a graceful stop */
 	int64_t max_generations; /* draining ones; beyond, the oldest is cut short */
@@ -120,6 +123,7 @@ struct conf {
 	struct cfg_strs log_files;      /* what cfg_log_file() collected, without duplicates */
 	struct host_table *hosts;       /* see conf_site() */
 	uint64_t digest;                /* of all that was read: equal means nothing changed */
+	const struct build *origin;     /* the loader's: for dumps */
 };
 
 /* Reads file and everything it includes. NULL when anything is wrong; *errors (never NULL
@@ -143,6 +147,11 @@ const struct site *conf_site(const struct conf *, const struct conf_listen *, st
    methods include the method. Never NULL: the last route is "/" without methods. */
 const struct route *site_route(const struct site *, struct str path, int method);
 
+/* All that is set, a line each, in an order of its own: what two configurations are compared by, also
+   by processes that have only the text of the other one. conf_dump_diff() is conf_diff() on texts. */
+void conf_dump(const struct conf *, FILE *);
+size_t conf_dump_diff(struct str a, struct str b, FILE *out);
+
 /* What a reload from a to b would change, a line each: "+ site x", "~ route y: expire 1d -> 7d",
    "- listen z". Returns the number of lines; out may be NULL to count. */
 size_t conf_diff(const struct conf *a, const struct conf *b, FILE *out);
@@ -151,7 +160,15 @@ size_t conf_diff(const struct conf *a, const struct conf *b, FILE *out);
 int conf_options_print(FILE *, const char *name_or_null, bool colour);
 void conf_options_mdoc(FILE *);
 
-/* `argand explain`: the way of one request through the configuration; returns an exit status. */
-int conf_explain(const struct conf *, FILE *, const char *method, const char *url, bool colour);
+/* `argand explain`: the way of one request through the configuration; returns an exit status. The
+   caller has split the URL and normalised its path (worker/uri.h). */
+struct conf_ask {
+	const char *method;
+	struct str url;  /* as asked */
+	struct str host; /* n 0: none given */
+	unsigned port;   /* 0: none given */
+	struct str raw_path, path, query;
+};
+int conf_explain(const struct conf *, FILE *, const struct conf_ask *, bool colour);
 
 #endif
