@@ -31,6 +31,14 @@ def pytest_runtest_makereport(item, call):
                 report.sections.append((f"server {i}: {name}", text))
 
 
+def pytest_terminal_summary(terminalreporter):
+    texts = harness.save_tables()
+    if texts:
+        terminalreporter.section(f"figures (saved in {harness.REPORT})")
+        for t in texts:
+            terminalreporter.write_line(t)
+
+
 @pytest.fixture
 def tmp():
     """A directory of its own, readable by everybody."""

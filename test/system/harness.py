@@ -9,7 +9,7 @@ directory, a port and logs of its own, and the fixture stops it again:
         assert (r.status, r.body) == (200, b"hello")
 
     def test_options(server):
-        s = server(server='timeout: { header = "1s"; };',           # inside server: { }
+        s = server(server='timeout: { header = "1s"; };', # inside server: { }
                    site='index = "start.html";',                   # inside the one site
                    routes='{ path = "/echo"; echo = true; }',      # the site's routes
                    workers=4)
@@ -433,7 +433,7 @@ sites = ( {
 	routes = ( @ROUTES@ );
 } );
 """
-ACCESS_LOG = 'log: { access = "@TMP@/access.log"; };'
+ACCESS_LOG = 'access_log: { file = "@TMP@/access.log"; };'
 
 
 class Server:
@@ -486,9 +486,10 @@ class Server:
         env = dict(os.environ, **self.env)
         if "NOTIFY_SOCKET" not in self.env:
             env.pop("NOTIFY_SOCKET", None)
-        asan = f"abort_on_error=1:detect_leaks=0:log_path={self.tmp}/asan"
-        env.setdefault("ASAN_OPTIONS", asan)
-        env.setdefault("UBSAN_OPTIONS", f"print_stacktrace=1:halt_on_error=1:log_path={self.tmp}/ubsan")
+        # The last of a kind counts: reports go where the fixture looks for them.
+        for name, more in (("ASAN_OPTIONS", "abort_on_error=1:detect_leaks=0"),
+                           ("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1")):
+            env[name] = ":".join(filter(None, [env.get(name), more, f"log_path={self.tmp}/sanitizer"]))
         return env
 
     def start(self, wait=True):
@@ -631,7 +632,7 @@ class Server:
 
     def sanitizer_reports(self):
         """What sanitizers found, as text; empty when nothing."""
-        return "".join(self.read(f) for f in sorted(os.listdir(self.tmp)) if re.match(r"(asan|ubsan)\.", f))
+        return "".join(self.read(f) for f in sorted(os.listdir(self.tmp)) if f.startswith("sanitizer."))
 
     def report(self):
         """Everything that explains a failure."""
@@ -648,6 +649,42 @@ class Server:
                 except (OSError, subprocess.SubprocessError) as e:
                     out.append(("counters", repr(e)))
         return [(n, t) for n, t in out if t]
+
+
+# ------------------------------------------------------------------------------- figures
+
+REPORT = os.environ.get("ARGAND_REPORT") or (
+    os.path.join(os.environ["B"], "check") if os.environ.get("B") else
+    os.path.join(tempfile.gettempdir(), "argand-report"))
+tables = {}  # name: rows; printed and saved at the end of the run
+
+
+def figure(table, **row):
+    """Adds a row to a table of measured figures."""
+    tables.setdefault(table, []).append({k: f"{v:.1f}" if isinstance(v, float) else str(v)
+                                         for k, v in row.items()})
+
+
+def table_text(name):
+    """A table as Markdown."""
+    rows = tables[name]
+    head = list(dict.fromkeys(k for r in rows for k in r))
+    width = {k: max(len(k), *(len(r.get(k, "")) for r in rows)) for k in head}
+    lines = [[k for k in head], ["-" * width[k] for k in head]] + [[r.get(k, "") for k in head] for r in rows]
+    return f"{name}\n\n" + "\n".join(
+        "| " + " | ".join(c.ljust(width[k]) for k, c in zip(head, line)) + " |" for line in lines) + "\n"
+
+
+def save_tables():
+    """Writes each table to REPORT; returns the texts."""
+    out = []
+    for name in tables:
+        os.makedirs(REPORT, exist_ok=True)
+        text = table_text(name)
+        with open(os.path.join(REPORT, re.sub(r"\W+", "-", name) + ".md"), "w", encoding="utf-8") as f:
+            f.write(text)
+        out.append(text)
+    return out
 
 
 def new_tmp():
