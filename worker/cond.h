@@ -43,7 +43,7 @@ bool etag_strong_eq(struct str a, struct str b);
 
 /* Quality (0..1000) that an Accept-Encoding or Accept value gives to a coding or media type, by the
    rules of RFC 9110 12.4.2, 12.5.1, 12.5.3; absent (p NULL) means anything goes (1000), but "identity"
-   is always acceptable unless excluded. */
+   is always acceptable unless excluded: 1, the last resort, when it is not named. */
 int accept_encoding_q(struct str value, struct str coding);
 int accept_q(struct str value, struct str media_type);
 
