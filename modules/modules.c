@@ -8,13 +8,16 @@
 #include "common/module.h"
 
 #define MODULES(MODULE)                                                                            \
+	MODULE(realip)                                                                             \
 	MODULE(access)                                                                             \
 	MODULE(redirect)                                                                           \
 	MODULE(rewrite)                                                                            \
+	MODULE(headers)                                                                            \
+	MODULE(expire)                                                                             \
 	MODULE(respond)                                                                            \
 	MODULE(echo)                                                                               \
-	MODULE(accesslog)                                                                          \
-	MODULE(files)
+	MODULE(files)                                                                              \
+	MODULE(accesslog)
 
 #define MODULE(name) extern const struct module module_##name;
 MODULES(MODULE)
