@@ -84,6 +84,9 @@ struct shm *shm_create(void);
 /* Maps an inherited one; checks magic, version, size and layout. Takes fd on success only. NULL
    with *why on refusal. */
 struct shm *shm_attach(int fd, const char **why);
+/* The same for a sound segment of another layout (its workers were started by another binary): good
+   for shm_carry, generation and stopping, the states of rows and shm_worker_bury, nothing else. */
+struct shm *shm_attach_old(int fd, const char **why);
 /* Copies what outlives a change of layout (totals, generation) from old to new. */
 void shm_carry(struct shm *to, const struct shm *from);
 void shm_close(struct shm *);
@@ -96,8 +99,9 @@ struct shm_slot *shm_slot(struct shm *, unsigned slot);
 
 /* Master: takes a free row for a worker about to be forked. Returns the row or -1. */
 int shm_worker_claim(struct shm *, unsigned generation, unsigned seat, uint64_t now);
-/* Worker: this process is the row's writer from here on. Counters start at 0. */
-void shm_worker_enter(struct shm *, unsigned row, pid_t pid);
+/* Worker (and the master after fork): pid is the row's writer from here on; twice is harmless. False
+   when the row belongs to another process. Counters start at 0: a free row holds nothing. */
+bool shm_worker_enter(struct shm *, unsigned row, pid_t pid);
 /* A transition; false when the row was not in state from. */
 bool shm_worker_move(struct shm_worker *, enum row_state from, enum row_state to);
 /* Master, after the process is known to be gone: folds its counters into the retired ones, gives up
