@@ -52,7 +52,7 @@ static const struct {
 
 enum { LOG_LEVELS = sizeof(levels) / sizeof(levels[0]) };
 
-/* A line being made; what does not fit is cut. */
+/* A line being made; one that is too long ends in "...". */
 struct log_line {
 	size_t n;
 	char s[LOG_LINE_MAX];
@@ -62,11 +62,12 @@ static void
 log_line_add(struct log_line *l, const char *s, size_t n)
 {
 	size_t room = sizeof(l->s) - 1 - l->n;
+	size_t fits = n < room ? n : room;
 
-	if (n > room)
-		n = room;
-	memcpy(l->s + l->n, s, n);
-	l->n += n;
+	memcpy(l->s + l->n, s, fits);
+	l->n += fits;
+	if (fits < n)
+		memcpy(l->s + l->n - 3, "...", 3);
 }
 
 static void

@@ -1,0 +1,202 @@
+/*
+ * The error log's forms, through a pipe: levels, prefixes, what control characters become, that
+ * errno stays, and that a line is one line whatever its length.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "common/log.h"
+#include "test/unit/unit.h"
+
+Suite *suite_log(void);
+
+static int ends[2];
+static char got[8192];
+
+static void
+setup(void)
+{
+	ck_assert_int_eq(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
+	log_level = LOG_DEBUG_;
+	log_who("worker 2");
+	log_open(ends[1], LOG_TEXT);
+}
+
+static void
+teardown(void)
+{
+	log_open(STDERR_FILENO, LOG_TEXT);
+	log_who("argand");
+	log_level = LOG_NOTICE_;
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static const char *
+read_back(void)
+{
+	ssize_t n = read(ends[0], got, sizeof(got) - 1);
+
+	got[n > 0 ? n : 0] = '\0';
+	return got;
+}
+
+static bool
+is_like(const char *s, const char *pattern)
+{
+	regex_t re;
+	bool yes;
+
+	ck_assert_int_eq(regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB), 0);
+	yes = regexec(&re, s, 0, NULL, 0) == 0;
+	regfree(&re);
+	return yes;
+}
+
+#define STAMP "^20[0-9][0-9]-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]\\.[0-9]{3}Z "
+
+START_TEST(test_text)
+{
+	log_put(LOG_ERROR_, NULL, false, "cannot %s %d", "open", 7);
+	ck_assert_msg(is_like(read_back(), STAMP "error worker 2: cannot open 7\n$"), "%s", got);
+	log_put(LOG_DEBUG_, "conn 7/3", false, "closed");
+	ck_assert_msg(is_like(read_back(), STAMP "debug worker 2: conn 7/3: closed\n$"), "%s", got);
+}
+END_TEST
+
+static const struct {
+	enum log_level level;
+	const char *line;
+} prefix_rows[] = {
+	{ LOG_FATAL_, "<2>worker 2: x\n" },
+	{ LOG_ERROR_, "<3>worker 2: x\n" },
+	{ LOG_WARN_, "<4>worker 2: x\n" },
+	{ LOG_NOTICE_, "<5>worker 2: x\n" },
+	{ LOG_INFO_, "<6>worker 2: x\n" },
+	{ LOG_DEBUG_, "<7>worker 2: x\n" },
+};
+
+START_TEST(test_prefix)
+{
+	log_open(ends[1], LOG_PREFIX);
+	log_put(prefix_rows[_i].level, NULL, false, "x");
+	ck_assert_str_eq(read_back(), prefix_rows[_i].line);
+}
+END_TEST
+
+static const struct {
+	const char *text, *shown;
+} control_rows[] = {
+	{ "a\nb", "a\\nb" },
+	{ "a\tb\r", "a\\tb\\x0d" },
+	{ "\033[2J", "\\x1b[2J" },
+	{ "\x7f", "\\x7f" },
+	{ "\xc2\x9b"
+	  "31m",
+	    "\\x9b31m" },
+	{ "na\xc3\xafve \xe2\x82\xac", "na\xc3\xafve \xe2\x82\xac" },
+	{ "end \xc2", "end \xc2" },
+};
+
+START_TEST(test_control)
+{
+	char want[128];
+
+	log_open(ends[1], LOG_PREFIX);
+	log_put(LOG_WARN_, NULL, false, "%s", control_rows[_i].text);
+	snprintf(want, sizeof(want), "<4>worker 2: %s\n", control_rows[_i].shown);
+	ck_assert_str_eq(read_back(), want);
+	log_put(LOG_WARN_, control_rows[_i].text, false, "x");
+	snprintf(want, sizeof(want), "<4>worker 2: %s: x\n", control_rows[_i].shown);
+	ck_assert_str_eq(read_back(), want);
+}
+END_TEST
+
+START_TEST(test_errno)
+{
+	log_open(ends[1], LOG_PREFIX);
+	errno = ENOENT;
+	log_warn("open %s", "/x");
+	ck_assert_int_eq(errno, ENOENT);
+	ck_assert_str_eq(read_back(), "<4>worker 2: open /x: No such file or directory\n");
+	log_open(-1, LOG_PREFIX);
+	errno = EPERM;
+	log_warnx("nobody reads this");
+	ck_assert_int_eq(errno, EPERM);
+}
+END_TEST
+
+START_TEST(test_level)
+{
+	log_open(ends[1], LOG_PREFIX);
+	for (int level = LOG_FATAL_; level <= LOG_DEBUG_; level++) {
+		log_level = (enum log_level)level;
+		for (int line = LOG_FATAL_; line <= LOG_DEBUG_; line++) {
+			log_put((enum log_level)line, NULL, false, "x");
+			ck_assert_int_eq(read_back()[0] != '\0', line <= level);
+		}
+	}
+}
+END_TEST
+
+START_TEST(test_level_names)
+{
+	for (int level = LOG_FATAL_; level <= LOG_DEBUG_; level++)
+		ck_assert_int_eq(log_level_of(log_level_name((enum log_level)level)), level);
+	ck_assert_int_eq(log_level_of("warning"), -1);
+	ck_assert_int_eq(log_level_of(""), -1);
+}
+END_TEST
+
+/* Texts of every kind of length stay one line of bounded length; a cut is visible. */
+START_TEST(test_long)
+{
+	char *text = malloc(10000);
+
+	log_open(ends[1], LOG_PREFIX);
+	for (size_t n = 2900; n < 9000; n += 97) {
+		memset(text, n % 2 ? 'a' : '\001', n);
+		text[n] = '\0';
+		log_put(LOG_ERROR_, NULL, false, "%s", text);
+		read_back();
+		ck_assert_uint_le(strlen(got), 4096);
+		ck_assert_ptr_eq(strchr(got, '\n'), got + strlen(got) - 1);
+	}
+	ck_assert_ptr_nonnull(strstr(got, "..."));
+	free(text);
+}
+END_TEST
+
+START_TEST(test_form_for_stderr)
+{
+	unsetenv("JOURNAL_STREAM");
+	ck_assert_int_eq(log_form_for_stderr(), LOG_TEXT);
+	setenv("JOURNAL_STREAM", "1:2", 1);
+	ck_assert_int_eq(log_form_for_stderr(), LOG_TEXT);
+	setenv("JOURNAL_STREAM", "nonsense", 1);
+	ck_assert_int_eq(log_form_for_stderr(), LOG_TEXT);
+	unsetenv("JOURNAL_STREAM");
+}
+END_TEST
+
+Suite *
+suite_log(void)
+{
+	Suite *s = suite_create("log");
+	TCase *t = tcase_create("log");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, test_text);
+	tcase_add_loop_test(t, test_prefix, 0, UNIT_COUNT(prefix_rows));
+	tcase_add_loop_test(t, test_control, 0, UNIT_COUNT(control_rows));
+	tcase_add_test(t, test_errno);
+	tcase_add_test(t, test_level);
+	tcase_add_test(t, test_level_names);
+	tcase_add_test(t, test_long);
+	tcase_add_test(t, test_form_for_stderr);
+	suite_add_tcase(s, t);
+	return s;
+}

@@ -1,0 +1,141 @@
+/* What each kind of destination opens as, and what cannot be opened. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "common/logfile.h"
+#include "test/unit/unit.h"
+
+Suite *suite_logfile(void);
+
+static char dir[64], path[128];
+static pid_t pid;
+
+static void
+setup(void)
+{
+	snprintf(dir, sizeof(dir), "/tmp/test_logfile.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/x.log", dir);
+	pid = -1;
+}
+
+static void
+teardown(void)
+{
+	unlink(path);
+	rmdir(dir);
+}
+
+static off_t
+size_of(const char *file)
+{
+	struct stat st;
+
+	return stat(file, &st) == 0 ? st.st_size : -1;
+}
+
+START_TEST(test_file)
+{
+	mode_t mask = umask(0);
+	struct stat st;
+	int fd;
+
+	for (int i = 1; i <= 2; i++) {
+		fd = logfile_open(str_of(path), &pid);
+		ck_assert_int_gt(fd, 2);
+		ck_assert_int_eq(pid, 0);
+		ck_assert_int_eq(fcntl(fd, F_GETFD), FD_CLOEXEC);
+		ck_assert_int_eq(lseek(fd, 0, SEEK_SET), 0);
+		ck_assert_int_eq(write(fd, "line\n", 5), 5);
+		ck_assert_int_eq(size_of(path), 5 * i);
+		close(fd);
+	}
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_eq(st.st_mode & 07777, 0640);
+	umask(mask);
+}
+END_TEST
+
+START_TEST(test_streams)
+{
+	static const char *const names[] = { "stdout", "stderr" };
+	struct stat a, b;
+	int fd = logfile_open(str_of(names[_i]), &pid);
+
+	ck_assert_int_gt(fd, 2);
+	ck_assert_int_eq(fstat(fd, &a), 0);
+	ck_assert_int_eq(fstat(_i + 1, &b), 0);
+	ck_assert_uint_eq(a.st_ino, b.st_ino);
+	close(fd);
+}
+END_TEST
+
+START_TEST(test_command)
+{
+	char command[256];
+	int fd, status;
+
+	snprintf(command, sizeof(command), "|tr a-z A-Z > %s", path);
+	fd = logfile_open(str_of(command), &pid);
+	ck_assert_int_gt(fd, 2);
+	ck_assert_int_gt(pid, 0);
+	ck_assert_int_ne(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+	ck_assert_int_eq(write(fd, "line\n", 5), 5);
+	close(fd);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(size_of(path), 5);
+}
+END_TEST
+
+START_TEST(test_syslog)
+{
+	static const char *const names[] = { "syslog", "syslog:", "syslog:/run/x" };
+	int fd = logfile_open(str_of(names[_i]), &pid), type = 0;
+	socklen_t n = sizeof(type);
+
+	ck_assert_int_eq(getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n), 0);
+	ck_assert_int_eq(type, SOCK_DGRAM);
+	close(fd);
+}
+END_TEST
+
+START_TEST(test_refused)
+{
+	static char longer[6000];
+
+	ck_assert_int_eq(logfile_open(STR("/nonexistent/x.log"), &pid), -1);
+	ck_assert_int_eq(errno, ENOENT);
+	ck_assert_int_eq(mkfifo(path, 0600), 0);
+	ck_assert_int_eq(logfile_open(str_of(path), &pid), -1);
+	ck_assert_int_eq(errno, ENXIO);
+	memset(longer, 'x', sizeof(longer) - 1);
+	longer[0] = '/';
+	ck_assert_int_eq(logfile_open(str_of(longer), &pid), -1);
+	ck_assert_int_eq(errno, ENAMETOOLONG);
+	longer[0] = '|';
+	ck_assert_int_eq(logfile_open(str_of(longer), &pid), -1);
+	ck_assert_int_eq(errno, E2BIG);
+}
+END_TEST
+
+Suite *
+suite_logfile(void)
+{
+	Suite *s = suite_create("logfile");
+	TCase *t = tcase_create("logfile");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, test_file);
+	tcase_add_loop_test(t, test_streams, 0, 2);
+	tcase_add_test(t, test_command);
+	tcase_add_loop_test(t, test_syslog, 0, 3);
+	tcase_add_test(t, test_refused);
+	suite_add_tcase(s, t);
+	return s;
+}
