@@ -36,11 +36,12 @@ enum { /* scopes where a row may stand, and flags */
 	CFG_SERVER = 1,   /* inside server: { } */
 	CFG_SITE = 2,     /* inside a site */
 	CFG_ROUTE = 4,    /* inside a route */
+	CFG_TOP = 8,      /* the top of a file: no row stands there */
 	CFG_ANY = 7,      /* all three, inherited downwards */
 	CFG_SHORT = 16,   /* a plain value in place of the group sets this row */
 	CFG_MERGE = 32,   /* lists: own elements, then the inherited ones */
 	CFG_LIVE = 64,    /* changed in place on reload, needs no new workers */
-	CFG_NONEMPTY = 128,
+	CFG_NONEMPTY = 128, /* and in a record, where it has no default: must be there */
 	CFG_SECRET = 256, /* never printed */
 	CFG_AUTO = 512,   /* CFG_INT: the word "auto" is accepted, and is -1 */
 };

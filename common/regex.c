@@ -50,8 +50,14 @@ regex_compile(struct cfg_regex *re, struct str source, const char **why, size_t 
 void
 regex_free(struct cfg_regex *re)
 {
-	pcre2_code_free(re->code);
+	regex_code_free(re->code);
 	re->code = NULL;
+}
+
+void
+regex_code_free(void *code)
+{
+	pcre2_code_free(code);
 }
 
 unsigned
@@ -73,8 +79,9 @@ regex_match(const struct cfg_regex *re, struct str subject, struct str captures[
 	if (!re->code)
 		return false;
 	regex_init();
-	n = pcre2_match(re->code, (PCRE2_SPTR)(subject.n ? subject.p : ""), subject.n, 0, 0,
-	    regex_data, regex_limits);
+	if (subject.n == 0)
+		subject.p = "";
+	n = pcre2_match(re->code, (PCRE2_SPTR)subject.p, subject.n, 0, 0, regex_data, regex_limits);
 	if (n < 0)
 		return false;
 	if (!captures)

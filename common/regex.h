@@ -14,6 +14,7 @@ enum { REGEX_CAPTURES = 10 }; /* $0 (the whole match) to $9 */
    (valid until the next call), *offset where in source. */
 bool regex_compile(struct cfg_regex *, struct str source, const char **why, size_t *offset);
 void regex_free(struct cfg_regex *);
+void regex_code_free(void *code); /* for arena_defer() */
 
 /* Whether the expression matches somewhere in subject. captures may be NULL; all REGEX_CAPTURES are
    set, to parts of subject; p is NULL for one that took no part. An expression that is not set

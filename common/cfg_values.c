@@ -1,0 +1,71 @@
+/*
+ * libconfig reads a file that has no mistakes, and its values are taken over into the tree. Numbers
+ * are an exception: it wraps those that do not fit, so that they are read from the digits in the
+ * text.
+ */
+#include <libconfig.h>
+
+#include "common/cfg_tree.h"
+#include "common/must.h"
+
+static bool values_take(struct cfg_node *, config_setting_t *, struct arena *);
+
+static bool
+values_children(struct cfg_node *node, config_setting_t *s, struct arena *arena)
+{
+	struct cfg_node *child;
+	unsigned i = 0;
+
+	if ((unsigned)config_setting_length(s) != node->n)
+		return false;
+	for (child = node->first; child; child = child->next)
+		if (!values_take(child, config_setting_get_elem(s, i++), arena))
+			return false;
+	return true;
+}
+
+static bool
+values_take(struct cfg_node *node, config_setting_t *s, struct arena *arena)
+{
+	static const int types[] = {
+		[NODE_GROUP] = CONFIG_TYPE_GROUP,
+		[NODE_LIST] = CONFIG_TYPE_LIST,
+		[NODE_ARRAY] = CONFIG_TYPE_ARRAY,
+		[NODE_STRING] = CONFIG_TYPE_STRING,
+		[NODE_INT] = CONFIG_TYPE_INT,
+		[NODE_FLOAT] = CONFIG_TYPE_FLOAT,
+		[NODE_BOOL] = CONFIG_TYPE_BOOL,
+	};
+	const char *name = s ? config_setting_name(s) : NULL;
+
+	if (!s || node->kind >= NODE_WORD || config_setting_type(s) != types[node->kind])
+		return false;
+	if (name ? !str_eq(str_of(name), node->name) : node->name.n > 0)
+		return false;
+	switch (node->kind) {
+	case NODE_STRING:
+		node->text = arena_str(arena, str_of(config_setting_get_string(s)));
+		return true;
+	case NODE_BOOL:
+		node->boolean = config_setting_get_bool(s);
+		return true;
+	case NODE_INT:
+	case NODE_FLOAT:
+		return true;
+	default:
+		return values_children(node, s, arena);
+	}
+}
+
+bool
+tree_values(struct cfg_tree *tree, struct arena *arena, struct str text)
+{
+	config_t config;
+	bool is_same;
+
+	config_init(&config);
+	is_same = config_read_string(&config, text.p) == CONFIG_TRUE &&
+		  values_take(tree->root, config_root_setting(&config), arena);
+	config_destroy(&config);
+	return is_same;
+}

@@ -1,0 +1,261 @@
+/*
+ * The options of the core, as rows like those of any module.
+ */
+#include "common/conf_core.h"
+#include "common/log.h"
+#include "common/must.h"
+
+#define CORE(member)   .offset = offsetof(struct conf_core, member)
+#define SERVER(member) .offset = offsetof(struct conf_server_opts, member)
+#define LISTEN(member) .offset = offsetof(struct conf_listen_opts, member)
+
+enum { DAY = 86400000, HOUR = 3600000, MINUTE = 60000, SECOND = 1000 };
+
+static const struct cfg_opt error_page_opts[] = {
+	{ "status", CFG_INT, CFG_NONEMPTY, offsetof(struct conf_error_page, status), 400, 599, NULL,
+	    .help = "The status code that the page is for." },
+	{ "path", CFG_STR, CFG_NONEMPTY, offsetof(struct conf_error_page, path),
+	    .help = "The URL path of the page in the same site. It is answered like a request for "
+		    "that path, with the status kept." },
+	{ 0 },
+};
+static const struct cfg_record error_page_record = { error_page_opts,
+	sizeof(struct conf_error_page) };
+
+static const struct cfg_opt core_opts[] = {
+	{ "timeout.header", CFG_TIME, CFG_ANY, CORE(timeout_header), SECOND, HOUR, "15s",
+	    .help = "How long the head of a request may take, from its first octet to its end. The "
+		    "site is not known before the head is complete: the value in server counts." },
+	{ "timeout.body", CFG_TIME, CFG_ANY, CORE(timeout_body), SECOND, DAY, "30s",
+	    .help = "How long a request body may pause between two octets." },
+	{ "timeout.write", CFG_TIME, CFG_ANY, CORE(timeout_write), SECOND, DAY, "60s",
+	    .help = "How long a client may take no octet of a response that waits for it." },
+	{ "timeout.keepalive", CFG_TIME, CFG_ANY, CORE(timeout_keepalive), 0, DAY, "75s",
+	    .help = "How long an idle connection is kept for another request; 0 closes at once." },
+	{ "timeout.linger", CFG_TIME, CFG_ANY, CORE(timeout_linger), 0, 5 * MINUTE, "5s",
+	    .help = "How long to read on and discard after an answer that ends the connection, so "
+		    "that a client that is still sending gets to see the answer." },
+	{ "keepalive_requests", CFG_INT, CFG_ANY, CORE(keepalive_requests), 1, INT32_MAX, "10000",
+	    .help = "How many requests one connection may carry." },
+	{ "min_rate", CFG_SIZE, CFG_ANY, CORE(min_rate), 0, 1 << 30, "240",
+	    .help = "Octets per second that a request body must arrive with, and a response be "
+		    "taken with, on average; slower connections are closed. 0 turns it off." },
+	{ "min_rate_grace", CFG_TIME, CFG_ANY, CORE(min_rate_grace), 0, HOUR, "20s",
+	    .help = "How long a transfer may go on before min_rate is asked for." },
+	{ "max_head", CFG_SIZE, CFG_ANY, CORE(max_head), 1024, 1 << 20, "32k",
+	    .help = "The largest head of a request, its line and all fields together; 431 beyond. "
+		    "The value in server counts." },
+	{ "max_line", CFG_SIZE, CFG_ANY, CORE(max_line), 512, 1 << 20, "8k",
+	    .help = "The longest request line; 414 beyond. The value in server counts." },
+	{ "max_fields", CFG_INT, CFG_ANY, CORE(max_fields), 8, 1000, "100",
+	    .help = "How many header fields a request may have; 431 beyond. The value in server "
+		    "counts." },
+	{ "max_body", CFG_SIZE, CFG_ANY, CORE(max_body), 0, INT64_MAX, "1G",
+	    .help = "The largest request body; 413 beyond." },
+	{ "server_header", CFG_BOOL, CFG_ANY, CORE(server_header), .def = "true",
+	    .help = "Whether responses carry the Server field." },
+	{ "debug", CFG_BOOL, CFG_ANY, CORE(debug), .def = "false",
+	    .help = "Whether error pages tell clients on the loopback interface why the request "
+		    "failed." },
+	{ "error_pages", CFG_RECORDS, CFG_ANY | CFG_MERGE, CORE(error_pages),
+	    .record = &error_page_record,
+	    .help = "Pages of the site's own for error responses. The first that is for the status "
+		    "is taken.",
+	    .example = "error_pages = ( { status = 404; path = \"/errors/404.html\"; } );" },
+	{ 0 },
+};
+
+static const struct cfg_opt listen_opts[] = {
+	{ "address", CFG_STR, CFG_SHORT | CFG_NONEMPTY, LISTEN(address),
+	    .help =
+		"\"127.0.0.1:8080\", \"[::1]:8080\", \"*:8080\" or \"8080\" (every address, IPv4 "
+		"and IPv6), \"unix:/path\"." },
+	{ "backlog", CFG_INT, 0, LISTEN(backlog), 1, 65535, "1024",
+	    .help = "How many connections may wait to be accepted, for each socket; the kernel "
+		    "bounds it by net.core.somaxconn." },
+	{ "mode", CFG_STR, 0, LISTEN(mode), .def = "0660",
+	    .help = "The file mode of a Unix socket, in octal." },
+	{ "user", CFG_STR, 0, LISTEN(user), .help = "The owner of a Unix socket's file." },
+	{ "group", CFG_STR, 0, LISTEN(group), .help = "The group of a Unix socket's file." },
+	{ "proxy_protocol", CFG_BOOL, 0, LISTEN(proxy_protocol), .def = "false",
+	    .help = "Whether connections begin with a PROXY protocol header (version 1 or 2). It "
+		    "is believed from trusted_proxies only; others are closed." },
+	{ "site", CFG_STR, 0, LISTEN(site),
+	    .help = "The host of the site that answers here for names that no site has. Default: "
+		    "the site with host \"*\", else the first one." },
+	{ 0 },
+};
+static const struct cfg_record listen_record = { listen_opts, sizeof(struct conf_listen_opts) };
+
+static const char *const log_level_names[] = { "fatal", "error", "warn", "notice", "info", "debug",
+	NULL };
+
+static const struct cfg_opt server_opts[] = {
+	{ "listen", CFG_RECORDS, CFG_SERVER | CFG_NONEMPTY, SERVER(listens),
+	    .record = &listen_record,
+	    .help = "Where to accept connections: an address, a list of addresses, or groups. "
+		    "Default: \"*:80\".",
+	    .example = "listen = [ \"*:80\", \"unix:/run/argand/http.sock\" ];\n"
+		       "listen = ( { address = \"10.0.0.1:8080\"; proxy_protocol = true; } );" },
+	{ "user", CFG_STR, CFG_SERVER, SERVER(process.user),
+	    .help = "The user that workers run as. Default: as the server was started." },
+	{ "group", CFG_STR, CFG_SERVER, SERVER(process.group),
+	    .help = "The group that workers run as. Default: the user's own." },
+	{ "workers", CFG_INT, CFG_SERVER | CFG_AUTO, SERVER(process.workers), 1, 128, "auto",
+	    .help =
+		"How many worker processes serve; \"auto\": one for each CPU that the server may "
+		"use, affinity and control group quota considered." },
+	{ "slots", CFG_INT, CFG_SERVER | CFG_AUTO, SERVER(process.slots), 1, 256, "auto",
+	    .help = "Listening sockets for each address, at least as many as there will ever be "
+		    "workers; \"auto\": twice the workers, at least 16. A change of this number "
+		    "needs a restart." },
+	{ "max_connections", CFG_INT, CFG_SERVER, SERVER(process.max_connections), 16, 10000000,
+	    "50000",
+	    .help = "Connections that one worker holds at most; beyond, it stops accepting." },
+	{ "max_files", CFG_INT, CFG_SERVER | CFG_AUTO, SERVER(process.max_files), 64, 100000000,
+	    "auto",
+	    .help = "The limit of open files wished for (RLIMIT_NOFILE); \"auto\": what "
+		    "max_connections needs, as far as the hard limit lets." },
+	{ "drain_timeout", CFG_TIME, CFG_SERVER | CFG_LIVE, SERVER(process.drain_timeout), SECOND,
+	    30 * (int64_t)DAY, "1h",
+	    .help = "How long workers of an older configuration may take to finish their "
+		    "requests after a reload." },
+	{ "stop_timeout", CFG_TIME, CFG_SERVER | CFG_LIVE, SERVER(process.stop_timeout), 0, DAY,
+	    "30s", .help = "How long a graceful stop waits for requests in flight." },
+	{ "max_generations", CFG_INT, CFG_SERVER | CFG_LIVE, SERVER(process.max_generations), 1, 64,
+	    "8",
+	    .help =
+		"How many older configurations may be draining at a time; beyond, the oldest is "
+		"cut short." },
+	{ "control", CFG_PATH, CFG_SERVER | CFG_NONEMPTY, SERVER(process.control),
+	    .def = "/run/argand/control.sock",
+	    .help = "The socket through which argand reload, status and stop reach the running "
+		    "server." },
+	{ "pid_file", CFG_PATH, CFG_SERVER, SERVER(process.pid_file),
+	    .help = "A file to write the master's process id to. Default: none." },
+	{ "error_log", CFG_STR, CFG_SERVER, SERVER(process.error_log), .def = "stderr",
+	    .help = "Where messages for the operator go: \"stderr\" or a file." },
+	{ "log_level", CFG_ENUM, CFG_SERVER | CFG_LIVE, SERVER(process.log_level), .def = "notice",
+	    .names = log_level_names, .help = "How much the error log tells." },
+	{ "trusted_proxies", CFG_STRS, CFG_SERVER, SERVER(process.trusted_proxies),
+	    .help = "Addresses and networks of proxies that are believed when they tell a client's "
+		    "address: in PROXY protocol headers, and in header fields. \"private\", "
+		    "\"loopback\" and \"unix\" are accepted too.",
+	    .example = "trusted_proxies = [ \"10.0.0.0/8\", \"unix\" ];" },
+	{ "name", CFG_STR, CFG_SERVER, SERVER(process.name), .def = "Argand",
+	    .help = "The value of the Server field in responses." },
+	{ 0 },
+};
+
+static const struct cfg_opt site_opts[] = {
+	{ "host", CFG_STRS, CFG_SITE | CFG_NONEMPTY, offsetof(struct conf_site_opts, hosts),
+	    .def = "*",
+	    .help =
+		"The host names of the site: \"example.org\", \"*.example.org\" (every name below "
+		"it), \"*\" (names that no site has).",
+	    .example = "host = [ \"example.org\", \"*.example.org\" ];" },
+	{ 0 },
+};
+
+static const struct cfg_opt route_opts[] = {
+	{ "path", CFG_STR, CFG_ROUTE | CFG_NONEMPTY, offsetof(struct conf_route_opts, path),
+	    .help =
+		"The route is for this path and everything below it: \"/static\" is for /static "
+		"and /static/x, not for /statics." },
+	{ "exact", CFG_STR, CFG_ROUTE | CFG_NONEMPTY, offsetof(struct conf_route_opts, exact),
+	    .help = "The route is for this very path." },
+	{ "regex", CFG_REGEX, CFG_ROUTE | CFG_NONEMPTY, offsetof(struct conf_route_opts, regex),
+	    .help = "The route is for paths in which this expression (PCRE2) matches.",
+	    .example = "regex = \"\\\\.php$\";" },
+	{ "methods", CFG_STRS, CFG_ROUTE | CFG_NONEMPTY, offsetof(struct conf_route_opts, methods),
+	    .help = "The route is for these methods only; other requests go on to the routes after "
+		    "it. GET includes HEAD. Default: all.",
+	    .example = "methods = [ \"GET\", \"POST\" ];" },
+	{ 0 },
+};
+
+const char *const core_top_names[] = { "server", "sites", "include", NULL };
+const char *const core_site_names[] = { "routes", NULL };
+
+const struct opt_table *
+core_tables(size_t *n)
+{
+	static struct opt_table *tables;
+	size_t i;
+
+	*n = modules_n + CORE_TABLES;
+	if (tables)
+		return tables;
+	tables = must_calloc(*n, sizeof(*tables));
+	for (i = 0; i < modules_n; i++)
+		tables[i] =
+		    (struct opt_table){ modules[i]->name, modules[i]->opts, modules[i]->conf_size };
+	tables[core_id(CORE_OPTIONS)] =
+	    (struct opt_table){ "core", core_opts, sizeof(struct conf_core) };
+	tables[core_id(CORE_SERVER)] =
+	    (struct opt_table){ "server", server_opts, sizeof(struct conf_server_opts) };
+	tables[core_id(CORE_SITE)] =
+	    (struct opt_table){ "site", site_opts, sizeof(struct conf_site_opts) };
+	tables[core_id(CORE_ROUTE)] =
+	    (struct opt_table){ "route", route_opts, sizeof(struct conf_route_opts) };
+	return tables;
+}
+
+const char *
+core_scopes_text(struct cfg_errors *e, unsigned where)
+{
+	static const char *const names[] = { "server: { }", "a site", "a route" };
+	const char *text = "";
+	unsigned i, left = where & CFG_ANY;
+
+	for (i = 0; i < 3; i++) {
+		if (!(left & (1u << i)))
+			continue;
+		left &= ~(1u << i);
+		text = cfg_errors_printf(e, "%s%s%s", text,
+		    !*text ? ""
+		    : left ? ", "
+			   : " or ",
+		    names[i]);
+	}
+	return text;
+}
+
+static const char *
+core_elsewhere_record(struct cfg_errors *e, const struct cfg_opt *records, struct str name)
+{
+	const struct cfg_opt *o;
+
+	for (o = records->record->opts; o->type != CFG_END; o++)
+		if (str_eq(str_of(o->name), name))
+			return cfg_errors_printf(
+			    e, "'%s' belongs in '%s: { }'", o->name, records->name);
+	return NULL;
+}
+
+const char *
+core_elsewhere(struct cfg_errors *e, struct str name)
+{
+	const struct opt_table *tables;
+	const struct cfg_opt *o;
+	const char *hint;
+	size_t i, n;
+
+	for (i = 0; core_top_names[i]; i++)
+		if (str_eq(str_of(core_top_names[i]), name))
+			return cfg_errors_printf(
+			    e, "'%s' belongs at the top of the file", core_top_names[i]);
+	if (str_eq(name, STR("routes")))
+		return "'routes' belongs in a site";
+	tables = core_tables(&n);
+	for (i = 0; i < n; i++)
+		for (o = tables[i].opts; o && o->type != CFG_END; o++)
+			if (str_eq(str_of(o->name), name) || opt_name_after(o, name))
+				return cfg_errors_printf(e, "'%.*s' belongs in %s", STR_FMT(name),
+				    core_scopes_text(e, o->where));
+	for (i = 0; i < n; i++)
+		for (o = tables[i].opts; o && o->type != CFG_END; o++)
+			if (o->type == CFG_RECORDS && (hint = core_elsewhere_record(e, o, name)))
+				return hint;
+	return NULL;
+}

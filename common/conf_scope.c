@@ -1,0 +1,179 @@
+#include "common/conf_scope.h"
+#include "common/must.h"
+
+struct scope *
+scope_new(struct arena *arena, struct scope *parent, unsigned where, struct cfg_place place,
+    const char *name)
+{
+	struct scope *s = arena_calloc(arena, sizeof(*s));
+	const struct opt_table *tables;
+	size_t i, n, rows;
+
+	tables = core_tables(&n);
+	*s = (struct scope){ .parent = parent, .where = where, .place = place, .name = name };
+	s->conf = arena_calloc(arena, n * sizeof(*s->conf));
+	s->places = arena_calloc(arena, n * sizeof(*s->places));
+	s->elems = arena_calloc(arena, n * sizeof(*s->elems));
+	s->is_own = arena_calloc(arena, n);
+	s->has_error = arena_calloc(arena, n);
+	for (i = 0; i < n; i++) {
+		if (parent) {
+			s->conf[i] = parent->conf[i];
+			s->places[i] = parent->places[i];
+			s->elems[i] = parent->elems[i];
+			continue;
+		}
+		rows = opt_count(tables[i].opts);
+		s->conf[i] = arena_calloc(arena, tables[i].size + 1);
+		s->places[i] = arena_calloc(arena, (rows + 1) * sizeof(*s->places[i]));
+		s->elems[i] = arena_calloc(arena, (rows + 1) * sizeof(*s->elems[i]));
+		s->is_own[i] = true;
+		opt_defaults(arena, tables[i].opts, s->conf[i]);
+	}
+	return s;
+}
+
+static void *
+scope_copy(struct arena *arena, const void *from, size_t len)
+{
+	void *to = arena_alloc(arena, len + 1);
+
+	memcpy(to, from, len);
+	return to;
+}
+
+/* A table's struct becomes the scope's own. */
+static void
+scope_own(struct scope *s, struct arena *arena, const struct opt_table *table, size_t i)
+{
+	size_t rows = opt_count(table->opts);
+
+	if (s->is_own[i])
+		return;
+	s->is_own[i] = true;
+	s->conf[i] = scope_copy(arena, s->conf[i], table->size);
+	s->places[i] = scope_copy(arena, s->places[i], rows * sizeof(*s->places[i]));
+	s->elems[i] = scope_copy(arena, s->elems[i], rows * sizeof(*s->elems[i]));
+}
+
+/* Lists and records have the same shape: a pointer and a count. */
+static void
+scope_join(struct arena *arena, size_t size, void **v, size_t *n, const void *more, size_t nmore)
+{
+	char *joined = arena_alloc(arena, (*n + nmore) * size + 1);
+
+	if (*n)
+		memcpy(joined, *v, *n * size);
+	if (nmore)
+		memcpy(joined + *n * size, more, nmore * size);
+	*v = joined;
+	*n += nmore;
+}
+
+/* The scope's own elements are set: what was inherited follows. */
+static void
+scope_merge(struct arena *arena, const struct cfg_opt *opt, void *dst, const void *inherited)
+{
+	if (opt->type == CFG_RECORDS) {
+		struct cfg_records *own = dst;
+		const struct cfg_records *old = inherited;
+
+		scope_join(arena, opt->record->size, &own->v, &own->n, old->v, old->n);
+	} else if (opt->type == CFG_STRS || opt->type == CFG_PATHS) {
+		struct cfg_strs *own = dst;
+		const struct cfg_strs *old = inherited;
+		void *v = own->v;
+
+		scope_join(arena, sizeof(*own->v), &v, &own->n, old->v, old->n);
+		own->v = v;
+	}
+}
+
+static void
+scope_set(
+    struct opt_space *space, size_t table, const struct cfg_opt *opt, const struct cfg_node *node)
+{
+	struct scope *s = ((struct scope_walk *)space)->scope;
+	const struct opt_table *t = &space->tables[table];
+	struct arena *arena = space->reader->arena;
+	size_t row = (size_t)(opt - t->opts);
+	struct opt_places elems = { NULL, 0 }, old;
+	struct cfg_records inherited = { NULL, 0 };
+	void *dst, *places;
+
+	scope_own(s, arena, t, table);
+	dst = (char *)s->conf[table] + opt->offset;
+	old = s->elems[table][row];
+	if (opt->where & CFG_MERGE)
+		memcpy(&inherited, dst, sizeof(inherited));
+	if (!opt_set(space->reader, opt, node, s->conf[table], &elems)) {
+		s->has_error[table] = true;
+		return;
+	}
+	if (opt->where & CFG_MERGE) {
+		scope_merge(arena, opt, dst, &inherited);
+		places = elems.v;
+		scope_join(arena, sizeof(*old.v), &places, &elems.n, old.v, old.n);
+		elems.v = places;
+	}
+	s->elems[table][row] = elems;
+	s->places[table][row] = node->place;
+}
+
+static const char *
+scope_elsewhere(struct opt_space *space, struct str name)
+{
+	return core_elsewhere(space->reader->errors, name);
+}
+
+void
+scope_apply(struct scope *s, struct opt_reader *r, const struct cfg_node *group,
+    const char *const *extra, bool (*take)(struct opt_space *, const struct cfg_node *), void *arg)
+{
+	struct scope_walk w = { .scope = s, .arg = arg };
+
+	w.space = (struct opt_space){ .reader = r,
+		.where = s->where,
+		.name = s->name,
+		.extra = extra,
+		.set = scope_set,
+		.take = take,
+		.elsewhere = scope_elsewhere };
+	w.space.tables = core_tables(&w.space.n);
+	opt_walk(&w.space, group);
+}
+
+void
+scope_check(
+    struct scope *s, struct arena *arena, struct cfg_errors *errors, struct cfg_strs *log_files)
+{
+	size_t i;
+
+	for (i = 0; i < modules_n; i++) {
+		struct cfg_check_more more = { s->elems[i], log_files };
+		struct cfg_check c = { .arena = arena,
+			.errors = errors,
+			.opts = modules[i]->opts,
+			.places = s->places[i],
+			.scope = s->place,
+			.scope_name = s->name,
+			.more = &more };
+
+		if (modules[i]->check && s->is_own[i] && !s->has_error[i])
+			modules[i]->check(s->conf[i], &c);
+	}
+}
+
+const struct cfg_place *
+scope_place(const struct scope *s, enum core_table table, const char *option)
+{
+	const struct opt_table *t;
+	size_t i, n;
+
+	t = &core_tables(&n)[core_id(table)];
+	for (i = 0; t->opts[i].type != CFG_END; i++)
+		if (strcmp(t->opts[i].name, option) == 0)
+			return &s->places[core_id(table)][i];
+	must(!"no such row");
+	return NULL;
+}
