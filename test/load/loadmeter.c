@@ -4,7 +4,8 @@
  * that reloads, upgrades and dying workers lose nothing.
  *
  * One thread, epoll, N connections. Each is kept alive, or (-n) made anew for each request. At the
- * end nothing is cut: no request is begun any more, those in flight are finished or time out.
+ * end (or on SIGINT) nothing is cut: no request is begun any more, those in flight are finished or
+ * time out.
  *
  * A failure is one of KINDS. "race" is set apart: a kept-alive connection that was closed before
  * the first octet of an answer, which HTTP lets a client repeat (RFC 9112 9.3.1), but which a
@@ -20,6 +21,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -107,7 +109,7 @@ static struct {
 	unsigned in_flight;
 	uint64_t begun, source;
 	double start, stop;
-	bool is_over;
+	volatile sig_atomic_t is_over; /* no request is begun any more */
 	/* what was seen */
 	uint64_t ok, fail[FAIL_MAX], connects, closes, idle_closed;
 	uint64_t latency[BUCKETS];
@@ -539,6 +541,13 @@ meter_timeouts(void)
 }
 
 static void
+meter_stop(int sig)
+{
+	(void)sig;
+	m.is_over = true;
+}
+
+static void
 meter_run(void)
 {
 	struct epoll_event ev[256];
@@ -669,6 +678,7 @@ int
 main(int argc, char **argv)
 {
 	meter_options(argc, argv);
+	signal(SIGINT, meter_stop);
 	m.ep = epoll_create1(EPOLL_CLOEXEC);
 	m.c = calloc(m.conns, sizeof(*m.c));
 	if (m.ep < 0 || m.c == NULL)
