@@ -5,7 +5,7 @@
  * the left to be inside, reading starts over with the bracket closed before that line, so that the
  * settings after it are found where they were meant to be.
  */
-#include "common/cfg_text.h"
+#include "common/cfg_lex.h"
 #include "common/must.h"
 
 enum { TREE_REPAIRS = 16 };
@@ -22,7 +22,7 @@ struct frame {
 };
 
 struct parser {
-	struct text t;
+	struct lex t;
 	struct frame *frame;
 	const char *repair[TREE_REPAIRS]; /* where the innermost bracket is to be closed */
 	bool is_used[TREE_REPAIRS];
@@ -42,7 +42,7 @@ tree_node(struct parser *p, struct cfg_node *parent)
 
 	node->parent = parent;
 	node->kind = NODE_NONE;
-	node->place = text_place(&p->t);
+	node->place = lex_place(&p->t);
 	if (parent) {
 		if (parent->last)
 			parent->last->next = node;
@@ -53,7 +53,7 @@ tree_node(struct parser *p, struct cfg_node *parent)
 	}
 	if (++p->nodes > TREE_NODES && !p->is_stopped) {
 		p->is_stopped = true;
-		text_error(&p->t, node->place, NULL, "the file has too many settings");
+		lex_error(&p->t, node->place, NULL, "the file has too many settings");
 	}
 	return node;
 }
@@ -89,7 +89,7 @@ tree_unclosed(struct parser *p, const struct frame *f, struct cfg_place before)
 				     f->closer, before.line)
 			       : cfg_errors_printf(p->t.errors, "a '%c' is missing", f->closer);
 
-	text_error(
+	lex_error(
 	    &p->t, f->place, hint, "'%c' opened here is never closed", tree_opener(f->closer));
 }
 
@@ -104,7 +104,7 @@ tree_give_up(struct parser *p)
 		p->is_restart = true;
 		return;
 	}
-	tree_unclosed(p, f, text_place(&p->t));
+	tree_unclosed(p, f, lex_place(&p->t));
 }
 
 static bool
@@ -148,20 +148,20 @@ tree_at_end(struct parser *p)
 	struct frame *f = p->frame;
 	char c;
 
-	text_skip(&p->t);
+	lex_skip(&p->t);
 	if (p->is_restart || p->is_stopped)
 		return true;
-	c = text_peek(&p->t);
+	c = lex_peek(&p->t);
 	if (!f) {
 		tree_note_indent(p);
 		return p->t.at == p->t.end;
 	}
 	if (c == f->closer) {
-		text_step(&p->t);
+		lex_step(&p->t);
 		return true;
 	}
 	if (tree_is_repair(p)) {
-		tree_unclosed(p, f, text_place(&p->t));
+		tree_unclosed(p, f, lex_place(&p->t));
 		return true;
 	}
 	if (p->t.at == p->t.end || (tree_is_closer(c) && tree_closes_outer(p, c))) {
@@ -176,30 +176,30 @@ tree_at_end(struct parser *p)
 static void
 tree_stray(struct parser *p)
 {
-	struct cfg_place at = text_place(&p->t);
-	char c = text_peek(&p->t);
+	struct cfg_place at = lex_place(&p->t);
+	char c = lex_peek(&p->t);
 
 	if (tree_is_closer(c) && p->frame)
-		text_error(&p->t, at,
+		lex_error(&p->t, at,
 		    cfg_errors_printf(p->t.errors, "'%c' on line %d is closed by '%c'",
 			tree_opener(p->frame->closer), p->frame->place.line, p->frame->closer),
 		    "'%c' closes nothing", c);
 	else if (tree_is_closer(c))
-		text_error(&p->t, at, "remove it", "'%c' closes nothing", c);
+		lex_error(&p->t, at, "remove it", "'%c' closes nothing", c);
 	else if (c == ';' || c == ',')
-		text_error(&p->t, at, "remove it", "'%c' ends nothing", c);
+		lex_error(&p->t, at, "remove it", "'%c' ends nothing", c);
 	else
-		text_error(
+		lex_error(
 		    &p->t, at, "a setting is: name = value;", "a setting's name is wanted here");
 	if (tree_is_closer(c) || c == ';' || c == ',') {
-		text_step(&p->t);
+		lex_step(&p->t);
 		return;
 	}
 	while (p->t.at < p->t.end && *p->t.at != '\n' && *p->t.at != ';' && *p->t.at != '"' &&
 	       !tree_is_closer(*p->t.at))
-		text_step(&p->t);
-	if (text_peek(&p->t) == ';' || text_peek(&p->t) == '"')
-		text_step(&p->t);
+		lex_step(&p->t);
+	if (lex_peek(&p->t) == ';' || lex_peek(&p->t) == '"')
+		lex_step(&p->t);
 }
 
 /* The bracket at the cursor, its content by body, what closes it. */
@@ -207,15 +207,15 @@ static void
 tree_bracket(struct parser *p, struct cfg_node *node, char closer,
     void (*body)(struct parser *, struct cfg_node *))
 {
-	struct frame f = { .outer = p->frame, .place = text_place(&p->t), .closer = closer };
+	struct frame f = { .outer = p->frame, .place = lex_place(&p->t), .closer = closer };
 
 	f.indent = p->indent;
 	if (++p->depth > TREE_DEPTH) {
-		text_error(
+		lex_error(
 		    &p->t, f.place, NULL, "brackets are nested too deep (at most %d)", TREE_DEPTH);
 		p->is_stopped = true;
 	}
-	text_step(&p->t);
+	lex_step(&p->t);
 	p->frame = &f;
 	body(p, node);
 	p->frame = f.outer;
@@ -225,19 +225,19 @@ tree_bracket(struct parser *p, struct cfg_node *node, char closer,
 static bool
 tree_is_setting_ahead(const struct parser *p)
 {
-	struct text t = p->t;
+	struct lex t = p->t;
 
-	if (!text_is_name_start(text_peek(&t)))
+	if (!lex_is_name_start(lex_peek(&t)))
 		return false;
-	while (text_is_name(text_peek(&t)) || text_peek(&t) == '.')
+	while (lex_is_name(lex_peek(&t)) || lex_peek(&t) == '.')
 		t.at++;
-	while (text_peek(&t) == ' ' || text_peek(&t) == '\t')
+	while (lex_peek(&t) == ' ' || lex_peek(&t) == '\t')
 		t.at++;
-	if (text_peek(&t) == ':') { /* "host:80" is a value without quotes */
+	if (lex_peek(&t) == ':') { /* "host:80" is a value without quotes */
 		t.at++;
-		return !text_is_word(text_peek(&t));
+		return !lex_is_word(lex_peek(&t));
 	}
-	return text_peek(&t) == '=' || text_peek(&t) == '{';
+	return lex_peek(&t) == '=' || lex_peek(&t) == '{';
 }
 
 /* What stands between two elements. False: the list ends here, and the cursor is behind it. */
@@ -247,17 +247,17 @@ tree_comma(struct parser *p, struct cfg_place behind, char closer)
 	struct cfg_place at;
 	char c;
 
-	text_skip(&p->t);
-	c = text_peek(&p->t);
-	at = text_place(&p->t);
+	lex_skip(&p->t);
+	c = lex_peek(&p->t);
+	at = lex_place(&p->t);
 	if (c == ',' || c == ';') {
-		text_step(&p->t);
+		lex_step(&p->t);
 		if (c == ';')
-			text_error(
+			lex_error(
 			    &p->t, at, "write ','", "elements of a list are separated by commas");
 		if (tree_at_end(p)) {
 			if (c == ',' && p->t.at > p->t.begin && p->t.at[-1] == closer)
-				text_error(&p->t, at, "remove it", "a comma before '%c'", closer);
+				lex_error(&p->t, at, "remove it", "a comma before '%c'", closer);
 			return false;
 		}
 		return true;
@@ -265,8 +265,7 @@ tree_comma(struct parser *p, struct cfg_place behind, char closer)
 	if (tree_at_end(p))
 		return false;
 	if (!tree_is_closer(c))
-		text_error(
-		    &p->t, behind, "put ',' here", "a comma is missing between two elements");
+		lex_error(&p->t, behind, "put ',' here", "a comma is missing between two elements");
 	return true;
 }
 
@@ -279,10 +278,10 @@ tree_list(struct parser *p, struct cfg_node *list)
 		return;
 	do {
 		const char *before = p->t.at;
-		char c = text_peek(&p->t);
+		char c = lex_peek(&p->t);
 
 		if (tree_is_setting_ahead(p)) {
-			text_error(&p->t, text_place(&p->t),
+			lex_error(&p->t, lex_place(&p->t),
 			    "a group in a list: ( { name = value; } )",
 			    "a list holds values, not settings");
 			list = tree_node(p, list);
@@ -290,13 +289,13 @@ tree_list(struct parser *p, struct cfg_node *list)
 			tree_settings(p, list);
 			return;
 		}
-		if (c == '"' || c == '\'' || c == '{' || c == '(' || c == '[' || text_is_word(c))
+		if (c == '"' || c == '\'' || c == '{' || c == '(' || c == '[' || lex_is_word(c))
 			tree_value(p, tree_node(p, list));
 		else
 			tree_stray(p);
 		if (p->t.at == before) /* nothing begins with this octet */
-			text_step(&p->t);
-		behind = text_place(&p->t);
+			lex_step(&p->t);
+		behind = lex_place(&p->t);
 	} while (!p->is_restart && !p->is_stopped && tree_comma(p, behind, p->frame->closer));
 }
 
@@ -308,11 +307,11 @@ tree_check_array(struct parser *p, const struct cfg_node *array)
 
 	for (e = array->first; e; e = e->next) {
 		if (e->kind == NODE_GROUP || e->kind == NODE_LIST || e->kind == NODE_ARRAY)
-			text_error(&p->t, array->place, "write ( ) in place of [ ]",
+			lex_error(&p->t, array->place, "write ( ) in place of [ ]",
 			    "[ ] holds plain values only");
 		else if (e->kind != array->first->kind && e->kind != NODE_WORD &&
 			 e->kind != NODE_NONE && array->first->kind < NODE_WORD)
-			text_error(&p->t, e->place, "all quoted, or all not",
+			lex_error(&p->t, e->place, "all quoted, or all not",
 			    "the values in [ ] must be of one kind");
 	}
 }
@@ -320,8 +319,8 @@ tree_check_array(struct parser *p, const struct cfg_node *array)
 static void
 tree_value(struct parser *p, struct cfg_node *node)
 {
-	node->place = text_place(&p->t);
-	switch (text_peek(&p->t)) {
+	node->place = lex_place(&p->t);
+	switch (lex_peek(&p->t)) {
 	case '{':
 		node->kind = NODE_GROUP;
 		tree_bracket(p, node, '}', tree_settings);
@@ -336,7 +335,7 @@ tree_value(struct parser *p, struct cfg_node *node)
 		tree_check_array(p, node);
 		break;
 	default:
-		text_scalar(&p->t, node);
+		lex_scalar(&p->t, node);
 	}
 }
 
@@ -347,7 +346,7 @@ tree_check_duplicate(struct parser *p, const struct cfg_node *group, const struc
 
 	for (e = group->first; e && e != node; e = e->next)
 		if (str_eq(e->name, node->name)) {
-			text_error(&p->t, node->name_place,
+			lex_error(&p->t, node->name_place,
 			    cfg_errors_printf(p->t.errors, "the first is on line %d%s",
 				e->name_place.line,
 				node->kind == NODE_LIST ? "; make one list of both" : ""),
@@ -361,21 +360,21 @@ tree_check_duplicate(struct parser *p, const struct cfg_node *group, const struc
 static struct cfg_node *
 tree_name(struct parser *p, struct cfg_node *group)
 {
-	struct cfg_place from = text_place(&p->t), at = from;
+	struct cfg_place from = lex_place(&p->t), at = from;
 	const char *begin = p->t.at;
 	struct str left, name;
 	struct cfg_node *node;
 
-	while (text_is_name(text_peek(&p->t)) || text_peek(&p->t) == '.')
-		text_step(&p->t);
+	while (lex_is_name(lex_peek(&p->t)) || lex_peek(&p->t) == '.')
+		lex_step(&p->t);
 	left = str_n(begin, (size_t)(p->t.at - begin));
-	if (begin > p->t.begin && begin[-1] == '"' && text_peek(&p->t) == '"')
-		text_step(&p->t); /* of a name in quotes */
+	if (begin > p->t.begin && begin[-1] == '"' && lex_peek(&p->t) == '"')
+		lex_step(&p->t); /* of a name in quotes */
 	while (left.n && left.p[left.n - 1] == '.')
 		left.n--;
 	name = str_split(&left, '.');
 	if (left.p)
-		text_error(&p->t, from,
+		lex_error(&p->t, from,
 		    cfg_errors_printf(
 			p->t.errors, "write %.*s: { %.*s = ...; }", STR_FMT(name), STR_FMT(left)),
 		    "a name has no dots");
@@ -395,64 +394,64 @@ tree_name(struct parser *p, struct cfg_node *group)
 static bool
 tree_assign(struct parser *p, struct cfg_node *node)
 {
-	struct cfg_place behind = text_place(&p->t);
+	struct cfg_place behind = lex_place(&p->t);
 	char c;
 
-	text_skip(&p->t);
-	c = text_peek(&p->t);
+	lex_skip(&p->t);
+	c = lex_peek(&p->t);
 	if (c == '=' || c == ':') {
-		text_step(&p->t);
-		text_skip(&p->t);
-		if (text_peek(&p->t) != '=' && text_peek(&p->t) != ':')
+		lex_step(&p->t);
+		lex_skip(&p->t);
+		if (lex_peek(&p->t) != '=' && lex_peek(&p->t) != ':')
 			return true;
-		text_error(&p->t, text_place(&p->t), "remove it", "one '=' or ':' is enough");
-		text_step(&p->t);
-		text_skip(&p->t);
+		lex_error(&p->t, lex_place(&p->t), "remove it", "one '=' or ':' is enough");
+		lex_step(&p->t);
+		lex_skip(&p->t);
 		return true;
 	}
 	if (c == '{' || c == '(' || c == '[') {
-		text_error(&p->t, behind,
+		lex_error(&p->t, behind,
 		    cfg_errors_printf(p->t.errors, "write %.*s: %c", STR_FMT(node->name), c),
 		    "':' is missing before '%c'", c);
 		return true;
 	}
-	text_error(&p->t, behind,
+	lex_error(&p->t, behind,
 	    cfg_errors_printf(p->t.errors, "write %.*s = value;", STR_FMT(node->name)),
 	    "'=' is missing after '%.*s'", STR_FMT(node->name));
 	/* A value on the same line was meant for it; another line is another setting. */
-	return p->t.at < p->t.end && p->t.line == behind.line && (c == '"' || text_is_word(c));
+	return p->t.at < p->t.end && p->t.line == behind.line && (c == '"' || lex_is_word(c));
 }
 
 static bool
 tree_is_value_start(char c)
 {
-	return c == '"' || c == '\'' || c == '{' || c == '(' || c == '[' || text_is_word(c);
+	return c == '"' || c == '\'' || c == '{' || c == '(' || c == '[' || lex_is_word(c);
 }
 
 /* What follows a value: ';' or ','; or nothing, when what comes next begins a setting. */
 static void
 tree_terminator(struct parser *p, const struct cfg_node *node)
 {
-	struct cfg_place behind = text_place(&p->t);
+	struct cfg_place behind = lex_place(&p->t);
 
-	text_skip(&p->t);
-	if (text_peek(&p->t) == ';' || text_peek(&p->t) == ',') {
-		text_step(&p->t);
+	lex_skip(&p->t);
+	if (lex_peek(&p->t) == ';' || lex_peek(&p->t) == ',') {
+		lex_step(&p->t);
 		return;
 	}
-	if (p->t.at == p->t.end || tree_is_closer(text_peek(&p->t)) || p->t.line != behind.line ||
+	if (p->t.at == p->t.end || tree_is_closer(lex_peek(&p->t)) || p->t.line != behind.line ||
 	    tree_is_setting_ahead(p))
 		return;
 	/* A second value on the line: an unquoted text with spaces, or a list without brackets. */
-	text_error(&p->t, behind,
+	lex_error(&p->t, behind,
 	    node->kind == NODE_WORD ? "text with spaces stands in double quotes"
 				    : "end a setting with ';'; several values stand in [ ]",
 	    "';' is missing after the value of '%.*s'", STR_FMT(node->name));
 	while (
 	    p->t.at < p->t.end && *p->t.at != '\n' && *p->t.at != ';' && !tree_is_closer(*p->t.at))
-		text_step(&p->t);
-	if (text_peek(&p->t) == ';')
-		text_step(&p->t);
+		lex_step(&p->t);
+	if (lex_peek(&p->t) == ';')
+		lex_step(&p->t);
 }
 
 static void
@@ -461,7 +460,7 @@ tree_setting(struct parser *p, struct cfg_node *group)
 	struct cfg_node *node = tree_name(p, group);
 
 	if (group->n > TREE_MEMBERS) {
-		text_error(
+		lex_error(
 		    &p->t, node->name_place, NULL, "a group has at most %d settings", TREE_MEMBERS);
 		p->is_stopped = true;
 		return;
@@ -469,11 +468,11 @@ tree_setting(struct parser *p, struct cfg_node *group)
 	tree_check_duplicate(p, node->parent, node);
 	if (!tree_assign(p, node))
 		return;
-	if (!tree_is_value_start(text_peek(&p->t)) || tree_is_setting_ahead(p)) {
-		text_error(&p->t, text_place(&p->t), NULL, "the value of '%.*s' is missing",
+	if (!tree_is_value_start(lex_peek(&p->t)) || tree_is_setting_ahead(p)) {
+		lex_error(&p->t, lex_place(&p->t), NULL, "the value of '%.*s' is missing",
 		    STR_FMT(node->name));
-		if (text_peek(&p->t) == ';')
-			text_step(&p->t);
+		if (lex_peek(&p->t) == ';')
+			lex_step(&p->t);
 		return;
 	}
 	tree_value(p, node);
@@ -487,9 +486,9 @@ tree_is_quoted_name(const struct parser *p)
 {
 	const char *at = p->t.at;
 
-	if (!text_is_name_start(at[1]))
+	if (!lex_is_name_start(at[1]))
 		return false;
-	for (at++; text_is_name(*at); at++)
+	for (at++; lex_is_name(*at); at++)
 		continue;
 	return *at == '"';
 }
@@ -498,18 +497,18 @@ static void
 tree_settings(struct parser *p, struct cfg_node *group)
 {
 	while (!tree_at_end(p)) {
-		char c = text_peek(&p->t);
+		char c = lex_peek(&p->t);
 
-		if (text_is_name_start(c)) {
+		if (lex_is_name_start(c)) {
 			tree_setting(p, group);
 		} else if (c == '@') {
-			text_error(&p->t, text_place(&p->t), "write include = \"sites/*.conf\";",
+			lex_error(&p->t, lex_place(&p->t), "write include = \"sites/*.conf\";",
 			    "@include is not used here");
-			text_skip_line(&p->t);
+			lex_skip_line(&p->t);
 		} else if (c == '"' && tree_is_quoted_name(p)) {
-			text_error(&p->t, text_place(&p->t), "remove the quotes",
+			lex_error(&p->t, lex_place(&p->t), "remove the quotes",
 			    "names stand without quotes");
-			text_step(&p->t);
+			lex_step(&p->t);
 			tree_setting(p, group);
 		} else {
 			tree_stray(p);
@@ -524,14 +523,14 @@ tree_is_refused(struct parser *p, struct str text)
 	const char *nul = memchr(text.p, '\0', text.n);
 
 	if (text.n > TREE_OCTETS) {
-		text_error(&p->t, (struct cfg_place){ p->t.file, 0, 0 }, NULL,
+		lex_error(&p->t, (struct cfg_place){ p->t.file, 0, 0 }, NULL,
 		    "the file is larger than %d MiB", TREE_OCTETS >> 20);
 		return true;
 	}
 	if (!nul)
 		return false;
-	text_steps(&p->t, (size_t)(nul - text.p));
-	text_error(&p->t, text_place(&p->t), NULL, "the file holds a NUL octet: it is not text");
+	lex_steps(&p->t, (size_t)(nul - text.p));
+	lex_error(&p->t, lex_place(&p->t), NULL, "the file holds a NUL octet: it is not text");
 	return true;
 }
 
@@ -551,9 +550,9 @@ tree_parse_once(struct parser *p, struct cfg_tree *tree, struct str text)
 	if (tree_is_refused(p, text))
 		return;
 	if (str_has_prefix(text, STR("\xEF\xBB\xBF"))) {
-		text_error(&p->t, text_place(&p->t), "save it as UTF-8 without BOM",
+		lex_error(&p->t, lex_place(&p->t), "save it as UTF-8 without BOM",
 		    "the file begins with a byte order mark");
-		text_steps(&p->t, 3);
+		lex_steps(&p->t, 3);
 		p->t.col = 1;
 	}
 	tree_settings(p, tree->root);

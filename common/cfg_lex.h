@@ -2,12 +2,12 @@
  * A cursor over configuration text that knows its line and column, and the scalars it can read
  * there.
  */
-#ifndef COMMON_CFG_TEXT_H
-#define COMMON_CFG_TEXT_H
+#ifndef COMMON_CFG_LEX_H
+#define COMMON_CFG_LEX_H
 
 #include "common/cfg_tree.h"
 
-struct text {
+struct lex {
 	const char *at, *begin, *end;
 	const char *file;
 	int line, col;
@@ -16,28 +16,28 @@ struct text {
 	bool has_error;
 };
 
-struct cfg_place text_place(const struct text *);
-void text_error(struct text *, struct cfg_place, const char *hint, const char *fmt, ...)
+struct cfg_place lex_place(const struct lex *);
+void lex_error(struct lex *, struct cfg_place, const char *hint, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
 /* The octet at the cursor, 0 at the end. */
 static inline char
-text_peek(const struct text *t)
+lex_peek(const struct lex *t)
 {
 	return t->at < t->end ? *t->at : '\0';
 }
-void text_step(struct text *); /* one octet on */
-void text_steps(struct text *, size_t n);
+void lex_step(struct lex *); /* one octet on */
+void lex_steps(struct lex *, size_t n);
 /* Over white space and comments. */
-void text_skip(struct text *);
+void lex_skip(struct lex *);
 /* To the end of the line. */
-void text_skip_line(struct text *);
+void lex_skip_line(struct lex *);
 
-bool text_is_name_start(char c);
-bool text_is_name(char c);
-bool text_is_word(char c); /* anything that may be in an unquoted value */
+bool lex_is_name_start(char c);
+bool lex_is_name(char c);
+bool lex_is_word(char c); /* anything that may be in an unquoted value */
 
 /* Reads the scalar at the cursor (a string, a number, a bool, a word) into a node. */
-void text_scalar(struct text *, struct cfg_node *);
+void lex_scalar(struct lex *, struct cfg_node *);
 
 #endif
