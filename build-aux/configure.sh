@@ -19,8 +19,9 @@ fresh() { # fresh TARGET SOURCE...: TARGET is not older than any SOURCE
 work() {
 	if ! fresh configure configure.ac; then
 		if ! command -v autoconf >/dev/null 2>&1; then
-			echo 'configure has to be made, and autoconf is not installed. As root:' >&2
-			printf '\n    apt-get install autoconf\n\n' >&2
+			echo 'configure has to be made first, and autoconf is not installed. As root:' >&2
+			printf '\n    apt-get install %s\n\n' \
+			    "$(etc/install-deps.sh --list build | tr '\n' ' ')" >&2
 			exit 1
 		fi
 		autoconf -Wall -o configure.new
