@@ -9,6 +9,8 @@ str_caseeq(struct str a, struct str b)
 {
 	if (a.n != b.n)
 		return false;
+	if (memcmp(a.p, b.p, a.n) == 0)
+		return true;
 	for (size_t i = 0; i < a.n; i++) {
 		if (str_lower((unsigned char)a.p[i]) != str_lower((unsigned char)b.p[i]))
 			return false;
@@ -114,8 +116,10 @@ str_to_u64(struct str s, uint64_t max, uint64_t *out)
 	for (size_t i = 0; i < s.n; i++) {
 		unsigned digit = (unsigned)(unsigned char)s.p[i] - '0';
 
-		if (digit > 9 || __builtin_mul_overflow(v, 10, &v) ||
-		    __builtin_add_overflow(v, digit, &v) || v > max)
+		if (digit > 9 || v > (UINT64_MAX - digit) / 10)
+			return false;
+		v = v * 10 + digit;
+		if (v > max)
 			return false;
 	}
 	*out = v;
@@ -125,15 +129,13 @@ str_to_u64(struct str s, uint64_t max, uint64_t *out)
 size_t
 str_from_u64(char *dst, uint64_t v)
 {
-	char tmp[20];
-	size_t at = sizeof(tmp);
+	size_t n = 1;
 
-	do {
-		tmp[--at] = (char)('0' + v % 10);
-		v /= 10;
-	} while (v > 0);
-	memcpy(dst, tmp + at, sizeof(tmp) - at);
-	return sizeof(tmp) - at;
+	for (uint64_t k = v; k >= 10; k /= 10)
+		n++;
+	for (size_t at = n; at-- > 0; v /= 10)
+		dst[at] = (char)('0' + v % 10);
+	return n;
 }
 
 /*

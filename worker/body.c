@@ -89,11 +89,16 @@ body_notify(struct body *b, struct post *p)
 void
 body_init(struct body *b, struct worker *w)
 {
-	memset(b, 0, sizeof(*b));
 	b->w = w;
 	list_init(&b->chunks);
+	b->state = BODY_OPEN;
+	b->err = 0;
+	b->memory = 0;
 	b->high = BODY_HIGH;
 	b->low = BODY_LOW;
+	b->queued = b->total = 0;
+	b->data.link.next = b->space.link.next = NULL;
+	b->data.fn = b->space.fn = NULL;
 }
 
 static void

@@ -63,6 +63,13 @@ conn_timeout_ms(const struct conn *c, uint8_t which, const struct conf_core *cor
 					    : core->timeout_linger;
 }
 
+static void
+conn_trace(const struct conn *c, const struct conn_row *row)
+{
+	log_debug("conn %llu %s -> %s", (unsigned long long)c->id, conn_rows[c->state].name,
+	    row->name);
+}
+
 void
 conn_enter(struct conn *c, enum conn_state state, const struct conf_core *core)
 {
@@ -70,12 +77,10 @@ conn_enter(struct conn *c, enum conn_state state, const struct conf_core *core)
 	struct worker *w = c->w;
 
 	must(row->from & 1 << c->state);
-	log_at(LOG_DEBUG_, NULL, false, "conn %llu %s -> %s", (unsigned long long)c->id,
-	    conn_rows[c->state].name, row->name);
-	if (c->state == CONN_IDLE)
-		ctr_add(w->row, CTR_IDLE, -1);
-	if (state == CONN_IDLE)
-		ctr_add(w->row, CTR_IDLE, 1);
+	if (unlikely(log_level >= LOG_DEBUG_))
+		conn_trace(c, row);
+	if (c->state == CONN_IDLE || state == CONN_IDLE)
+		ctr_add(w->row, CTR_IDLE, state == CONN_IDLE ? 1 : -1);
 	c->state = (uint8_t)state;
 	list_del(&c->link);
 	list_add_tail(state == CONN_DEAD ? &w->dead : &w->conns[state], &c->link);

@@ -18,6 +18,14 @@ enum { H1_KEEP = 128, H1_FIELDS = 24, H1_AHEAD = 65536 };
 static struct link h1_pool = { &h1_pool, &h1_pool };
 static unsigned h1_kept;
 
+static void h1_resume(struct conn *);
+
+static void
+h1_stepped(void *arg)
+{
+	h1_resume(((struct h1 *)arg)->c);
+}
+
 static struct h1 *
 h1_new(struct conn *c)
 {
@@ -28,11 +36,14 @@ h1_new(struct conn *c)
 		h1_kept--;
 		h = container_of(l, struct h1, link);
 	} else {
-		h = must_malloc(sizeof(*h));
+		h = must_calloc(1, sizeof(*h));
+		h->step.fn = h1_stepped;
+		h->step.arg = h;
 	}
-	memset(h, 0, offsetof(struct h1, interim));
+	memset(&h->scan, 0, offsetof(struct h1, write_mark) - offsetof(struct h1, scan));
+	h->r = NULL;
+	h->head_buf = NULL;
 	h->c = c;
-	h1_out_init(h);
 	c->stream = h;
 	return h;
 }
@@ -57,14 +68,6 @@ static void
 h1_post(struct h1 *h)
 {
 	worker_post(h->c->w, &h->step);
-}
-
-static void h1_resume(struct conn *);
-
-static void
-h1_stepped(void *arg)
-{
-	h1_resume(((struct h1 *)arg)->c);
 }
 
 /* --- the request body --- */
@@ -254,6 +257,33 @@ h1_bad(struct h1 *h, int status, const char *why)
 	h1_refuse(h, status, why);
 }
 
+/* The request's host, port and site, from a Host field that h1_parse() found well-formed. What it
+   meant is kept for the next request, which mostly brings the same. */
+static void
+h1_authority(struct request *r, const struct h1_head *head)
+{
+	struct worker *w = r->w;
+	struct authority *a = &w->authority;
+	struct str text = head->authority;
+
+	r->host = head->host;
+	r->port = head->port;
+	if (likely(a->n == text.n && a->listen == r->listen &&
+		   memcmp(a->text, text.p, text.n) == 0)) {
+		r->site = a->site;
+		return;
+	}
+	r->site = conf_site(w->conf, r->listen, r->host);
+	if (text.n > sizeof(a->text) || head->host.p != text.p)
+		return;
+	a->n = (uint8_t)text.n;
+	a->host_n = (uint8_t)head->host.n;
+	a->port = head->port;
+	a->listen = r->listen;
+	a->site = r->site;
+	memcpy(a->text, text.p, text.n);
+}
+
 /* What the head says, to the request. Returns 0 or a status. */
 static int
 h1_fill(struct h1 *h, const struct h1_head *head, const char **why)
@@ -286,10 +316,8 @@ h1_fill(struct h1 *h, const struct h1_head *head, const char **why)
 	if (uri.host.n > 0) { /* absolute-form: the target's authority counts (RFC 9112 3.2.2) */
 		r->host = uri.host;
 		r->port = uri.port;
-	} else if (head->authority.n > 0 &&
-		   !uri_authority(head->authority, &r->arena, &r->host, &r->port)) {
-		*why = "malformed Host";
-		return 400;
+	} else if (head->authority.n > 0) {
+		h1_authority(r, head);
 	}
 	if (r->port == 0)
 		r->port = (uint16_t)r->listen->port;
@@ -306,7 +334,12 @@ h1_begin(struct h1 *h, const struct h1_limits *lim, size_t n, size_t skip)
 {
 	struct conn *c = h->c;
 	struct request *r = h1_request(h);
-	struct h1_head head = { .known = r->known };
+	struct h1_head head = {
+		.known = r->known,
+		.seen = { c->w->authority.text, c->w->authority.n },
+		.seen_host_n = c->w->authority.host_n,
+		.seen_port = c->w->authority.port,
+	};
 	const char *why = NULL;
 	int status;
 
@@ -353,7 +386,7 @@ h1_process(struct conn *c)
 			break;
 		}
 		if (n < 0) {
-			h1_bad(h, (int)-n, "malformed or oversized head");
+			h1_bad(h, (int)-n, h->scan.why);
 			continue;
 		}
 		h1_begin(h, &lim, (size_t)n, skip);
@@ -571,13 +604,6 @@ h1_close(struct conn *c)
 	if (r)
 		request_end(r, true);
 	h1_free(h);
-}
-
-void
-h1_out_init(struct h1 *h)
-{
-	h->step.fn = h1_stepped;
-	h->step.arg = h;
 }
 
 const struct proto proto_h1 = {

@@ -45,6 +45,11 @@ struct h1_head {
 	uint16_t port;
 	int64_t length;          /* Content-Length; 0 when there is none; -1 with is_chunked */
 	struct fields fields;    /* v, room set by the caller; names and values point into buf */
+	/* Set by the caller, or zero: a Host value that was found well-formed before, its host (the
+	   first octets of it, in lower case) and port. It is not taken apart again. */
+	struct str seen;
+	size_t seen_host_n;
+	uint16_t seen_port;
 	uint8_t *known;          /* caller's, HF_MAX octets, zeroed: 1 + index of first of a kind */
 };
 

@@ -23,6 +23,17 @@ struct request_block {
 	char room[REQUEST_ROOM] __attribute__((aligned(16)));
 };
 
+/* The length is hidden from the compiler: the library's memset is several times faster here than the
+   string instruction that it would put in its place. */
+static void
+request_clear(struct request *r)
+{
+	size_t n = offsetof(struct request, arena);
+
+	__asm__("" : "+r"(n));
+	memset(r, 0, n);
+}
+
 struct request *
 request_new(struct worker *w, const struct proto *proto, void *stream)
 {
@@ -37,7 +48,7 @@ request_new(struct worker *w, const struct proto *proto, void *stream)
 		k = must_malloc(sizeof(*k));
 	}
 	r = &k->r;
-	memset(r, 0, sizeof(*r));
+	request_clear(r);
 	r->w = w;
 	r->proto = proto;
 	r->stream = stream;
@@ -102,9 +113,9 @@ request_end(struct request *r, bool aborted)
 static void
 request_route(struct request *r)
 {
-	const struct site *site = conf_site(worker_conf(r->w), r->listen, r->host);
-
-	r->route = site_route(site, r->path, r->method);
+	if (!r->site)
+		r->site = conf_site(worker_conf(r->w), r->listen, r->host);
+	r->route = site_route(r->site, r->path, r->method);
 	r->phase = PHASE_ACCESS;
 	r->hook = 0;
 }

@@ -31,7 +31,6 @@ struct request {
 	struct worker *w;
 	const struct proto *proto;
 	void *stream; /* proto's own: the connection or stream */
-	struct arena arena;
 
 	/* what is asked */
 	uint8_t version; /* HTTP_11 … */
@@ -47,10 +46,10 @@ struct request {
 	struct fields in;       /* header fields in order */
 	struct fields trailers; /* complete when the body has ended */
 	int64_t length;         /* of the body: Content-Length, 0 when there is none, -1 unknown */
-	struct body body;       /* the request body; nothing is read before request_want_body() */
 	struct peer peer;       /* the client: of the connection, or from a trusted proxy */
 	struct peer via;        /* the connection's other end */
 	const struct conf_listen *listen;
+	const struct site *site;    /* by host and listener; proto may know it already */
 	const struct route *route;
 	uint64_t id;          /* unique in this run; in logs and error pages as 16 hex digits */
 	uint64_t started;     /* clock_ns() when the head was complete */
@@ -63,7 +62,6 @@ struct request {
 	struct fields fields; /* without Date, Server, Connection, framing: those are proto's */
 	int64_t out_length;   /* octets of the body, -1 unknown */
 	struct body *out;     /* what proto sends; filters may put another before it */
-	struct body out_body; /* what the handler writes to */
 	int64_t sent;         /* octets of the body that were sent */
 	int64_t sent_total;   /* head and framing included */
 	int64_t received;     /* octets of the body read from the client */
@@ -84,7 +82,12 @@ struct request {
 	bool is_complete; /* proto has sent all of it */
 	bool is_aborted;  /* the client is gone, or the answer had to be cut */
 	bool wants_close; /* the connection ends with this answer */
-	struct link link; /* list of the worker's live requests */
+
+	/* from here on made one by one: request_new() clears all before */
+	struct arena arena;
+	struct body body;     /* the request body; nothing is read before request_want_body() */
+	struct body out_body; /* what the handler writes to */
+	struct link link;     /* list of the worker's live requests */
 };
 
 /* --- reading --- */

@@ -26,6 +26,15 @@ struct timer_class {
 	struct link timers; /* in the order of their due times */
 };
 
+/* What the last Host field meant: most requests bring the one before's. */
+struct authority {
+	const struct conf_listen *listen;
+	const struct site *site;
+	uint16_t port;
+	uint8_t n, host_n; /* of text; its first octets are the host, as it is (lower case) */
+	char text[44];
+};
+
 struct worker {
 	const struct heritage *h;
 	const struct conf *conf;
@@ -50,6 +59,7 @@ struct worker {
 	unsigned nconns, nfree_requests;
 	uint64_t next_id, next_conn;
 
+	struct authority authority;
 	struct timer_class classes[TIMER_CLASSES];
 	unsigned nclasses;
 	struct event tick, chan, offload_ev, sigterm, sigquit;
@@ -62,7 +72,6 @@ struct worker {
 	uint64_t pause_until;
 	int reserve_fd; /* given up when descriptors run out */
 	struct offload *offload;
-	struct timer_class *t_linger;
 };
 
 /* Reads the clock if this loop turn has not yet. Every event callback begins with it. */

@@ -143,12 +143,6 @@ worker_post(struct worker *w, struct post *p)
 		list_add_tail(&w->posts, &p->link);
 }
 
-void
-post_cancel(struct post *p)
-{
-	list_del(&p->link);
-}
-
 /* Notices that notices post run in the next round; after so many rounds events have their turn. */
 static void
 worker_run_posts(struct worker *w)

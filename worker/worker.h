@@ -39,7 +39,11 @@ struct post {
 	void *arg;
 };
 void worker_post(struct worker *, struct post *);
-void post_cancel(struct post *);
+static inline void
+post_cancel(struct post *p)
+{
+	list_del(&p->link);
+}
 
 /* A timer: fn(arg) once, when ms have passed, to the precision of one tick (100 ms). Setting and
    deleting costs a few instructions: timers of equal length share a queue. */
