@@ -74,6 +74,9 @@ struct shm_master {
 	_Atomic uint64_t reloaded;   /* wall seconds of the last successful load */
 	_Atomic uint64_t stopping;   /* 1: graceful stop asked for */
 	_Atomic uint64_t hung;       /* 1 + row of the worker that hangs */
+	_Atomic uint64_t reload_tried; /* wall seconds of the last attempt to load, good or bad */
+	char reload_error[SHM_WORDS]; /* why it failed; empty: it did not. A reader may see half of a
+	                                 new text, never beyond its bound */
 	_Atomic uint64_t retired[CTR_MAX]; /* counters of workers that are gone: totals never fall */
 } __attribute__((aligned(64)));
 

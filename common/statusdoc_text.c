@@ -1,0 +1,165 @@
+/* The status for a terminal: `argand status`. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "config.h"
+#include "common/statusdoc.h"
+#include "common/statussnap.h"
+
+/* Escape sequences, or nothing. */
+struct statusdoc_text_style {
+	const char *strong, *good, *warn, *bad, *dim, *plain;
+};
+
+static const struct statusdoc_text_style statusdoc_text_colours = { "\033[1m", "\033[32m",
+	"\033[33m", "\033[31m", "\033[2m", "\033[0m" };
+static const struct statusdoc_text_style statusdoc_text_none = { "", "", "", "", "", "" };
+
+/* "1.2M" with a factor of 1000 or 1024; at most 5 columns. */
+static const char *
+statusdoc_text_short(char dst[16], double v, double factor)
+{
+	static const char units[] = "kMGTPE";
+	int u = -1;
+
+	while (v >= 999.5 && u < 5) {
+		v /= factor;
+		u++;
+	}
+	if (u < 0)
+		snprintf(dst, 16, "%.0f", v);
+	else
+		snprintf(dst, 16, v < 9.95 ? "%.1f%c" : "%.0f%c", v, units[u]);
+	return dst;
+}
+
+/* "3d 4h", "4h 5m", "5m 6s", "6s" */
+static const char *
+statusdoc_text_time(char dst[32], uint64_t ms)
+{
+	unsigned long long s = ms / 1000;
+
+	if (s >= 86400)
+		snprintf(dst, 32, "%llud %lluh", s / 86400, s / 3600 % 24);
+	else if (s >= 3600)
+		snprintf(dst, 32, "%lluh %llum", s / 3600, s / 60 % 60);
+	else if (s >= 60)
+		snprintf(dst, 32, "%llum %llus", s / 60, s % 60);
+	else
+		snprintf(dst, 32, "%llus", s);
+	return dst;
+}
+
+static const char *
+statusdoc_text_date(char dst[32], int64_t wall)
+{
+	time_t t = wall;
+	struct tm tm;
+
+	if (!localtime_r(&t, &tm) || strftime(dst, 32, "%Y-%m-%d %H:%M:%S", &tm) == 0)
+		dst[0] = '\0';
+	return dst;
+}
+
+/* Control characters of a text that came from a file must not reach the terminal. */
+static void
+statusdoc_text_safe(struct text *out, const char *s)
+{
+	for (; *s; s++)
+		text_add(out, (unsigned char)*s < 0x20 || *s == 0x7f ? " " : s, 1);
+}
+
+static void
+statusdoc_text_head(
+    struct text *out, const struct statussnap *s, const struct statusdoc_text_style *st)
+{
+	char up[32], date[32];
+	bool is_even = s->ready >= s->workers_wanted;
+
+	text_printf(out, "%sargand %s%s  %s%s%s  pid %d, up %s\n", st->strong, PACKAGE_VERSION,
+	    st->plain, strcmp(s->state, "serving") == 0 ? st->good : st->warn, s->state, st->plain,
+	    s->pid, statusdoc_text_time(up, s->uptime_ms));
+	text_printf(out, "generation %u since %s, %s%u of %u workers ready%s", s->generation,
+	    statusdoc_text_date(date, s->reloaded), is_even ? "" : st->bad, s->ready,
+	    s->workers_wanted, is_even ? "" : st->plain);
+	if (s->draining)
+		text_printf(out, ", %s%u draining%s", st->warn, s->draining, st->plain);
+	text_printf(out, "\n%llu reloads, %llu failed, %llu upgrades, %llu workers died\n",
+	    (unsigned long long)s->reloads, (unsigned long long)s->reload_failures,
+	    (unsigned long long)s->upgrades, (unsigned long long)s->deaths);
+	if (!s->reload_error[0])
+		return;
+	text_printf(out, "%sthe last reload failed%s (%s): ", st->bad, st->plain,
+	    statusdoc_text_date(date, s->reload_tried));
+	statusdoc_text_safe(out, s->reload_error);
+	text_add(out, "\n", 1);
+}
+
+static void
+statusdoc_text_traffic(
+    struct text *out, const struct statussnap *s, const struct statusdoc_text_style *st)
+{
+	const uint64_t *t = s->totals;
+	char a[16], b[16], c[16], d[16], e[16], f[16];
+
+	text_printf(out, "\nconnections %s open (%s idle), %s accepted, %s refused\n",
+	    statusdoc_text_short(a, (double)t[CTR_CONNECTIONS], 1000),
+	    statusdoc_text_short(b, (double)t[CTR_IDLE], 1000),
+	    statusdoc_text_short(c, (double)t[CTR_ACCEPTED], 1000),
+	    statusdoc_text_short(d, (double)t[CTR_REFUSED], 1000));
+	text_printf(out,
+	    "requests    %s in progress, %s finished: %s 2xx, %s 3xx, %s 4xx, %s%s 5xx%s\n",
+	    statusdoc_text_short(a, (double)t[CTR_ACTIVE], 1000),
+	    statusdoc_text_short(b, (double)t[CTR_REQUESTS], 1000),
+	    statusdoc_text_short(c, (double)t[CTR_R2XX], 1000),
+	    statusdoc_text_short(d, (double)t[CTR_R3XX], 1000),
+	    statusdoc_text_short(e, (double)t[CTR_R4XX], 1000), t[CTR_R5XX] ? st->bad : "",
+	    statusdoc_text_short(f, (double)t[CTR_R5XX], 1000), t[CTR_R5XX] ? st->plain : "");
+	text_printf(out, "octets      %s in, %s out",
+	    statusdoc_text_short(a, (double)t[CTR_BYTES_IN], 1024),
+	    statusdoc_text_short(b, (double)t[CTR_BYTES_OUT], 1024));
+	if (t[CTR_LOG_LOST])
+		text_printf(out, "   %s%s access log lines lost%s", st->bad,
+		    statusdoc_text_short(c, (double)t[CTR_LOG_LOST], 1000), st->plain);
+	text_add(out, "\n", 1);
+}
+
+static void
+statusdoc_text_worker(struct text *out, const struct statussnap_worker *w, unsigned serving,
+    const struct statusdoc_text_style *st)
+{
+	const uint64_t *c = w->counters;
+	const char *style = w->generation != serving || w->state != ROW_READY ? st->dim : "";
+	char age[32], conns[16], reqs[16], mem[16], cpu[32];
+
+	text_printf(out, "%s%4u %8d %5u  %-8s %5s %7s %8s %6s %4llu ms%s", style, w->seat, w->pid,
+	    w->generation, statussnap_state_name(w->state),
+	    statusdoc_text_short(conns, (double)c[CTR_CONNECTIONS], 1000),
+	    statusdoc_text_short(reqs, (double)c[CTR_REQUESTS], 1000),
+	    statusdoc_text_time(cpu, c[CTR_CPU_MS]),
+	    statusdoc_text_short(mem, (double)c[CTR_RSS], 1024), (unsigned long long)c[CTR_LAG_MS],
+	    *style ? st->plain : "");
+	text_printf(out, "  %s", statusdoc_text_time(age, w->age));
+	if (w->is_late)
+		text_printf(out, "  %sno sign of life for %s%s", st->bad,
+		    statusdoc_text_time(age, w->heartbeat_age), st->plain);
+	text_add(out, "\n", 1);
+}
+
+void
+statusdoc_text(struct shm *shm, bool colour, struct text *out)
+{
+	const struct statusdoc_text_style *st =
+	    colour ? &statusdoc_text_colours : &statusdoc_text_none;
+	struct statussnap *s = statussnap_take(shm);
+
+	statusdoc_text_head(out, s, st);
+	statusdoc_text_traffic(out, s, st);
+	text_printf(out,
+	    "\n%sseat      pid   gen  state    conns    reqs      cpu memory     lag  age%s\n",
+	    st->strong, st->plain);
+	for (unsigned i = 0; i < s->nworkers; i++)
+		statusdoc_text_worker(out, &s->workers[i], s->generation, st);
+	free(s);
+}

@@ -1,0 +1,154 @@
+#include <stdlib.h>
+#include <time.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/must.h"
+#include "common/statussnap.h"
+
+static const char *const statussnap_states[] = {
+	[ROW_FREE] = "free",
+	[ROW_STARTING] = "starting",
+	[ROW_READY] = "ready",
+	[ROW_DRAINING] = "draining",
+	[ROW_DEAD] = "dead",
+};
+
+const char *
+statussnap_state_name(enum row_state state)
+{
+	return (unsigned)state <= ROW_DEAD ? statussnap_states[state] : "unknown";
+}
+
+static void
+statussnap_worker(struct statussnap *s, const struct shm_worker *w, unsigned row)
+{
+	struct statussnap_worker *out = &s->workers[s->nworkers];
+	uint64_t heartbeat = atomic_load(&w->heartbeat), started = atomic_load(&w->started);
+	uint32_t state = atomic_load(&w->state);
+
+	if (state == ROW_FREE || state > ROW_DEAD)
+		return;
+	*out = (struct statussnap_worker){ .row = row,
+		.pid = atomic_load(&w->pid),
+		.seat = atomic_load(&w->seat),
+		.generation = atomic_load(&w->generation),
+		.state = (enum row_state)state,
+		.heartbeat_age = heartbeat < s->clock_ms ? s->clock_ms - heartbeat : 0,
+		.age = started < s->clock_ms ? s->clock_ms - started : 0 };
+	out->is_late = state != ROW_STARTING && out->heartbeat_age > STATUSSNAP_LATE;
+	for (unsigned i = 0; i < CTR_MAX; i++)
+		out->counters[i] = ctr_get(w, (enum counter)i);
+	s->nworkers++;
+}
+
+static int
+statussnap_order(const void *va, const void *vb)
+{
+	const struct statussnap_worker *a = va, *b = vb;
+
+	if (a->generation != b->generation)
+		return a->generation < b->generation ? 1 : -1;
+	if (a->seat != b->seat)
+		return a->seat < b->seat ? -1 : 1;
+	return a->row < b->row ? -1 : a->row > b->row;
+}
+
+/* Workers are sorted, so those of a generation stand together. */
+static void
+statussnap_group(struct statussnap *s)
+{
+	struct statussnap_generation *g = NULL;
+
+	for (unsigned i = 0; i < s->nworkers; i++) {
+		const struct statussnap_worker *w = &s->workers[i];
+
+		if (!g || g->generation != w->generation) {
+			g = &s->generations[s->ngenerations++];
+			*g = (struct statussnap_generation){ .generation = w->generation };
+			g->state = w->generation == s->generation ? "serving" : "draining";
+			if (w->generation > s->generation)
+				g->state = "starting";
+		}
+		g->workers++;
+		g->connections += w->counters[CTR_CONNECTIONS];
+		g->active += w->counters[CTR_ACTIVE];
+		s->ready += w->state == ROW_READY && w->generation == s->generation;
+		s->draining += w->state == ROW_DRAINING || w->generation < s->generation;
+	}
+}
+
+/* How much more than its share the busiest worker of the serving generation has; 1: all is even.
+   0: there is nothing to share. */
+static double
+statussnap_imbalance(const struct statussnap *s, enum counter c)
+{
+	uint64_t sum = 0, max = 0;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < s->nworkers; i++) {
+		uint64_t v = s->workers[i].counters[c];
+
+		if (s->workers[i].generation != s->generation)
+			continue;
+		n++;
+		sum += v;
+		max = v > max ? v : max;
+	}
+	return sum ? (double)max * n / (double)sum : 0;
+}
+
+static void
+statussnap_slots(struct statussnap *s, struct shm *shm)
+{
+	for (unsigned i = 0; i < SHM_SLOTS && i < s->slots; i++) {
+		uint64_t owner = shm_slot_owner(shm, i);
+
+		s->owners[i] = owner <= SHM_WORKERS ? (unsigned)owner : 0;
+		for (unsigned k = 0; k < s->nworkers; k++)
+			s->workers[k].slots += s->workers[k].row + 1 == s->owners[i];
+	}
+}
+
+static void
+statussnap_master(struct statussnap *s, struct shm_master *m)
+{
+	s->pid = atomic_load(&m->pid);
+	s->generation = atomic_load(&m->generation);
+	s->workers_wanted = atomic_load(&m->workers);
+	s->slots = atomic_load(&m->slots);
+	s->log_level = log_level_name((enum log_level)atomic_load(&m->log_level));
+	s->started = (int64_t)atomic_load(&m->started);
+	s->uptime_ms = s->wall > s->started ? (uint64_t)(s->wall - s->started) * 1000 : 0;
+	s->reloads = atomic_load(&m->reloads);
+	s->reload_failures = atomic_load(&m->reload_failures);
+	s->upgrades = atomic_load(&m->upgrades);
+	s->deaths = atomic_load(&m->deaths);
+	s->restarts = atomic_load(&m->restarts);
+	s->reloaded = (int64_t)atomic_load(&m->reloaded);
+	s->reload_tried = (int64_t)atomic_load(&m->reload_tried);
+	memcpy(s->reload_error, m->reload_error, sizeof(s->reload_error) - 1);
+	s->state = s->generation ? "serving" : "starting";
+	if (atomic_load(&m->stopping))
+		s->state = "stopping";
+}
+
+struct statussnap *
+statussnap_take(struct shm *shm)
+{
+	struct statussnap *s = must_calloc(1, sizeof(*s));
+
+	s->clock_ms = clock_ms();
+	s->wall = clock_wall();
+	statussnap_master(s, shm_master(shm));
+	for (unsigned row = 0; row < SHM_WORKERS; row++)
+		statussnap_worker(s, shm_worker(shm, row), row);
+	for (unsigned c = 0; c < CTR_MAX; c++)
+		s->totals[c] = shm_total(shm, (enum counter)c);
+	qsort(s->workers, s->nworkers, sizeof(s->workers[0]), statussnap_order);
+	statussnap_group(s);
+	statussnap_slots(s, shm);
+	s->imbalance_connections = statussnap_imbalance(s, CTR_CONNECTIONS);
+	s->imbalance_requests = statussnap_imbalance(s, CTR_REQUESTS);
+	return s;
+}
