@@ -18,7 +18,7 @@ endif
 
 # `make run` and `make check` work on a fresh machine: they install what is missing first. Packagers
 # and everybody who does not want that say DEPS=no.
-DEPS ?= $(if $(filter run check check-systemd lint fuzz fuzz-smoke bench,$(GOALS)),yes,no)
+DEPS ?= $(if $(filter run check check-% lint fuzz fuzz-smoke bench,$(GOALS)),yes,no)
 deps = $(if $(filter yes,$(DEPS)),@etc/install-deps.sh $1)
 
 # A prefix given here and not to configure would leave the wrong paths in the program.
@@ -118,13 +118,25 @@ $(B)/replay/%: $(B)/test/fuzz/fuzz_%.o $(B)/test/fuzz/replay.o $(B)/libargand.a
 .SECONDARY: $(FUZZERS:%=$(B)/test/fuzz/fuzz_%.o) $(B)/test/fuzz/replay.o
 -include $(FUZZERS:%=$(B)/test/fuzz/fuzz_%.d) $(B)/test/fuzz/replay.d
 
-.PHONY: check check-build check-unit check-replay check-system check-lint check-systemd
-check-build: $(B)/argand $(B)/unit-tests $(REPLAYS)
+# Helpers of the system tests: without the sanitizers of what they measure.
+TOOLS := $(B)/tools/loadmeter $(B)/tools/malloc_count.so
+TOOL_COMPILE = $(CC) $(CSTD) -D_GNU_SOURCE -I. -O2 -g $(TEST_WARN)
+$(B)/tools/%.so: test/load/%.c
+	@mkdir -p $(@D)
+	@$(TOOL_COMPILE) -fPIC -shared -o $@ $<
+$(B)/tools/%: test/load/%.c
+	@mkdir -p $(@D)
+	@$(TOOL_COMPILE) -o $@ $<
 
-check check-unit check-replay check-system check-lint: check-build
-	$(call deps,build check)
-	@B=$(B) ARGAND_BIN=$(abspath $(B)/argand) SANITIZE='$(SANITIZE)' test/check.sh \
-		$(if $(filter check,$@),unit replay lint system,$(@:check-%=%))
+.PHONY: check check-build check-full check-unit check-replay check-system check-lint check-systemd
+check-build: $(B)/argand $(B)/unit-tests $(REPLAYS) $(TOOLS)
+
+# check-full: what takes minutes too, fifty reloads and kills under load, instructions by callgrind.
+check check-full check-unit check-replay check-system check-lint: check-build
+	$(call deps,build check $(if $(filter check-full,$@),full))
+	@B=$(B) ARGAND_BIN=$(abspath $(B)/argand) ARGAND_TOOLS=$(abspath $(B)/tools) \
+		SANITIZE='$(SANITIZE)' CC='$(CC)' $(if $(filter check-full,$@),ARGAND_FULL=1) test/check.sh \
+		$(if $(filter check check-full,$@),unit replay lint system,$(@:check-%=%))
 
 # A real systemd in namespaces of its own; root, debootstrap and some minutes.
 check-systemd: $(B)/argand
@@ -170,9 +182,14 @@ run: all
 	$(call deps,build)
 	@exec $(B)/argand run -c etc/demo.conf
 
-bench: all
+BENCHES := $(patsubst test/bench/%.c,$(B)/bench/%,$(wildcard test/bench/bench_*.c))
+# BENCH=FOLDER with bench.py compares with other servers; see test/bench/run.sh.
+bench: all $(TOOLS) $(BENCHES)
 	$(call deps,build bench)
-	@ARGAND_BIN=$(abspath $(B)/argand) test/bench/run.sh
+	@ARGAND_BIN=$(abspath $(B)/argand) ARGAND_TOOLS=$(abspath $(B)/tools) test/bench/run.sh
+$(B)/bench/%: $(B)/test/bench/%.o $(B)/libargand.a
+	@mkdir -p $(@D)
+	@$(LINK) -o $@ $^ $(LIBS)
 
 # ---- installing ------------------------------------------------------------------------------------
 

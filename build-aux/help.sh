@@ -5,10 +5,11 @@ make                  builds ./argand (runs configure first when needed)
 make run              installs what is missing, builds, serves the demo on http://127.0.0.1:8080
 make check            installs what is missing, builds, runs all tests; last line "N passed, N failed"
                       parts of it: check-unit check-replay check-system check-lint
+make check-full       the same with what takes longer: fifty reloads and kills under load, instructions
 make check-systemd    the unit file under a real systemd in namespaces (root, some minutes)
 make lint             clang-tidy, cppcheck, formatting, the rules of the house, units, manual pages
 make fuzz             every fuzzer for FUZZ_TIME seconds (600); fuzz-smoke: 10 seconds each
-make bench            against nginx and lighttpd where they are installed
+make bench            system calls, allocations, instructions; BENCH=DIR with bench.py: other servers too
 make install          DESTDIR=, prefix= and configure's --sysconfdir etc. are honoured
 make uninstall        takes it away again and leaves the configuration
 make dist             argand-VERSION.tar.gz, which needs no autoconf

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that Argand is built and tested with, where they are missing.
-#   etc/install-deps.sh [build|check|lint|fuzz|systemd|bench ...]        (default: build)
+#   etc/install-deps.sh [build|check|full|lint|fuzz|systemd|bench ...]        (default: build)
 #   etc/install-deps.sh --list SET ...                         prints the packages and does nothing
 # Changes nothing when all are there. Needs root or sudo otherwise, and says so.
 set -eu
@@ -13,6 +13,7 @@ packages_of() {
 	lint) echo clang-tidy cppcheck clang-format python3 systemd shellcheck mandoc ;;
 	fuzz) echo clang libclang-rt-14-dev llvm ;;
 	systemd) echo debootstrap util-linux iproute2 systemd python3 ;;
+	full) echo valgrind ;;
 	bench) echo wrk strace valgrind nginx-light lighttpd python3 ;;
 	*) echo "install-deps: no set of packages is called \"$1\"" >&2; exit 2 ;;
 	esac

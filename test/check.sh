@@ -4,8 +4,8 @@
 # Every part prints as it goes, is bounded in time, and leaves its output in $B/check/PART.log. The last
 # line is "N passed, N failed"; the exit status is 0 only when nothing failed and something passed.
 set -u
-: "${B:=build}" "${ARGAND_BIN:=$PWD/$B/argand}" "${SANITIZE:=}"
-export ARGAND_BIN B SANITIZE
+: "${B:=build}" "${ARGAND_BIN:=$PWD/$B/argand}" "${SANITIZE:=}" "${ARGAND_FULL:=0}"
+export ARGAND_BIN ARGAND_FULL B SANITIZE
 # A finding ends the process that has it, with a status that no test takes for success.
 export ASAN_OPTIONS="${ASAN_OPTIONS:-abort_on_error=1:detect_stack_use_after_return=1}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1:abort_on_error=1}"
@@ -76,7 +76,7 @@ part_lint() {
 
 part_system() {
 	# Debian's own python, which has the packages that install-deps.sh installs.
-	bounded 2400 system /usr/bin/python3 -m pytest -q -p no:cacheprovider test/system
+	bounded $((ARGAND_FULL ? 7200 : 2400)) system /usr/bin/python3 -m pytest -q -p no:cacheprovider test/system
 	status=$?
 	last=$(grep -E '(passed|failed|error|skipped).* in [0-9.]+s' "$logs/system.log" | tail -n 1)
 	echo "$last" >"$logs/system.last"

@@ -27,8 +27,8 @@ CONDITIONAL = re.compile(r"#\s*(if|ifdef|ifndef|elif)\b")
 
 
 class Function:
-    def __init__(self, path, name, line, length):
-        self.path, self.name, self.line, self.length = path, name, line, length
+    def __init__(self, name, line, length, is_static):
+        self.name, self.line, self.length, self.is_static = name, line, length, is_static
 
 
 def sources(*patterns):
@@ -41,21 +41,22 @@ def functions(path):
     start = name = None
     for i, text in enumerate(lines):
         if text == "{":
-            start, name = i, name_above(lines, i)
+            start, (name, is_static) = i, head_above(lines, i)
         elif text == "}" and name:
-            yield Function(path, name, start + 1, i - start + 1)
+            yield Function(name, start + 1, i - start + 1, is_static)
             start = name = None
 
 
-def name_above(lines, brace):
-    for text in reversed(lines[max(0, brace - 12):brace]):
-        if not text or text[0] in "\t }/#*":
-            if not text or text[0] in "}/#":
-                return None
-            continue
-        found = NAME.match(text)
-        return found.group(1) if found else None
-    return None
+def head_above(lines, brace):
+    """Name of the function whose body begins at this line, and whether it is static."""
+    for i in range(brace - 1, max(0, brace - 12), -1):
+        text = lines[i]
+        if not text or text[0] in "}/#":
+            break
+        found = NAME.match(text) if text[0] not in "\t *" else None
+        if found:
+            return found.group(1), "static" in lines[i - 1] or text.startswith("static")
+    return None, False
 
 
 def rule_includes():
@@ -85,11 +86,14 @@ def rule_lengths():
         yield pathlib.Path("."), 0, f"the median function has {sorted(lengths)[len(lengths) // 2]} lines"
 
 
+SHORT = {"request": ("req", "res"), "cond": ("etag", "accept"), "shm": ("ctr",)}
+
+
 def nouns_of(path):
     """gate_fcgi.c: gate, fcgi, gate_fcgi, and the structs of gate_fcgi.h."""
     header = path.with_suffix(".h")
     structs = re.findall(r"^struct (\w+) \{", header.read_text(), re.M) if header.exists() else []
-    return {path.stem, path.stem.rstrip("s"), *path.stem.split("_"), *structs}
+    return {path.stem, path.stem.rstrip("s"), *path.stem.split("_"), *structs, *SHORT.get(path.stem, ())}
 
 
 def is_named(name, nouns):
@@ -97,14 +101,16 @@ def is_named(name, nouns):
 
 
 def rule_names():
-    """noun_verb after the file, or after the header that declares the function."""
+    """noun_verb; what others call is named after its file or after the header that declares it."""
     declared = {}
     for path in sources("*.h"):
         for name in re.findall(r"(\w+)\(", path.read_text()):
             declared.setdefault(name, set()).update(nouns_of(path))
     for path in sources("*.c"):
         for f in functions(path):
-            if f.name != "main" and not is_named(f.name, nouns_of(path) | declared.get(f.name, set())):
+            if f.name == "main" or f.is_static and "_" in f.name:
+                continue
+            if not is_named(f.name, nouns_of(path) | declared.get(f.name, set())):
                 yield path, f.line, f"{f.name}() is not named after {path.name}"
 
 
