@@ -66,55 +66,55 @@ struct apr1 {
 };
 
 static void
-apr1_add(struct apr1 *c, struct str s)
+htpasswd_apr1_add(struct apr1 *c, struct str s)
 {
 	EVP_DigestUpdate(c->md, s.p, s.n);
 }
 
 static struct str
-apr1_digest(const struct apr1 *c)
+htpasswd_apr1_digest(const struct apr1 *c)
 {
 	return str_n((const char *)c->digest, sizeof(c->digest));
 }
 
 static bool
-apr1_first(struct apr1 *c)
+htpasswd_apr1_first(struct apr1 *c)
 {
 	struct str pw = c->password;
 
 	if (!EVP_DigestInit_ex(c->md, EVP_md5(), NULL))
 		return false;
-	apr1_add(c, pw);
-	apr1_add(c, c->salt);
-	apr1_add(c, pw);
+	htpasswd_apr1_add(c, pw);
+	htpasswd_apr1_add(c, c->salt);
+	htpasswd_apr1_add(c, pw);
 	EVP_DigestFinal_ex(c->md, c->digest, NULL);
 	EVP_DigestInit_ex(c->md, EVP_md5(), NULL);
-	apr1_add(c, pw);
-	apr1_add(c, STR("$apr1$"));
-	apr1_add(c, c->salt);
+	htpasswd_apr1_add(c, pw);
+	htpasswd_apr1_add(c, STR("$apr1$"));
+	htpasswd_apr1_add(c, c->salt);
 	for (size_t left = pw.n; left > 0; left -= left < APR1_LEN ? left : APR1_LEN)
-		apr1_add(c, str_n((char *)c->digest, left < APR1_LEN ? left : APR1_LEN));
+		htpasswd_apr1_add(c, str_n((char *)c->digest, left < APR1_LEN ? left : APR1_LEN));
 	for (size_t bits = pw.n; bits > 0; bits >>= 1)
-		apr1_add(c, str_n(bits & 1 ? "" : pw.p, 1));
+		htpasswd_apr1_add(c, str_n(bits & 1 ? "" : pw.p, 1));
 	return EVP_DigestFinal_ex(c->md, c->digest, NULL);
 }
 
 static void
-apr1_round(struct apr1 *c, int i)
+htpasswd_apr1_round(struct apr1 *c, int i)
 {
 	EVP_DigestInit_ex(c->md, EVP_md5(), NULL);
-	apr1_add(c, i & 1 ? c->password : apr1_digest(c));
+	htpasswd_apr1_add(c, i & 1 ? c->password : htpasswd_apr1_digest(c));
 	if (i % 3)
-		apr1_add(c, c->salt);
+		htpasswd_apr1_add(c, c->salt);
 	if (i % 7)
-		apr1_add(c, c->password);
-	apr1_add(c, i & 1 ? apr1_digest(c) : c->password);
+		htpasswd_apr1_add(c, c->password);
+	htpasswd_apr1_add(c, i & 1 ? htpasswd_apr1_digest(c) : c->password);
 	EVP_DigestFinal_ex(c->md, c->digest, NULL);
 }
 
 /* The digest's octets in their odd order, six bits to a character, the lowest first. */
 static void
-apr1_text(const struct apr1 *c, char dst[APR1_TEXT + 1])
+htpasswd_apr1_text(const struct apr1 *c, char dst[APR1_TEXT + 1])
 {
 	static const char digits[] =
 	    "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -148,13 +148,13 @@ htpasswd_verify_apr1(const char *hash, const char *password)
 	if (c.salt.n > APR1_SALT)
 		c.salt.n = APR1_SALT;
 	c.md = EVP_MD_CTX_new();
-	ok = c.md && apr1_first(&c);
+	ok = c.md && htpasswd_apr1_first(&c);
 	for (int i = 0; ok && i < APR1_ROUNDS; i++)
-		apr1_round(&c, i);
+		htpasswd_apr1_round(&c, i);
 	EVP_MD_CTX_free(c.md);
 	if (!ok)
 		return false;
-	apr1_text(&c, text);
+	htpasswd_apr1_text(&c, text);
 	return htpasswd_same(text, rest.p);
 }
 

@@ -11,6 +11,7 @@
 	MODULE(realip)                                                                             \
 	MODULE(access)                                                                             \
 	MODULE(redirect)                                                                           \
+	MODULE(auth)                                                                               \
 	MODULE(rewrite)                                                                            \
 	MODULE(headers)                                                                            \
 	MODULE(expire)                                                                             \
