@@ -22,7 +22,7 @@ static const char *const files_conf_sorts[] = { "name", "size", "time", NULL };
 const struct cfg_opt files_conf_opts[] = {
 	{ .name = "root",
 	    .type = CFG_PATH,
-	    .where = CFG_ANY,
+	    .where = CFG_ANY | CFG_NONEMPTY,
 	    .offset = AT(root),
 	    .help = "The directory that files are served from: the whole path of the request is "
 		    "looked up in it. Nothing outside it is reachable. When the directory is "
@@ -31,7 +31,7 @@ const struct cfg_opt files_conf_opts[] = {
 	    .example = "root = \"/srv/www/example.org\";" },
 	{ .name = "alias",
 	    .type = CFG_PATH,
-	    .where = CFG_ROUTE,
+	    .where = CFG_ROUTE | CFG_NONEMPTY,
 	    .offset = AT(alias),
 	    .help = "Like root, but this directory takes the place of the route's path: the rest "
 		    "of the request's path is looked up in it. In a route for one exact path it "

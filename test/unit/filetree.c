@@ -109,3 +109,11 @@ tree_unlink(const char *name)
 {
 	ck_assert_int_eq(unlinkat(fd, name, 0), 0);
 }
+
+void
+tree_touch(const char *name)
+{
+	struct timespec times[2] = { { .tv_sec = TREE_TIME }, { .tv_sec = TREE_TIME } };
+
+	ck_assert_int_eq(utimensat(fd, name, times, AT_SYMLINK_NOFOLLOW), 0);
+}

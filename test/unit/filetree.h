@@ -19,6 +19,8 @@ void tree_dir(const char *name);
 void tree_link(const char *name, const char *target);
 void tree_fifo(const char *name);
 void tree_unlink(const char *name);
+/* Sets a time of modification to TREE_TIME. */
+void tree_touch(const char *name);
 
 enum { TREE_TIME = 1000000000 }; /* of tree_text: Sun, 09 Sep 2001 01:46:40 GMT */
 
