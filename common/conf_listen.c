@@ -43,7 +43,12 @@ static unsigned
 listen_unix(
     struct arena *a, struct str path, const char *dir, struct conf_listen *out, const char **why)
 {
-	*why = "a path of 1 to 107 octets after \"unix:\"";
+	size_t i;
+
+	*why = "a path of 1 to 107 octets, without control characters, after \"unix:\"";
+	for (i = 0; i < path.n; i++)
+		if ((unsigned char)path.p[i] < 0x20 || path.p[i] == 0x7f)
+			return 0;
 	if (path.n && path.p[0] != '/')
 		path = arena_printf(a, "%s/%.*s", dir, STR_FMT(path));
 	if (path.n == 0 || path.n >= sizeof(((struct sockaddr_un *)0)->sun_path))

@@ -97,10 +97,21 @@ site_hosts(struct build *b, const struct scope *scope, struct site *site)
 
 /* --- paths --- */
 
+static bool
+path_has_control(struct str s)
+{
+	size_t i;
+
+	for (i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
+			return true;
+	return false;
+}
+
 static const char *
 path_wrong(struct str s)
 {
-	struct str rest = s, segment;
+	struct str rest, segment;
 
 	if (s.n == 0 || s.p[0] != '/')
 		return "a path begins with '/'";
@@ -108,6 +119,8 @@ path_wrong(struct str s)
 		return "a path has no query: '?' and '#' do not belong in it";
 	if (memchr(s.p, '%', s.n))
 		return "paths are compared after decoding: write the character itself";
+	if (path_has_control(s))
+		return "requests with control characters in their path are refused";
 	rest = str_n(s.p + 1, s.n - 1);
 	while (rest.p) {
 		segment = str_split(&rest, '/');
@@ -202,6 +215,9 @@ route_labels(struct build *b, const struct scope *scope, struct route *r)
 	struct str s = arena_printf(b->arena, "%s%.*s", marks[r->kind], STR_FMT(r->path));
 	size_t i;
 
+	for (i = 0; i < s.n; i++) /* an expression may be written over several lines */
+		if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
+			((char *)s.p)[i] = '?';
 	for (i = 0; r->methods && i < o->methods.n; i++)
 		s = arena_printf(
 		    b->arena, "%.*s%s%.*s", STR_FMT(s), i ? "," : " ", STR_FMT(o->methods.v[i]));
