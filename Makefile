@@ -88,8 +88,8 @@ $(B)/test/%.o: test/%.c $(B)/flags
 	@$(COMPILE) $(CHECK_CFLAGS) $(TEST_WARN) -I$(B) -c -o $@ $<
 
 # write_if_changed FILE: takes standard input.
-write_if_changed = mkdir -p $(dir $1) && cat >$1.new && \
-	if cmp -s $1.new $1; then rm -f $1.new; else mv -f $1.new $1; fi
+write_if_changed = { mkdir -p $(dir $1) && cat >$1.new && \
+	if cmp -s $1.new $1; then rm -f $1.new; else mv -f $1.new $1; fi; }
 
 # Another compiler or other flags are a reason to compile everything again.
 $(B)/flags: again
