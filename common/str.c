@@ -9,7 +9,7 @@ str_caseeq(struct str a, struct str b)
 {
 	if (a.n != b.n)
 		return false;
-	if (memcmp(a.p, b.p, a.n) == 0)
+	if (str_eq(a, b))
 		return true;
 	for (size_t i = 0; i < a.n; i++) {
 		if (str_lower((unsigned char)a.p[i]) != str_lower((unsigned char)b.p[i]))
@@ -116,7 +116,7 @@ str_to_u64(struct str s, uint64_t max, uint64_t *out)
 	for (size_t i = 0; i < s.n; i++) {
 		unsigned digit = (unsigned)(unsigned char)s.p[i] - '0';
 
-		if (digit > 9 || v > (UINT64_MAX - digit) / 10)
+		if (digit > 9 || v > UINT64_MAX / 10 || v * 10 > UINT64_MAX - digit)
 			return false;
 		v = v * 10 + digit;
 		if (v > max)
@@ -129,13 +129,22 @@ str_to_u64(struct str s, uint64_t max, uint64_t *out)
 size_t
 str_from_u64(char *dst, uint64_t v)
 {
-	size_t n = 1;
+	static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+				    "25262728293031323334353637383940414243444546474849"
+				    "50515253545556575859606162636465666768697071727374"
+				    "75767778798081828384858687888990919293949596979899";
+	char tmp[20];
+	size_t at = sizeof(tmp);
 
-	for (uint64_t k = v; k >= 10; k /= 10)
-		n++;
-	for (size_t at = n; at-- > 0; v /= 10)
-		dst[at] = (char)('0' + v % 10);
-	return n;
+	for (; v >= 100; v /= 100)
+		memcpy(tmp + (at -= 2), pairs + v % 100 * 2, 2);
+	if (v >= 10)
+		memcpy(tmp + (at -= 2), pairs + v * 2, 2);
+	else
+		tmp[--at] = (char)('0' + v);
+	for (size_t i = at; i < sizeof(tmp); i++)
+		dst[i - at] = tmp[i];
+	return sizeof(tmp) - at;
 }
 
 /*

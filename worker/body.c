@@ -115,9 +115,10 @@ body_fini(struct body *b)
 {
 	if (!list_is_empty(&b->chunks))
 		body_drop(b);
-	post_cancel(&b->data);
-	post_cancel(&b->space);
-	b->data.fn = b->space.fn = NULL;
+	if (b->data.fn)
+		post_cancel(&b->data);
+	if (b->space.fn)
+		post_cancel(&b->space);
 	b->state = BODY_CANCELLED;
 }
 
@@ -242,6 +243,8 @@ body_fail(struct body *b, int err)
 void
 body_on_space(struct body *b, void (*fn)(void *), void *arg)
 {
+	if (!fn)
+		post_cancel(&b->space);
 	b->space.fn = fn;
 	b->space.arg = arg;
 	if (b->state == BODY_CANCELLED)
@@ -251,6 +254,8 @@ body_on_space(struct body *b, void (*fn)(void *), void *arg)
 void
 body_on_data(struct body *b, void (*fn)(void *), void *arg)
 {
+	if (!fn)
+		post_cancel(&b->data);
 	b->data.fn = fn;
 	b->data.arg = arg;
 	if (fn && (!list_is_empty(&b->chunks) || b->state != BODY_OPEN))

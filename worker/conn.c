@@ -16,7 +16,13 @@
 #include "common/cidr.h"
 #include "worker/state.h"
 
-enum conn_timeout { NO_TIMEOUT, HEADER_TIMEOUT, KEEPALIVE_TIMEOUT, LINGER_TIMEOUT };
+/* What the timeout column of a state means. */
+enum { NO_TIMEOUT };
+static const size_t conn_timeouts[] = {
+	[1] = offsetof(struct conf_core, timeout_header),
+	[2] = offsetof(struct conf_core, timeout_keepalive),
+	[3] = offsetof(struct conf_core, timeout_linger),
+};
 
 static const struct conn_row {
 	const char *name;
@@ -53,21 +59,26 @@ conn_core(const struct conn *c)
 	return s->routes[s->nroutes - 1].core;
 }
 
-static int64_t
-conn_timeout_ms(const struct conn *c, uint8_t which, const struct conf_core *core)
+static struct timer_class *
+conn_timer_class(const struct conn *c, uint8_t which, const struct conf_core *core)
 {
+	struct worker *w = c->w;
+	int64_t ms;
+
 	if (!core)
 		core = conn_core(c);
-	return which == HEADER_TIMEOUT      ? core->timeout_header
-	       : which == KEEPALIVE_TIMEOUT ? core->timeout_keepalive
-					    : core->timeout_linger;
+	ms = *(const int64_t *)((const char *)core + conn_timeouts[which]);
+	/* Two keep-alive times in a row are mostly the same one. */
+	if (likely(w->last_class && w->last_class->ms == ms))
+		return w->last_class;
+	return w->last_class = timer_class(w, ms);
 }
 
 static void
 conn_trace(const struct conn *c, const struct conn_row *row)
 {
-	log_debug("conn %llu %s -> %s", (unsigned long long)c->id, conn_rows[c->state].name,
-	    row->name);
+	log_debug(
+	    "conn %llu %s -> %s", (unsigned long long)c->id, conn_rows[c->state].name, row->name);
 }
 
 void
@@ -87,7 +98,7 @@ conn_enter(struct conn *c, enum conn_state state, const struct conf_core *core)
 	if (row->timeout == NO_TIMEOUT)
 		timer_del(&c->timer);
 	else
-		timer_set(w, &c->timer, timer_class(w, conn_timeout_ms(c, row->timeout, core)));
+		timer_set(w, &c->timer, conn_timer_class(c, row->timeout, core));
 }
 
 /* The timer of a state struck. In ACTIVE the proto has set its own function. */

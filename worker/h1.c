@@ -268,8 +268,8 @@ h1_authority(struct request *r, const struct h1_head *head)
 
 	r->host = head->host;
 	r->port = head->port;
-	if (likely(a->n == text.n && a->listen == r->listen &&
-		   memcmp(a->text, text.p, text.n) == 0)) {
+	if (likely(
+		a->n == text.n && a->listen == r->listen && memcmp(a->text, text.p, text.n) == 0)) {
 		r->site = a->site;
 		return;
 	}

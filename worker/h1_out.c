@@ -58,15 +58,7 @@ out_keeps(const struct h1 *h)
 	       h->framing != H1_FRAME_CLOSE && c->nrequests < r->route->core->keepalive_requests;
 }
 
-static size_t
-out_head_size(const struct request *r)
-{
-	size_t n = 64 + sizeof(r->w->stamp) + 64 + 32; /* status line, stamp, length, connection */
-
-	for (unsigned i = 0; i < r->fields.n; i++)
-		n += r->fields.v[i].name.n + r->fields.v[i].value.n + 4;
-	return n;
-}
+enum { OUT_HEAD_FIXED = 64 + sizeof(((struct worker *)0)->stamp) + 64 + 32 };
 
 static char *
 out_status_line(char *p, int status)
@@ -88,12 +80,20 @@ static char *
 out_field(char *p, const struct field *f)
 {
 	p = out_put(p, f->name);
-	*p++ = ':';
-	*p++ = ' ';
-	p = out_put(p, f->value);
-	*p++ = '\r';
-	*p++ = '\n';
-	return p;
+	memcpy(p, ": ", 2);
+	p = out_put(p + 2, f->value);
+	memcpy(p, "\r\n", 2);
+	return p + 2;
+}
+
+static size_t
+out_fields_size(const struct fields *f)
+{
+	size_t n = 0;
+
+	for (const struct field *v = f->v, *end = v + f->n; v < end; v++)
+		n += v->name.n + v->value.n + 4;
+	return n;
 }
 
 /* What belongs to the connection and not to the response: framing, persistence. */
@@ -121,7 +121,7 @@ h1_out_head(struct request *r)
 {
 	struct h1 *h = r->stream;
 	struct worker *w = r->w;
-	char *start = arena_alloc(&r->arena, out_head_size(r));
+	char *start = arena_alloc(&r->arena, OUT_HEAD_FIXED + out_fields_size(&r->fields));
 	char *p = out_status_line(start, r->status);
 
 	h->framing = (uint8_t)out_framing(r);
@@ -414,7 +414,8 @@ out_is_whole(const struct h1 *h)
 	const struct body *b = h->r->out;
 
 	return h->framing == H1_FRAME_LENGTH && h->is_headed && h->head_at == 0 &&
-	    h->interim_n == 0 && b->state == BODY_ENDED && b->queued == h->frame_left && !h->is_cut;
+	       h->interim_n == 0 && b->state == BODY_ENDED && b->queued == h->frame_left &&
+	       !h->is_cut;
 }
 
 static enum out_verdict

@@ -23,8 +23,8 @@ struct request_block {
 	char room[REQUEST_ROOM] __attribute__((aligned(16)));
 };
 
-/* The length is hidden from the compiler: the library's memset is several times faster here than the
-   string instruction that it would put in its place. */
+/* The length is hidden from the compiler: the library's memset is several times faster here than
+   the string instruction that it would put in its place. */
 static void
 request_clear(struct request *r)
 {

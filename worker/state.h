@@ -62,6 +62,7 @@ struct worker {
 	struct authority authority;
 	struct timer_class classes[TIMER_CLASSES];
 	unsigned nclasses;
+	struct timer_class *last_class; /* that conn.c asked for */
 	struct event tick, chan, offload_ev, sigterm, sigquit;
 	uint64_t tick_due, second_due, lag_max, drain_since, drain_until;
 	bool is_stopping; /* drains because the server stops: nobody takes its slots over */
