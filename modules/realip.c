@@ -2,11 +2,12 @@
  * The client behind trusted proxies. Every proxy appends the address it was asked from, so the list
  * is read from its right end, and only as long as the address reached so far is trusted: what a
  * client writes into the field itself stands to the left of the first address that is not, and is
- * never looked at. Lists are split at every comma, quoted or not: no address and no scheme holds
- * one, and a quote that a client leaves open must not swallow what the proxy appended.
+ * never looked at. Quotes are followed from the right as well: one that a client leaves open must
+ * not swallow what the proxy appended.
  */
-#include <arpa/inet.h>
+#include <sys/socket.h>
 #include "common/cidr.h"
+#include "common/forwarded.h"
 #include "common/log.h"
 #include "worker/request.h"
 
@@ -38,79 +39,22 @@ static const struct cfg_opt realip_opts[] = {
 	{ 0 },
 };
 
-static const uint8_t realip_v4[12] = { [10] = 0xff, [11] = 0xff };
-
-static bool
-realip_address(struct str s, struct peer *p)
+/* The peer of an element; one that nobody knows when the element names none. IPv4-mapped addresses
+   are IPv4. */
+static struct peer
+realip_peer(const struct forwarded *f)
 {
-	char z[INET6_ADDRSTRLEN];
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	struct peer p = { .family = f->family, .port = f->port };
 
-	if (s.n == 0 || s.n >= sizeof(z) || memchr(s.p, '\0', s.n))
-		return false;
-	memcpy(z, s.p, s.n);
-	z[s.n] = '\0';
-	p->family = str_find(s, ':') >= 0 ? AF_INET6 : AF_INET;
-	if (inet_pton(p->family, z, p->addr) != 1)
-		return false;
-	if (p->family == AF_INET6 && memcmp(p->addr, realip_v4, sizeof(realip_v4)) == 0) {
-		p->family = AF_INET;
-		memmove(p->addr, p->addr + 12, 4);
+	if (f->family == 0)
+		return (struct peer){ .family = AF_INET6 };
+	memcpy(p.addr, f->addr, sizeof(p.addr));
+	if (p.family == AF_INET6 && memcmp(p.addr, mapped, sizeof(mapped)) == 0) {
+		p.family = AF_INET;
+		memmove(p.addr, p.addr + 12, 4);
 	}
-	return true;
-}
-
-/* "192.0.2.1", "192.0.2.1:80", "2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:80", quoted or not.
- */
-static bool
-realip_node(struct str s, struct peer *p)
-{
-	ptrdiff_t end;
-	uint64_t port;
-
-	*p = (struct peer){ 0 };
-	if (s.n >= 2 && s.p[0] == '"' && s.p[s.n - 1] == '"')
-		s = str_n(s.p + 1, s.n - 2);
-	if (s.n > 0 && s.p[0] == '[') {
-		end = str_find(s, ']');
-		if (end < 0 || !realip_address(str_n(s.p + 1, (size_t)end - 1), p))
-			return false;
-		s = str_n(s.p + end + 1, s.n - (size_t)end - 1);
-		if (s.n == 0)
-			return true;
-		if (s.p[0] != ':')
-			return false;
-		s = str_n(s.p + 1, s.n - 1);
-	} else if (realip_address(s, p)) {
-		return true;
-	} else {
-		struct str rest = s, addr = str_split(&rest, ':');
-
-		if (!rest.p || !realip_address(addr, p))
-			return false;
-		s = rest;
-	}
-	if (!str_to_u64(s, 65535, &port))
-		return false;
-	p->port = (uint16_t)port;
-	return true;
-}
-
-/* The value of a parameter of a Forwarded element (RFC 7239 4), without quotes; p NULL: not there.
- */
-static struct str
-realip_param(struct str element, struct str name)
-{
-	while (element.p) {
-		struct str value = str_split(&element, ';'), key = str_split(&value, '=');
-
-		if (!value.p || !str_caseeq(str_trim(key), name))
-			continue;
-		value = str_trim(value);
-		if (value.n >= 2 && value.p[0] == '"' && value.p[value.n - 1] == '"')
-			value = str_n(value.p + 1, value.n - 2);
-		return value;
-	}
-	return (struct str){ NULL, 0 };
+	return p;
 }
 
 /* Takes the last element of a list off; false when there is none. */
@@ -118,23 +62,34 @@ static bool
 realip_last(struct str *list, struct str *item)
 {
 	size_t at = list->n;
+	bool is_quoted = false;
 
 	if (!list->p)
 		return false;
-	while (at > 0 && list->p[at - 1] != ',')
-		at--;
+	for (; at > 0 && (is_quoted || list->p[at - 1] != ','); at--)
+		if (list->p[at - 1] == '"' && (at < 2 || list->p[at - 2] != '\\'))
+			is_quoted = !is_quoted;
 	*item = str_trim(str_n(list->p + at, list->n - at));
 	*list = at > 0 ? str_n(list->p, at - 1) : (struct str){ NULL, 0 };
 	return true;
 }
 
+static bool
+realip_parse_node(struct str item, unsigned n, struct forwarded *out)
+{
+	(void)n;
+	*out = (struct forwarded){ 0 };
+	return forwarded_node(item, out);
+}
+
 static const struct realip_source {
 	enum http_field field;
-	bool is_forwarded;
+	bool (*parse)(struct str item, unsigned n, struct forwarded *);
+	bool has_proto; /* the element itself says the scheme */
 } realip_sources[] = {
-	[REALIP_XFF] = { HF_X_FORWARDED_FOR, false },
-	[REALIP_FORWARDED] = { HF_FORWARDED, true },
-	[REALIP_X_REAL_IP] = { HF_X_REAL_IP, false },
+	[REALIP_XFF] = { HF_X_FORWARDED_FOR, realip_parse_node, false },
+	[REALIP_FORWARDED] = { HF_FORWARDED, forwarded_nth, true },
+	[REALIP_X_REAL_IP] = { HF_X_REAL_IP, realip_parse_node, false },
 };
 
 static void
@@ -173,20 +128,17 @@ realip_access(struct request *r, const void *conf)
 		return NEXT;
 	list = req_field_all(r, source->field);
 	while (hop + 1 < REALIP_HOPS && realip_last(&list, &item)) {
-		struct peer next;
+		struct forwarded f;
 
 		hop++;
-		if (source->is_forwarded)
-			realip_scheme(r, realip_param(item, STR("proto")));
-		if (source->is_forwarded)
-			item = realip_param(item, STR("for"));
-		if (!realip_node(item, &next))
-			next = (struct peer){ .family = AF_INET6 };
-		r->peer = next;
-		if (!cidr_match(trusted, next.family, next.addr))
+		source->parse(item, 0, &f);
+		if (source->has_proto)
+			realip_scheme(r, f.proto);
+		r->peer = realip_peer(&f);
+		if (!cidr_match(trusted, r->peer.family, r->peer.addr))
 			break;
 	}
-	if (!source->is_forwarded)
+	if (!source->has_proto)
 		realip_proto(r, hop < 0 ? 0 : hop);
 	return NEXT;
 }
