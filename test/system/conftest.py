@@ -10,6 +10,8 @@ import harness  # noqa: E402
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "full: only with ARGAND_FULL=1 (make check-full)")
+    if not os.path.exists(harness.BIN) and not config.option.collectonly:
+        pytest.exit(f"there is no {harness.BIN}: run make, or name a program in ARGAND_BIN", 2)
 
 
 def pytest_collection_modifyitems(config, items):

@@ -12,7 +12,8 @@ A case is one connection. Its file name says area-number-words; its lines are, i
     pause MS                does nothing for a while
     method NAME             the next response answers this method (HEAD has no body)
     < STATUS                the next final response, strictly parsed, has this status. "400|431": one of
-                            them; "cut": it breaks off before its end; "eof": closed without a word
+                            them; "cut": it breaks off before its end, or the
+                            connection is reset; "eof": closed without a word
     < Name: value           it has this field, once, with exactly this value
     < Name ~ regex          the field matches (search)
     < !Name                 it has no such field
@@ -102,12 +103,19 @@ class Talk:
     def __init__(self, conn, split):
         self.c, self.split, self.kept = conn, split, {}
         self.method, self.r, self.pending = "GET", None, ""
+        self.is_cut = False     # the server broke an answer off: a reset is in order, too
 
     def flush(self):
         """Consecutive > lines leave together, as a client would send them."""
         data, self.pending = self.pending.encode("latin-1"), ""
         if not data:
             return
+        try:
+            self.speak(data)
+        except (BrokenPipeError, ConnectionResetError):
+            self.is_cut = True  # what comes next decides whether it may
+
+    def speak(self, data):
         if not self.split:
             self.c.send(data)
         elif len(data) <= 600:
@@ -164,15 +172,18 @@ class Talk:
         return None
 
     def expect_status(self, wanted):
-        if "eof" in wanted and not self.c.buf and not self.c.more():
-            return
+        was_cut, self.is_cut = self.is_cut, False
         try:
+            if "eof" in wanted and not self.c.buf and not self.c.more():
+                return
             self.r = self.c.response(self.method)
-        except AssertionError as e:
-            if "cut" in wanted and self.c.is_eof:
-                self.c.buf = b""
+        except (AssertionError, ConnectionResetError) as e:
+            if "cut" in wanted and (self.c.is_eof or isinstance(e, ConnectionResetError)):
+                self.c.buf, self.is_cut = b"", True
                 return
             raise AssertionError(f"wanted {'|'.join(wanted)}: {e}") from None
+        assert not was_cut or "cut" in wanted, "the server reset the connection while the client was sending"
+        self.is_cut = was_cut
         self.method = "GET"
         assert str(self.r.status) in wanted, f"{self.r.status} instead of {'|'.join(wanted)}: {self.r}"
 
@@ -210,7 +221,10 @@ class Talk:
         self.c.expect_open(0.02)
 
     def closed(self, _):
-        self.c.expect_closed()
+        try:
+            self.c.expect_closed()
+        except ConnectionResetError:
+            assert self.is_cut, "reset instead of closed"
 
 
 STEPS = {
