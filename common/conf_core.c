@@ -1,6 +1,9 @@
 /*
  * The options of the core, as rows like those of any module.
  */
+#include <stdlib.h>
+
+#include "config.h"
 #include "common/conf_core.h"
 #include "common/log.h"
 #include "common/must.h"
@@ -128,7 +131,7 @@ static const struct cfg_opt server_opts[] = {
 		"How many older configurations may be draining at a time; beyond, the oldest is "
 		"cut short." },
 	{ "control", CFG_PATH, CFG_SERVER | CFG_NONEMPTY, SERVER(process.control),
-	    .def = "/run/argand/control.sock",
+	    .def = ARGAND_RUNSTATEDIR "/control.sock",
 	    .help = "The socket through which argand reload, status and stop reach the running "
 		    "server." },
 	{ "pid_file", CFG_PATH, CFG_SERVER, SERVER(process.pid_file),
@@ -177,19 +180,33 @@ static const struct cfg_opt route_opts[] = {
 const char *const core_top_names[] = { "server", "sites", "include", NULL };
 const char *const core_site_names[] = { "routes", NULL };
 
+const struct module *const *core_modules = modules;
+size_t core_modules_n;
+static struct opt_table *tables;
+
+void
+core_use_modules(const struct module *const *v, size_t n)
+{
+	core_modules = v;
+	core_modules_n = n;
+	free(tables);
+	tables = NULL;
+}
+
 const struct opt_table *
 core_tables(size_t *n)
 {
-	static struct opt_table *tables;
 	size_t i;
 
-	*n = modules_n + CORE_TABLES;
+	if (!core_modules_n && core_modules == modules)
+		core_modules_n = modules_n;
+	*n = core_modules_n + CORE_TABLES;
 	if (tables)
 		return tables;
 	tables = must_calloc(*n, sizeof(*tables));
-	for (i = 0; i < modules_n; i++)
-		tables[i] =
-		    (struct opt_table){ modules[i]->name, modules[i]->opts, modules[i]->conf_size };
+	for (i = 0; i < core_modules_n; i++)
+		tables[i] = (struct opt_table){ core_modules[i]->name, core_modules[i]->opts,
+			core_modules[i]->conf_size };
 	tables[core_id(CORE_OPTIONS)] =
 	    (struct opt_table){ "core", core_opts, sizeof(struct conf_core) };
 	tables[core_id(CORE_SERVER)] =
@@ -236,7 +253,7 @@ core_elsewhere_record(struct cfg_errors *e, const struct cfg_opt *records, struc
 const char *
 core_elsewhere(struct cfg_errors *e, struct str name)
 {
-	const struct opt_table *tables;
+	const struct opt_table *v;
 	const struct cfg_opt *o;
 	const char *hint;
 	size_t i, n;
@@ -247,14 +264,14 @@ core_elsewhere(struct cfg_errors *e, struct str name)
 			    e, "'%s' belongs at the top of the file", core_top_names[i]);
 	if (str_eq(name, STR("routes")))
 		return "'routes' belongs in a site";
-	tables = core_tables(&n);
+	v = core_tables(&n);
 	for (i = 0; i < n; i++)
-		for (o = tables[i].opts; o && o->type != CFG_END; o++)
+		for (o = v[i].opts; o && o->type != CFG_END; o++)
 			if (str_eq(str_of(o->name), name) || opt_name_after(o, name))
 				return cfg_errors_printf(e, "'%.*s' belongs in %s", STR_FMT(name),
 				    core_scopes_text(e, o->where));
 	for (i = 0; i < n; i++)
-		for (o = tables[i].opts; o && o->type != CFG_END; o++)
+		for (o = v[i].opts; o && o->type != CFG_END; o++)
 			if (o->type == CFG_RECORDS && (hint = core_elsewhere_record(e, o, name)))
 				return hint;
 	return NULL;

@@ -29,6 +29,12 @@ struct conf_route_opts {
 	struct cfg_strs methods;
 };
 
+/* The modules that a configuration is read with: those of module.h, unless a test has put its own
+   in their place. */
+extern const struct module *const *core_modules;
+extern size_t core_modules_n;
+void core_use_modules(const struct module *const *, size_t n);
+
 /* The core's tables; every scope has all tables, rows stand where they say. Their ids follow those
    of the modules. */
 enum core_table { CORE_OPTIONS, CORE_SERVER, CORE_SITE, CORE_ROUTE, CORE_TABLES };
@@ -38,7 +44,7 @@ const struct opt_table *core_tables(size_t *n);
 static inline size_t
 core_id(enum core_table t)
 {
-	return modules_n + t;
+	return core_modules_n + t;
 }
 
 /* Names that stand at the top of a file, in a site: what is no row. NULL-terminated. */

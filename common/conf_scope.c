@@ -149,18 +149,18 @@ scope_check(
 {
 	size_t i;
 
-	for (i = 0; i < modules_n; i++) {
+	for (i = 0; i < core_modules_n; i++) {
 		struct cfg_check_more more = { s->elems[i], log_files };
 		struct cfg_check c = { .arena = arena,
 			.errors = errors,
-			.opts = modules[i]->opts,
+			.opts = core_modules[i]->opts,
 			.places = s->places[i],
 			.scope = s->place,
 			.scope_name = s->name,
 			.more = &more };
 
-		if (modules[i]->check && s->is_own[i] && !s->has_error[i])
-			modules[i]->check(s->conf[i], &c);
+		if (core_modules[i]->check && s->is_own[i] && !s->has_error[i])
+			core_modules[i]->check(s->conf[i], &c);
 	}
 }
 

@@ -356,13 +356,13 @@ hook_has(const struct module *m, unsigned hook)
 static struct conf_hooks
 hook_list(struct build *b, const struct route *r, unsigned hook)
 {
-	struct conf_hook *v = arena_calloc(b->arena, (modules_n + 1) * sizeof(*v));
+	struct conf_hook *v = arena_calloc(b->arena, (core_modules_n + 1) * sizeof(*v));
 	struct conf_hooks hooks = { v, 0 };
 	const struct module *m;
 	size_t i;
 
-	for (i = 0; i < modules_n; i++) {
-		m = modules[i];
+	for (i = 0; i < core_modules_n; i++) {
+		m = core_modules[i];
 		if (hook_has(m, hook) && (!m->active || m->active(r->conf[i])))
 			v[hooks.n++] = (struct conf_hook){ m, r->conf[i] };
 	}
