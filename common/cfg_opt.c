@@ -109,6 +109,17 @@ opt_wants_number(struct arena *a, const struct cfg_opt *opt)
 	    .p;
 }
 
+static const struct cfg_opt *
+record_short(const struct cfg_record *record)
+{
+	const struct cfg_opt *o;
+
+	for (o = record->opts; o->type != CFG_END; o++)
+		if (o->where & CFG_SHORT)
+			return o;
+	return NULL;
+}
+
 const char *
 opt_wants(struct arena *a, const struct cfg_opt *opt)
 {
@@ -117,6 +128,10 @@ opt_wants(struct arena *a, const struct cfg_opt *opt)
 
 	if (opt->type == CFG_INT || opt->type == CFG_SIZE || opt->type == CFG_TIME)
 		return opt_wants_number(a, opt);
+	if (opt->type == CFG_RECORDS && record_short(opt->record))
+		return arena_printf(a, "%s, a group { }, or a list of either",
+		    opt_wants(a, record_short(opt->record)))
+		    .p;
 	if (opt->type != CFG_ENUM)
 		return types[opt->type].wants;
 	s = STR("");
@@ -459,17 +474,6 @@ record_check_missing(struct record_space *rs, const struct cfg_node *group)
 			cfg_errors_add(rs->space.reader->errors, true, group->place, NULL,
 			    "'%s' is missing in %s", o->name, rs->space.name);
 	}
-}
-
-static const struct cfg_opt *
-record_short(const struct cfg_record *record)
-{
-	const struct cfg_opt *o;
-
-	for (o = record->opts; o->type != CFG_END; o++)
-		if (o->where & CFG_SHORT)
-			return o;
-	return NULL;
 }
 
 static bool

@@ -153,8 +153,8 @@ static void
 walk_unknown(struct opt_space *s, const struct cfg_node *node, struct str prefix)
 {
 	cfg_errors_add(s->reader->errors, true, node->name_place, walk_hint(s, node->name, prefix),
-	    "unknown setting '%.*s'%s%.*s%s in %s", STR_FMT(node->name), prefix.n ? " in '" : "",
-	    STR_FMT(prefix), prefix.n ? "'" : "", s->name);
+	    "unknown setting '%.*s'%s%.*s%s %s %s", STR_FMT(node->name), prefix.n ? " in '" : "",
+	    STR_FMT(prefix), prefix.n ? "'" : "", s->where == CFG_TOP ? "at" : "in", s->name);
 }
 
 /* A plain value where a group is wanted and no row is the short one. */

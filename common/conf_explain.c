@@ -191,7 +191,7 @@ explain_modules(struct explain *x, const struct route *r)
 	if (is_first)
 		explain_line(x, "modules", NULL, "none is active");
 	tables = core_tables(&n);
-	explain_line(x, "core", NULL, "what is not as by default:");
+	explain_line(x, "core", NULL, "options that are set:");
 	explain_options(x, tables[core_id(CORE_OPTIONS)].opts, r->core, r->core_places, true);
 }
 
