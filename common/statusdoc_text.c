@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "config.h"
+#include "common/human.h"
 #include "common/statusdoc.h"
 #include "common/statussnap.h"
 
@@ -15,41 +16,6 @@ struct statusdoc_text_style {
 static const struct statusdoc_text_style statusdoc_text_colours = { "\033[1m", "\033[32m",
 	"\033[33m", "\033[31m", "\033[2m", "\033[0m" };
 static const struct statusdoc_text_style statusdoc_text_none = { "", "", "", "", "", "" };
-
-/* "1.2M" with a factor of 1000 or 1024; at most 5 columns. */
-static const char *
-statusdoc_text_short(char dst[16], double v, double factor)
-{
-	static const char units[] = "kMGTPE";
-	int u = -1;
-
-	while (v >= 999.5 && u < 5) {
-		v /= factor;
-		u++;
-	}
-	if (u < 0)
-		snprintf(dst, 16, "%.0f", v);
-	else
-		snprintf(dst, 16, v < 9.95 ? "%.1f%c" : "%.0f%c", v, units[u]);
-	return dst;
-}
-
-/* "3d 4h", "4h 5m", "5m 6s", "6s" */
-static const char *
-statusdoc_text_time(char dst[32], uint64_t ms)
-{
-	unsigned long long s = ms / 1000;
-
-	if (s >= 86400)
-		snprintf(dst, 32, "%llud %lluh", s / 86400, s / 3600 % 24);
-	else if (s >= 3600)
-		snprintf(dst, 32, "%lluh %llum", s / 3600, s / 60 % 60);
-	else if (s >= 60)
-		snprintf(dst, 32, "%llum %llus", s / 60, s % 60);
-	else
-		snprintf(dst, 32, "%llus", s);
-	return dst;
-}
 
 static const char *
 statusdoc_text_date(char dst[32], int64_t wall)
@@ -74,12 +40,12 @@ static void
 statusdoc_text_head(
     struct text *out, const struct statussnap *s, const struct statusdoc_text_style *st)
 {
-	char up[32], date[32];
+	char up[HUMAN_MAX], date[32];
 	bool is_even = s->ready >= s->workers_wanted;
 
 	text_printf(out, "%sargand %s%s  %s%s%s  pid %d, up %s\n", st->strong, PACKAGE_VERSION,
 	    st->plain, strcmp(s->state, "serving") == 0 ? st->good : st->warn, s->state, st->plain,
-	    s->pid, statusdoc_text_time(up, s->uptime_ms));
+	    s->pid, human_time(up, s->uptime_ms));
 	text_printf(out, "generation %u since %s, %s%u of %u workers ready%s", s->generation,
 	    statusdoc_text_date(date, s->reloaded), is_even ? "" : st->bad, s->ready,
 	    s->workers_wanted, is_even ? "" : st->plain);
@@ -101,27 +67,22 @@ statusdoc_text_traffic(
     struct text *out, const struct statussnap *s, const struct statusdoc_text_style *st)
 {
 	const uint64_t *t = s->totals;
-	char a[16], b[16], c[16], d[16], e[16], f[16];
+	char a[HUMAN_MAX], b[HUMAN_MAX], c[HUMAN_MAX], d[HUMAN_MAX], e[HUMAN_MAX], f[HUMAN_MAX];
 
 	text_printf(out, "\nconnections %s open (%s idle), %s accepted, %s refused\n",
-	    statusdoc_text_short(a, (double)t[CTR_CONNECTIONS], 1000),
-	    statusdoc_text_short(b, (double)t[CTR_IDLE], 1000),
-	    statusdoc_text_short(c, (double)t[CTR_ACCEPTED], 1000),
-	    statusdoc_text_short(d, (double)t[CTR_REFUSED], 1000));
+	    human_count(a, (double)t[CTR_CONNECTIONS]), human_count(b, (double)t[CTR_IDLE]),
+	    human_count(c, (double)t[CTR_ACCEPTED]), human_count(d, (double)t[CTR_REFUSED]));
 	text_printf(out,
 	    "requests    %s in progress, %s finished: %s 2xx, %s 3xx, %s 4xx, %s%s 5xx%s\n",
-	    statusdoc_text_short(a, (double)t[CTR_ACTIVE], 1000),
-	    statusdoc_text_short(b, (double)t[CTR_REQUESTS], 1000),
-	    statusdoc_text_short(c, (double)t[CTR_R2XX], 1000),
-	    statusdoc_text_short(d, (double)t[CTR_R3XX], 1000),
-	    statusdoc_text_short(e, (double)t[CTR_R4XX], 1000), t[CTR_R5XX] ? st->bad : "",
-	    statusdoc_text_short(f, (double)t[CTR_R5XX], 1000), t[CTR_R5XX] ? st->plain : "");
-	text_printf(out, "octets      %s in, %s out",
-	    statusdoc_text_short(a, (double)t[CTR_BYTES_IN], 1024),
-	    statusdoc_text_short(b, (double)t[CTR_BYTES_OUT], 1024));
+	    human_count(a, (double)t[CTR_ACTIVE]), human_count(b, (double)t[CTR_REQUESTS]),
+	    human_count(c, (double)t[CTR_R2XX]), human_count(d, (double)t[CTR_R3XX]),
+	    human_count(e, (double)t[CTR_R4XX]), t[CTR_R5XX] ? st->bad : "",
+	    human_count(f, (double)t[CTR_R5XX]), t[CTR_R5XX] ? st->plain : "");
+	text_printf(out, "octets      %s in, %s out", human_bytes(a, (double)t[CTR_BYTES_IN]),
+	    human_bytes(b, (double)t[CTR_BYTES_OUT]));
 	if (t[CTR_LOG_LOST])
 		text_printf(out, "   %s%s access log lines lost%s", st->bad,
-		    statusdoc_text_short(c, (double)t[CTR_LOG_LOST], 1000), st->plain);
+		    human_count(c, (double)t[CTR_LOG_LOST]), st->plain);
 	text_add(out, "\n", 1);
 }
 
@@ -131,19 +92,18 @@ statusdoc_text_worker(struct text *out, const struct statussnap_worker *w, unsig
 {
 	const uint64_t *c = w->counters;
 	const char *style = w->generation != serving || w->state != ROW_READY ? st->dim : "";
-	char age[32], conns[16], reqs[16], mem[16], cpu[32];
+	char age[HUMAN_MAX], conns[HUMAN_MAX], reqs[HUMAN_MAX], mem[HUMAN_MAX], cpu[HUMAN_MAX];
 
 	text_printf(out, "%s%4u %8d %5u  %-8s %5s %7s %8s %6s %4llu ms%s", style, w->seat, w->pid,
 	    w->generation, statussnap_state_name(w->state),
-	    statusdoc_text_short(conns, (double)c[CTR_CONNECTIONS], 1000),
-	    statusdoc_text_short(reqs, (double)c[CTR_REQUESTS], 1000),
-	    statusdoc_text_time(cpu, c[CTR_CPU_MS]),
-	    statusdoc_text_short(mem, (double)c[CTR_RSS], 1024), (unsigned long long)c[CTR_LAG_MS],
+	    human_count(conns, (double)c[CTR_CONNECTIONS]),
+	    human_count(reqs, (double)c[CTR_REQUESTS]), human_time(cpu, c[CTR_CPU_MS]),
+	    human_bytes(mem, (double)c[CTR_RSS]), (unsigned long long)c[CTR_LAG_MS],
 	    *style ? st->plain : "");
-	text_printf(out, "  %s", statusdoc_text_time(age, w->age));
+	text_printf(out, "  %s", human_time(age, w->age));
 	if (w->is_late)
 		text_printf(out, "  %sno sign of life for %s%s", st->bad,
-		    statusdoc_text_time(age, w->heartbeat_age), st->plain);
+		    human_time(age, w->heartbeat_age), st->plain);
 	text_add(out, "\n", 1);
 }
 

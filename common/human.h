@@ -1,0 +1,18 @@
+/*
+ * Numbers for eyes: a few columns, with a unit. Each writes to dst and returns it.
+ */
+#ifndef COMMON_HUMAN_H
+#define COMMON_HUMAN_H
+
+#include <stdint.h>
+
+enum { HUMAN_MAX = 24 };
+
+/* "999", "1.2k", "45M" */
+const char *human_count(char dst[HUMAN_MAX], double v);
+/* Powers of 1024: "999", "1.2k", "45M" */
+const char *human_bytes(char dst[HUMAN_MAX], double v);
+/* The two largest units: "3d 4h", "4h 5m", "5m 6s", "6s" */
+const char *human_time(char dst[HUMAN_MAX], uint64_t ms);
+
+#endif
