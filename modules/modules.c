@@ -15,6 +15,7 @@
 	MODULE(rewrite)                                                                            \
 	MODULE(headers)                                                                            \
 	MODULE(expire)                                                                             \
+	MODULE(status)                                                                             \
 	MODULE(respond)                                                                            \
 	MODULE(echo)                                                                               \
 	MODULE(files)                                                                              \
