@@ -1,0 +1,117 @@
+/*
+ * Names beneath a root. The first octet is the policy for links, the rest a name. openat2 and the
+ * walk without it must find the same file or both none, and what they find under a policy that
+ * stays beneath the root is one of the files made there.
+ */
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/must.h"
+#include "modules/files_path.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static const char *const links[][2] = { { "a/up", ".." }, { "a/b/up2", "../.." },
+	{ "out", "../outside" }, { "a/out", "../../outside/secret" }, { "dot", "." },
+	{ "abs", "/etc" }, { "ping", "pong" }, { "pong", "ping" }, { "a/file", "b/file" },
+	{ "long", "a/b/up2/a/b/up2/dot/a/b/file" }, { "slash", "a/b/" }, { "odd", "file/" },
+	{ "gone", "nothing" }, { "back", "../root/file" } };
+static char top[] = "/tmp/argand-fuzz-XXXXXX";
+static int root;
+static ino_t inside[32];
+static size_t ninside;
+
+static int
+tree_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)path;
+	(void)type;
+	(void)ftw;
+	must(ninside < 32);
+	inside[ninside++] = st->st_ino;
+	return 0;
+}
+
+static int
+tree_del(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static void
+tree_remove(void)
+{
+	nftw(top, tree_del, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static void
+tree_file(const char *name)
+{
+	int fd = open(name, O_WRONLY | O_CREAT, 0644);
+
+	must(fd >= 0);
+	close(fd);
+}
+
+static void
+tree_make(void)
+{
+	must(mkdtemp(top) && chdir(top) == 0 && atexit(tree_remove) == 0);
+	must(mkdir("root", 0755) == 0 && mkdir("outside", 0755) == 0);
+	tree_file("outside/secret");
+	must(chdir("root") == 0 && mkdir("a", 0755) == 0 && mkdir("a/b", 0755) == 0);
+	tree_file("file");
+	tree_file("a/b/file");
+	for (size_t i = 0; i < sizeof(links) / sizeof(*links); i++)
+		must(symlink(links[i][1], links[i][0]) == 0);
+	root = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	must(root >= 0 && nftw(".", tree_one, 8, FTW_PHYS) == 0 && chdir("/") == 0);
+}
+
+/* The inode that fd is; 0: it was not opened. */
+static ino_t
+inode_of(int fd)
+{
+	struct stat st;
+
+	if (fd < 0)
+		return 0;
+	must(fstat(fd, &st) == 0);
+	close(fd);
+	return st.st_ino;
+}
+
+static bool
+is_inside(ino_t ino)
+{
+	for (size_t i = 0; i < ninside; i++)
+		if (inside[i] == ino)
+			return true;
+	return false;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	enum files_links policy = len ? (enum files_links)(data[0] % 4) : LINKS_BENEATH;
+	struct str name = str_n((const char *)data + 1, len ? len - 1 : 0);
+	ino_t found, walked;
+
+	if (!ninside)
+		tree_make();
+	if (!len || memchr(name.p, '\0', name.n) || (name.n && name.p[0] == '/'))
+		return 0;
+	found = inode_of(files_path_open(root, name, policy, O_RDONLY));
+	if (policy == LINKS_BENEATH || policy == LINKS_NONE) {
+		walked = inode_of(files_walk_open(root, name, policy, O_RDONLY));
+		must(found == walked);
+		must(!found || is_inside(found));
+	}
+	return 0;
+}
