@@ -101,6 +101,20 @@ conn_enter(struct conn *c, enum conn_state state, const struct conf_core *core)
 		timer_set(w, &c->timer, conn_timer_class(c, row->timeout, core));
 }
 
+void
+conn_idle(struct conn *c)
+{
+	struct worker *w = c->w;
+
+	if (c->state != CONN_IDLE) {
+		conn_enter(c, CONN_IDLE, NULL);
+		return;
+	}
+	list_del(&c->link);
+	list_add_tail(&w->conns[CONN_IDLE], &c->link);
+	timer_set(w, &c->timer, c->timer.class);
+}
+
 /* The timer of a state struck. In ACTIVE the proto has set its own function. */
 static void
 conn_expired(void *arg)

@@ -21,11 +21,12 @@
 #define CONN_STATES(STATE)                                                                         \
 	STATE(NEW, "new", 0, 0)                                                                    \
 	STATE(PREFACE, "preface", 1, 1 << CONN_NEW)                                                \
-	STATE(IDLE, "idle", 2, 1 << CONN_NEW | 1 << CONN_PREFACE | 1 << CONN_ACTIVE)               \
+	STATE(IDLE, "idle", 2,                                                                     \
+	    1 << CONN_NEW | 1 << CONN_PREFACE | 1 << CONN_HEAD | 1 << CONN_ACTIVE)                 \
 	STATE(HEAD, "head", 1,                                                                     \
 	    1 << CONN_NEW | 1 << CONN_PREFACE | 1 << CONN_IDLE | 1 << CONN_ACTIVE)                 \
 	STATE(ACTIVE, "active", 0, 1 << CONN_NEW | 1 << CONN_HEAD | 1 << CONN_IDLE)                \
-	STATE(LINGER, "linger", 3, 1 << CONN_ACTIVE | 1 << CONN_HEAD)                              \
+	STATE(LINGER, "linger", 3, 0xff & ~(1 << CONN_LINGER | 1 << CONN_DEAD))                    \
 	STATE(DEAD, "dead", 0, 0xff)
 
 enum conn_state {
@@ -84,6 +85,8 @@ struct conn {
 struct conn *conn_open(struct worker *, int fd, const struct conf_listen *, const struct peer *);
 /* state's list, timer (core's timeouts; NULL: the listener's default site's), gauge, trace. */
 void conn_enter(struct conn *, enum conn_state, const struct conf_core *);
+/* Between requests: CONN_IDLE from now on, if it was so before too. */
+void conn_idle(struct conn *);
 /* Ends it, for one reason; freed at the end of the turn. Idempotent. */
 void conn_close(struct conn *, enum conn_reason);
 /* Sends what is sent, ends the sending side and reads on for a while, so that an answer to a body

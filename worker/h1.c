@@ -237,8 +237,7 @@ h1_refuse(struct h1 *h, int status, const char *why)
 	struct conn *c = h->c;
 
 	ctr_add(c->w->row, status == 408 ? CTR_TIMEOUTS : CTR_BAD_REQUESTS, 1);
-	if (c->state != CONN_ACTIVE)
-		conn_enter(c, CONN_ACTIVE, NULL);
+	h->is_stepping = true;
 	h->keep = false;
 	h->body = H1_BODY_BROKEN;
 	request_refuse(h->r, status, why);
@@ -348,7 +347,7 @@ h1_begin(struct h1 *h, const struct h1_limits *lim, size_t n, size_t skip)
 	status = h1_parse(&head, lim, &r->arena, c->in->data + c->in_at + skip, n - skip, &why);
 	conn_used(c, n);
 	c->nrequests++;
-	conn_enter(c, CONN_ACTIVE, NULL);
+	h->is_stepping = true;
 	if (status == 0)
 		status = -h1_fill(h, &head, &why);
 	else
@@ -416,8 +415,8 @@ h1_done(struct h1 *h)
 	h->r = NULL;
 	request_end(r, false);
 	h1_free(h);
-	if (keep) {
-		conn_enter(c, CONN_IDLE, NULL);
+	if (likely(keep)) {
+		conn_idle(c);
 		return;
 	}
 	if (has_rest)
@@ -468,8 +467,10 @@ h1_rest_is_here(struct h1 *h)
 void
 h1_step(struct h1 *h)
 {
+	struct conn *c = h->c;
 	bool is_done = false;
 
+	h->is_stepping = false;
 	if (h->body == H1_BODY_READING || h->body == H1_BODY_DISCARD)
 		h1_body_feed(h);
 	if (!h1_out_flush(h, &is_done))
@@ -478,6 +479,9 @@ h1_step(struct h1 *h)
 		h1_done(h);
 		return;
 	}
+	/* Only a request that is not over at once makes its connection an active one. */
+	if (c->state != CONN_ACTIVE)
+		conn_enter(c, CONN_ACTIVE, NULL);
 	h1_read_interest(h);
 	if (!is_done)
 		h1_out_wait(h);

@@ -24,38 +24,39 @@ enum h1_body {
 enum h1_framing { H1_FRAME_NONE, H1_FRAME_LENGTH, H1_FRAME_CHUNKED, H1_FRAME_CLOSE };
 
 struct h1 {
-	struct link link;          /* free list */
+	struct link link; /* free list */
 	struct conn *c;
-	struct request *r;         /* NULL while its head comes */
-	struct buf *head_buf;      /* what the request's strings point into */
-	struct post step;          /* go on at the end of the turn */
+	struct request *r;    /* NULL while its head comes */
+	struct buf *head_buf; /* what the request's strings point into */
+	struct post step;     /* go on at the end of the turn */
 	struct timer write_timer;
 
-	struct h1_scan scan;       /* from here to write_ms: cleared for each request */
+	struct h1_scan scan; /* from here to write_ms: cleared for each request */
 
 	/* request body */
-	uint8_t body;              /* enum h1_body */
+	uint8_t body; /* enum h1_body */
 	bool is_chunked, expects_continue;
-	int64_t left;              /* octets of a body with a length still to come */
+	int64_t left; /* octets of a body with a length still to come */
 	struct chunked chunked;
 	uint64_t read_mark, read_ms; /* time spent waiting for the client's body */
 
 	/* response */
-	uint8_t framing;           /* enum h1_framing */
-	bool is_headed;            /* the head is composed */
-	bool is_cut;               /* the answer cannot be finished */
-	bool keep;                 /* the connection stays open after it */
-	bool is_writing;           /* the socket was full, or others are to have their turn */
-	bool is_armed;             /* wr is added */
-	bool has_last;             /* the last chunk is in frame */
+	uint8_t framing;  /* enum h1_framing */
+	bool is_headed;   /* the head is composed */
+	bool is_cut;      /* the answer cannot be finished */
+	bool keep;        /* the connection stays open after it */
+	bool is_writing;  /* the socket was full, or others are to have their turn */
+	bool is_armed;    /* wr is added */
+	bool is_stepping; /* h1_step() is about to run: nobody needs to post it */
+	bool has_last;    /* the last chunk is in frame */
 	uint8_t interim_n, interim_at;
 	uint8_t frame_n, frame_at;
 	uint32_t head_n, head_at;
-	const char *head;          /* in the request's arena; head_at .. head_n to be sent */
-	int64_t frame_left;        /* octets of the current chunk, or of the whole body */
+	const char *head;              /* in the request's arena; head_at .. head_n to be sent */
+	int64_t frame_left;            /* octets of the current chunk, or of the whole body */
 	uint64_t write_ms, write_mark; /* time spent waiting for the client to take octets */
 	char interim[40];
-	char frame[32];            /* end of the last chunk, line of the next one */
+	char frame[32]; /* end of the last chunk, line of the next one */
 	struct event wr;
 };
 

@@ -87,13 +87,25 @@ out_field(char *p, const struct field *f)
 }
 
 static size_t
-out_fields_size(const struct fields *f)
+out_fields_size(const struct fields *f, unsigned from)
 {
 	size_t n = 0;
 
-	for (const struct field *v = f->v, *end = v + f->n; v < end; v++)
+	for (const struct field *v = f->v + from, *end = f->v + f->n; v < end; v++)
 		n += v->name.n + v->value.n + 4;
 	return n;
+}
+
+/* How many of the fields stand in the prepared text, unchanged: all that were prepared, or none. */
+static unsigned
+out_prepared(const struct request *r)
+{
+	unsigned n = r->prepared_n;
+
+	return n > 0 && r->fields.n >= n &&
+		       memcmp(r->fields.v, r->prepared, n * sizeof(*r->prepared)) == 0
+		   ? n
+		   : 0;
 }
 
 /* What belongs to the connection and not to the response: framing, persistence. */
@@ -121,14 +133,18 @@ h1_out_head(struct request *r)
 {
 	struct h1 *h = r->stream;
 	struct worker *w = r->w;
-	char *start = arena_alloc(&r->arena, OUT_HEAD_FIXED + out_fields_size(&r->fields));
+	unsigned from = out_prepared(r);
+	char *start = arena_alloc(
+	    &r->arena, OUT_HEAD_FIXED + out_fields_size(&r->fields, from) + r->prepared_text.n);
 	char *p = out_status_line(start, r->status);
 
 	h->framing = (uint8_t)out_framing(r);
 	h->keep = out_keeps(h);
 	p = out_put(
 	    p, str_n(w->stamp, r->route->core->server_header ? w->stamp_n : w->stamp_date_n));
-	for (unsigned i = 0; i < r->fields.n; i++)
+	if (from)
+		p = out_put(p, r->prepared_text);
+	for (unsigned i = from; i < r->fields.n; i++)
 		p = out_field(p, &r->fields.v[i]);
 	p = out_framing_fields(p, h);
 	p = out_put(p, STR("\r\n"));
@@ -141,7 +157,8 @@ h1_out_head(struct request *r)
 						       : 0;
 	if (h->framing == H1_FRAME_NONE)
 		body_cancel(r->out);
-	worker_post(w, &h->step);
+	if (!h->is_stepping)
+		worker_post(w, &h->step);
 }
 
 void
@@ -455,10 +472,13 @@ h1_out_flush(struct h1 *h, bool *is_done)
 
 	if (h->is_writing)
 		return true;
-	if (likely(out_is_whole(h)) && out_whole(h) == OUT_ENDED)
-		return false;
-	if (h->is_writing)
-		return true;
+	if (likely(out_is_whole(h))) {
+		if (out_whole(h) == OUT_ENDED)
+			return false;
+		*is_done = h->frame_left == 0 && h->head_at == h->head_n;
+		if (likely(*is_done) || h->is_writing)
+			return true;
+	}
 	for (;;) {
 		enum out_verdict v;
 

@@ -49,7 +49,7 @@ struct request {
 	struct peer peer;       /* the client: of the connection, or from a trusted proxy */
 	struct peer via;        /* the connection's other end */
 	const struct conf_listen *listen;
-	const struct site *site;    /* by host and listener; proto may know it already */
+	const struct site *site; /* by host and listener; proto may know it already */
 	const struct route *route;
 	uint64_t id;          /* unique in this run; in logs and error pages as 16 hex digits */
 	uint64_t started;     /* clock_ns() when the head was complete */
@@ -65,8 +65,11 @@ struct request {
 	int64_t sent;         /* octets of the body that were sent */
 	int64_t sent_total;   /* head and framing included */
 	int64_t received;     /* octets of the body read from the client */
-	const char *why;      /* reason for an error, for the log and debug error pages */
-	struct str handler;   /* name of the module that answered */
+	const struct field *prepared; /* see res_fields_prepared() */
+	unsigned prepared_n;
+	struct str prepared_text;
+	const char *why;    /* reason for an error, for the log and debug error pages */
+	struct str handler; /* name of the module that answered */
 
 	/* private to request.c */
 	uint8_t known[HF_MAX]; /* 1 + index in in.v of the first field of a kind */
@@ -116,6 +119,10 @@ struct str peer_text(struct arena *, const struct peer *);
 /* Adds a response field. name and value are borrowed until the request ends. */
 void res_field(struct request *, enum http_field id, struct str value);
 void res_field_named(struct request *, struct str name, struct str value);
+/* Adds n fields whose HTTP/1 form ("Name: value\r\n" one after the other) is at hand: what caches
+   keep. Both are borrowed until the request ends. Editing the fields afterwards is as safe as with
+   any others: the text is used only as long as they are what they were. */
+void res_fields_prepared(struct request *, const struct field *v, unsigned n, struct str text);
 /* Replaces all fields of a kind. */
 void res_field_set(struct request *, enum http_field id, struct str value);
 void res_field_del(struct request *, enum http_field id);

@@ -12,6 +12,9 @@
 #include "worker/proto.h"
 #include "worker/request.h"
 
+/* Room for what later hooks add, so that the list of fields is allocated once. */
+enum { FIELDS_MORE = 6 };
+
 void
 res_field(struct request *r, enum http_field id, struct str value)
 {
@@ -30,6 +33,29 @@ res_field_named(struct request *r, struct str name, struct str value)
 	f->id = (uint8_t)http_field_of(name);
 	f->name = name;
 	f->value = value;
+}
+
+void
+res_fields_prepared(struct request *r, const struct field *v, unsigned n, struct str text)
+{
+	struct fields *f = &r->fields;
+
+	if (f->n + n > f->room) {
+		struct field *more =
+		    arena_alloc(&r->arena, (f->n + n + FIELDS_MORE) * sizeof(*more));
+
+		if (f->n)
+			memcpy(more, f->v, f->n * sizeof(*more));
+		f->v = more;
+		f->room = f->n + n + FIELDS_MORE;
+	}
+	memcpy(f->v + f->n, v, n * sizeof(*v));
+	if (f->n == 0) {
+		r->prepared = v;
+		r->prepared_n = n;
+		r->prepared_text = text;
+	}
+	f->n += n;
 }
 
 void
