@@ -171,7 +171,7 @@ value_mismatch(struct value *v, const char *hint)
 	if (!hint && node->kind == NODE_WORD && v->opt->type != CFG_BOOL && v->opt->type != CFG_INT)
 		hint = cfg_errors_printf(v->r->errors, "write \"%.*s\"", STR_FMT(node->text));
 	return value_error(v, hint, "'%s' wants %s, not %s", v->opt->name,
-	    opt_wants(v->r->arena, v->opt), node_describe(node, v->r->errors));
+	    opt_wants(v->r->arena, v->opt), tree_describe(node, v->r->errors));
 }
 
 static bool
@@ -184,7 +184,7 @@ value_range(struct value *v, int64_t n)
 		return true;
 	}
 	return value_error(v, NULL, "'%s' wants %s, not %s", v->opt->name,
-	    opt_wants(v->r->arena, v->opt), node_describe(v->node, v->r->errors));
+	    opt_wants(v->r->arena, v->opt), tree_describe(v->node, v->r->errors));
 }
 
 /* --- reading --- */
@@ -273,7 +273,7 @@ value_unit(struct value *v, bool (*parse)(struct str, int64_t *, const char **),
 		return value_mismatch(v, NULL);
 	if (!parse(node->text, &n, &why))
 		return value_error(v, NULL, "'%s' wants %s, not %s", v->opt->name, why,
-		    node_describe(node, v->r->errors));
+		    tree_describe(node, v->r->errors));
 	return value_range(v, n);
 }
 

@@ -1,3 +1,7 @@
+/*
+ * Likeness of words, and the table of foreign ones. Which of our names exist is the caller's to
+ * know.
+ */
 #include "common/cfg_suggest.h"
 
 enum { SUGGEST_MAX = 40 }; /* octets of a word that is compared */

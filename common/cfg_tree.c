@@ -607,7 +607,7 @@ tree_report_words(const struct cfg_node *node, struct cfg_errors *e)
 }
 
 const char *
-node_describe(const struct cfg_node *node, struct cfg_errors *e)
+tree_describe(const struct cfg_node *node, struct cfg_errors *e)
 {
 	static const char *const names[] = {
 		[NODE_GROUP] = "a group { }",
@@ -629,7 +629,7 @@ node_describe(const struct cfg_node *node, struct cfg_errors *e)
 }
 
 struct cfg_node *
-node_member(const struct cfg_node *group, const char *name)
+tree_member(const struct cfg_node *group, const char *name)
 {
 	struct cfg_node *e;
 

@@ -55,9 +55,9 @@ void tree_parse(
 void tree_report_words(const struct cfg_node *, struct cfg_errors *);
 
 /* "group", "number 30", "\"x\"" …: what stands there, for messages; the arena is the errors'. */
-const char *node_describe(const struct cfg_node *, struct cfg_errors *);
+const char *tree_describe(const struct cfg_node *, struct cfg_errors *);
 
-struct cfg_node *node_member(const struct cfg_node *group, const char *name);
+struct cfg_node *tree_member(const struct cfg_node *group, const char *name);
 
 /* Fills values from libconfig (cfg_values.c). False when it does not read what tree_parse() read.
  */

@@ -166,7 +166,7 @@ walk_wants_group(struct opt_space *s, const struct cfg_node *node, const struct 
 	((struct cfg_node *)node)->is_reported = true;
 	cfg_errors_add(e, true, node->place,
 	    cfg_errors_printf(e, "write %s", walk_written(e, member->name)),
-	    "'%.*s' wants a group, not %s", STR_FMT(node->name), node_describe(node, e));
+	    "'%.*s' wants a group, not %s", STR_FMT(node->name), tree_describe(node, e));
 }
 
 static void

@@ -126,8 +126,7 @@ struct conf {
 	const struct build *origin;     /* the loader's: for dumps */
 };
 
-/* Reads file and everything it includes. NULL when anything is wrong; *errors (never NULL
-   afterwards) has all errors and warnings. Applies nothing. */
+/* Reads file and all it includes. NULL when anything is wrong; *errors (never NULL) has it all. */
 struct conf *conf_load(const char *file, struct cfg_errors **errors);
 /* The same from text (`argand serve`, tests); name stands in messages. */
 struct conf *conf_load_text(const char *text, const char *name, struct cfg_errors **errors);
@@ -139,36 +138,13 @@ size_t cfg_warnings_count(const struct cfg_errors *);
 void cfg_errors_print(const struct cfg_errors *, FILE *, bool colour);
 void cfg_errors_free(struct cfg_errors *);
 
-/* The site for a host name without port (exact name, then longest wildcard, then the listener's
-   default). host: any case. Never NULL. */
+/* The site for a host name, any case, without port: exact, longest wildcard, the listener's default. */
 const struct site *conf_site(const struct conf *, const struct conf_listen *, struct str host);
 
 /* The first route whose path matches the normalised path (prefixes on segment boundary) and whose
    methods include the method. Never NULL: the last route is "/" without methods. */
 const struct route *site_route(const struct site *, struct str path, int method);
 
-/* All that is set, a line each, in an order of its own: what two configurations are compared by, also
-   by processes that have only the text of the other one. conf_dump_diff() is conf_diff() on texts. */
-void conf_dump(const struct conf *, FILE *);
-size_t conf_dump_diff(struct str a, struct str b, FILE *out);
-
-/* What a reload from a to b would change, a line each: "+ site x", "~ route y: expire 1d -> 7d",
-   "- listen z". Returns the number of lines; out may be NULL to count. */
-size_t conf_diff(const struct conf *a, const struct conf *b, FILE *out);
-
-/* The option reference for `argand options [NAME]` and for argand.conf(5) (mdoc). */
-int conf_options_print(FILE *, const char *name_or_null, bool colour);
-void conf_options_mdoc(FILE *);
-
-/* `argand explain`: the way of one request through the configuration; returns an exit status. The
-   caller has split the URL and normalised its path (worker/uri.h). */
-struct conf_ask {
-	const char *method;
-	struct str url;  /* as asked */
-	struct str host; /* n 0: none given */
-	unsigned port;   /* 0: none given */
-	struct str raw_path, path, query;
-};
-int conf_explain(const struct conf *, FILE *, const struct conf_ask *, bool colour);
+/* Dumps, differences, `argand options` and `argand explain`: conf_tell.h. */
 
 #endif

@@ -238,16 +238,26 @@ core_scopes_text(struct cfg_errors *e, unsigned where)
 	return text;
 }
 
+/* A member of records of one kind; a name that several kinds have says nothing. */
 static const char *
-core_elsewhere_record(struct cfg_errors *e, const struct cfg_opt *records, struct str name)
+core_elsewhere_record(struct cfg_errors *e, struct str name)
 {
-	const struct cfg_opt *o;
+	const struct cfg_opt *o, *member, *found = NULL;
+	const struct opt_table *v;
+	size_t i, n, hits = 0;
 
-	for (o = records->record->opts; o->type != CFG_END; o++)
-		if (str_eq(str_of(o->name), name))
-			return cfg_errors_printf(
-			    e, "'%s' belongs in '%s: { }'", o->name, records->name);
-	return NULL;
+	v = core_tables(&n);
+	for (i = 0; i < n; i++)
+		for (o = v[i].opts; o && o->type != CFG_END; o++)
+			for (member = o->type == CFG_RECORDS ? o->record->opts : NULL;
+			     member && member->type != CFG_END; member++)
+				if (str_eq(str_of(member->name), name)) {
+					found = o;
+					hits++;
+				}
+	return hits == 1
+		   ? cfg_errors_printf(e, "'%.*s' belongs in '%s: { }'", STR_FMT(name), found->name)
+		   : NULL;
 }
 
 const char *
@@ -255,7 +265,6 @@ core_elsewhere(struct cfg_errors *e, struct str name)
 {
 	const struct opt_table *v;
 	const struct cfg_opt *o;
-	const char *hint;
 	size_t i, n;
 
 	for (i = 0; core_top_names[i]; i++)
@@ -270,9 +279,5 @@ core_elsewhere(struct cfg_errors *e, struct str name)
 			if (str_eq(str_of(o->name), name) || opt_name_after(o, name))
 				return cfg_errors_printf(e, "'%.*s' belongs in %s", STR_FMT(name),
 				    core_scopes_text(e, o->where));
-	for (i = 0; i < n; i++)
-		for (o = v[i].opts; o && o->type != CFG_END; o++)
-			if (o->type == CFG_RECORDS && (hint = core_elsewhere_record(e, o, name)))
-				return hint;
-	return NULL;
+	return core_elsewhere_record(e, name);
 }

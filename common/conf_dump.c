@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "common/conf_build.h"
+#include "common/conf_tell.h"
 #include "common/must.h"
 
 static void

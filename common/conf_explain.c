@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "common/conf_core.h"
+#include "common/conf_tell.h"
 #include "common/http.h"
 #include "common/regex.h"
 

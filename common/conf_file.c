@@ -166,6 +166,14 @@ file_open(struct files *fs, const char *name, const struct file *from, struct cf
 		close(fd);
 }
 
+/* For glob(): a directory that is not there has no files; one that cannot be read is an error. */
+static int
+file_glob_error(const char *path, int err)
+{
+	(void)path;
+	return err != ENOENT && err != ENOTDIR;
+}
+
 /* One pattern of an include: a directory (its *.conf), a pattern, or a file that must be there. */
 static void
 file_include(struct files *fs, struct file *f, const struct cfg_node *node)
@@ -185,7 +193,7 @@ file_include(struct files *fs, struct file *f, const struct cfg_node *node)
 		file_open(fs, pattern, f, node->place);
 		return;
 	}
-	err = glob(pattern, GLOB_ERR, NULL, &g);
+	err = glob(pattern, 0, file_glob_error, &g);
 	if (err && err != GLOB_NOMATCH)
 		file_error(fs, pattern, node->place, "a directory cannot be read");
 	for (i = 0; !err && i < g.gl_pathc; i++) {
@@ -202,7 +210,7 @@ file_include(struct files *fs, struct file *f, const struct cfg_node *node)
 static void
 file_includes(struct files *fs, struct file *f)
 {
-	struct cfg_node *node = node_member(f->tree.root, "include"), *e;
+	struct cfg_node *node = tree_member(f->tree.root, "include"), *e;
 
 	if (!node)
 		return;
@@ -227,7 +235,7 @@ file_scope_name(
 	const struct cfg_node *node;
 
 	for (; *keys; keys++) {
-		node = node_member(group, *keys);
+		node = tree_member(group, *keys);
 		if (node && node->first)
 			node = node->first;
 		if (node && node->kind == NODE_STRING)
@@ -252,7 +260,7 @@ file_wants_groups(struct file_arg *arg, const struct cfg_node *node, const char 
 	((struct cfg_node *)node)->is_reported = true;
 	cfg_errors_add(e, true, node->place,
 	    cfg_errors_printf(e, "write %s = ( { ... }, { ... } );", what),
-	    "'%s' wants a list of groups, not %s", what, node_describe(node, e));
+	    "'%s' wants a list of groups, not %s", what, tree_describe(node, e));
 }
 
 /* Calls one for each group of a list, or for the one group in its place. */
@@ -329,7 +337,7 @@ file_server(struct file_arg *arg, const struct cfg_node *node)
 	if (node->kind != NODE_GROUP) {
 		if (node->kind != NODE_NONE)
 			cfg_errors_add(b->errors, true, node->place, "write server: { ... }",
-			    "'server' wants a group, not %s", node_describe(node, b->errors));
+			    "'server' wants a group, not %s", tree_describe(node, b->errors));
 		return;
 	}
 	if (arg->fs->current->from) {
@@ -352,7 +360,7 @@ file_check_include(struct file_arg *arg, const struct cfg_node *node)
 			((struct cfg_node *)e)->is_reported = true;
 			cfg_errors_add(errors, true, e->place, NULL,
 			    "'include' wants a path or a list of paths, not %s",
-			    node_describe(e, errors));
+			    tree_describe(e, errors));
 		}
 }
 

@@ -6,6 +6,7 @@
 
 #include "common/cfg_suggest.h"
 #include "common/conf_core.h"
+#include "common/conf_tell.h"
 #include "common/must.h"
 
 enum { OPTIONS_WIDTH = 78, OPTIONS_INDENT = 4 };

@@ -1,3 +1,8 @@
+/*
+ * Scopes: copies on the first write, lists that are merged with what is inherited, and the check
+ * hooks. Nothing is checked before everything is set, so that what check hooks derive is never
+ * inherited half made: a scope with options of its own derives its own.
+ */
 #include "common/conf_scope.h"
 #include "common/must.h"
 

@@ -1,9 +1,14 @@
+/*
+ * Commands that read a configuration and say something about it: nothing is bound, started or changed.
+ * Messages about the configuration go to standard error, answers to standard output.
+ */
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "config.h"
+#include "common/conf_tell.h"
 #include "common/http.h"
 #include "master/cli_conf.h"
 #include "worker/uri.h"

@@ -12,7 +12,7 @@ import sys
 DIRS = ("common", "master", "worker", "modules")
 MAY_INCLUDE = {  # what a folder's files may include, by prefix; their own folder always
     "common": (),
-    "master": ("common/", "worker/worker.h"),
+    "master": ("common/", "worker/worker.h", "worker/uri.h"),
     "worker": ("common/",),
     "modules": ("common/",) + tuple(f"worker/{h}.h" for h in
                ("worker", "request", "body", "uri", "cond")),
