@@ -458,6 +458,8 @@ h1_rest_is_here(struct h1 *h)
 		h->keep = false;
 		return true;
 	}
+	if (h->body == H1_BODY_WAITING)
+		h->read_mark = h->c->w->now;
 	if (h->body == H1_BODY_WAITING || h->body == H1_BODY_READING)
 		h->body = H1_BODY_DISCARD;
 	h1_body_feed(h);

@@ -69,7 +69,8 @@ request_free(struct request *r)
 {
 	struct worker *w = r->w;
 
-	body_fini(&r->body);
+	if (r->body.data.fn || !body_is_empty(&r->body) || r->body.space.fn)
+		body_fini(&r->body);
 	body_fini(&r->out_body);
 	arena_fini(&r->arena);
 	list_del(&r->link);
@@ -168,10 +169,23 @@ request_run(struct request *r)
 	r->is_running = false;
 }
 
+/* OPTIONS * asks about the server as a whole (RFC 9110 9.3.7). */
+static void
+request_server_options(struct request *r)
+{
+	res_field(r, HF_ALLOW, STR("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"));
+	res_begin(r, 204, -1);
+	body_end(&r->out_body);
+}
+
 void
 request_start(struct request *r)
 {
 	request_route(r);
+	if (unlikely(r->method == M_OPTIONS && str_eq(r->raw_path, STR("*")))) {
+		request_server_options(r);
+		return;
+	}
 	if (unlikely(r->length > r->route->core->max_body)) {
 		res_error_fmt(
 		    r, 413, "max_body is %lld octets", (long long)r->route->core->max_body);
