@@ -105,11 +105,8 @@ expire_check(void *conf, struct cfg_check *check)
 	c->fallback = (struct expire_rule){ .time = c->time, .immutable = c->immutable };
 	expire_derive(&c->fallback, "expire.default", -1, check);
 	for (size_t i = 0; i < c->types.n; i++) {
-		if (!rules[i].type.p || !rules[i].time.p) {
-			cfg_error(check, "expire.types", (int)i, NULL,
-			    "a rule needs \"type\" and \"for\"");
-			continue;
-		}
+		if (rules[i].type.n == 0 || rules[i].time.n == 0)
+			continue; /* the schema has said so */
 		if (str_find(rules[i].type, '/') <= 0)
 			cfg_error(check, "expire.types", (int)i,
 			    "such as \"image/*\" or \"text/css\"", "\"%.*s\" is not a media type",

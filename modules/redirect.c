@@ -130,10 +130,8 @@ redirect_check_rule(struct redirect_rule *rule, int i, struct cfg_check *check)
 	const char *why, *hint;
 
 	rule->has_args = args.p != NULL;
-	if (!rule->to.p) {
-		cfg_error(check, "redirect", i, NULL, "\"to\" is missing");
-		return;
-	}
+	if (rule->to.n == 0)
+		return; /* the schema has said so */
 	if (!redirect_is_status(rule->status))
 		cfg_error(check, "redirect", i, "301, 302, 303, 307 or 308",
 		    "%lld is no status of a redirect", (long long)rule->status);

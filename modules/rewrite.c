@@ -59,10 +59,8 @@ rewrite_check_rule(struct rewrite_rule *rule, int i, struct cfg_check *check)
 	unsigned groups = regex_groups(&rule->match);
 	const char *why, *hint;
 
-	if (!rule->match.code || !rule->to.p) {
-		cfg_error(check, "rewrite", i, NULL, "a rule needs \"match\" and \"to\"");
-		return;
-	}
+	if (!rule->match.code || rule->to.n == 0)
+		return; /* the schema has said so */
 	rule->has_args = args.p != NULL;
 	if (!str_has_prefix(path, STR("/")) && !str_has_prefix(path, STR("$")))
 		cfg_error(check, "rewrite", i, "to send clients to another host, use redirect",
