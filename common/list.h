@@ -84,4 +84,33 @@ list_pop(struct link *head)
 	return l;
 }
 
+/* A stack of free things, each kept by its link: last in, first out, so that what is handed out is
+   still in the processor's cache. */
+struct pool {
+	struct link *top;
+	unsigned n;
+};
+
+static inline void
+pool_push(struct pool *p, struct link *l)
+{
+	l->next = p->top;
+	p->top = l;
+	p->n++;
+}
+
+/* NULL when it is empty. The link of what comes out is on no list. */
+static inline struct link *
+pool_pop(struct pool *p)
+{
+	struct link *l = p->top;
+
+	if (l) {
+		p->top = l->next;
+		p->n--;
+		l->next = NULL;
+	}
+	return l;
+}
+
 #endif

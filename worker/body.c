@@ -26,17 +26,15 @@ struct chunk {
 
 enum { CHUNK_KEEP = 256, CHUNK_COPY = 1024 };
 
-static struct link chunk_pool = { &chunk_pool, &chunk_pool };
-static unsigned chunk_kept;
+static struct pool chunk_pool;
 
 static struct chunk *
 chunk_new(enum chunk_kind kind)
 {
-	struct link *l = list_pop(&chunk_pool);
+	struct link *l = pool_pop(&chunk_pool);
 	struct chunk *k;
 
-	if (l) {
-		chunk_kept--;
+	if (likely(l != NULL)) {
 		k = container_of(l, struct chunk, link);
 	} else {
 		k = must_malloc(sizeof(*k));
@@ -57,12 +55,11 @@ chunk_free(struct chunk *k)
 		buf_put(k->buf);
 	if (k->kind == CHUNK_FILE && k->owns_fd)
 		close(k->fd);
-	if (chunk_kept >= CHUNK_KEEP) {
+	if (chunk_pool.n >= CHUNK_KEEP) {
 		free(k);
 		return;
 	}
-	chunk_kept++;
-	list_add_head(&chunk_pool, &k->link);
+	pool_push(&chunk_pool, &k->link);
 }
 
 static struct chunk *

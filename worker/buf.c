@@ -9,17 +9,15 @@
 
 enum { BUF_KEEP = 64 }; /* blocks kept when idle; the rest goes back to malloc */
 
-static struct link buf_pool = { &buf_pool, &buf_pool };
-static unsigned buf_kept;
+static struct pool buf_pool;
 
 struct buf *
 buf_get(void)
 {
-	struct link *l = list_pop(&buf_pool);
+	struct link *l = pool_pop(&buf_pool);
 	struct buf *b;
 
-	if (l) {
-		buf_kept--;
+	if (likely(l != NULL)) {
 		b = container_of(l, struct buf, link);
 	} else {
 		b = must_malloc(BUF_SIZE);
@@ -49,10 +47,9 @@ buf_put(struct buf *b)
 	must(b->refs > 0);
 	if (--b->refs > 0)
 		return;
-	if (b->room != BUF_ROOM || buf_kept >= BUF_KEEP) {
+	if (b->room != BUF_ROOM || buf_pool.n >= BUF_KEEP) {
 		free(b);
 		return;
 	}
-	buf_kept++;
-	list_add_head(&buf_pool, &b->link);
+	pool_push(&buf_pool, &b->link);
 }

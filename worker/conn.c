@@ -144,7 +144,7 @@ conn_free(struct conn *c)
 	conn_drop_in(c);
 	close(c->fd);
 	list_del(&c->link);
-	list_add_head(&w->free_conns, &c->link);
+	pool_push(&w->free_conns, &c->link);
 	w->nconns--;
 	ctr_add(w->row, CTR_CONNECTIONS, -1);
 	if (w->is_paused)
@@ -356,14 +356,14 @@ conn_readable(evutil_socket_t fd, short what, void *arg)
 static struct conn *
 conn_alloc(struct worker *w)
 {
-	struct link *l = list_pop(&w->free_conns);
+	struct link *l = pool_pop(&w->free_conns);
 
 	if (!l) {
 		struct conn *slab = must_calloc(CONN_SLAB, sizeof(*slab));
 
 		for (unsigned i = CONN_SLAB; i-- > 0;)
-			list_add_head(&w->free_conns, &slab[i].link);
-		l = list_pop(&w->free_conns);
+			pool_push(&w->free_conns, &slab[i].link);
+		l = pool_pop(&w->free_conns);
 	}
 	return container_of(l, struct conn, link);
 }

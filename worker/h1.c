@@ -15,8 +15,7 @@
 
 enum { H1_KEEP = 128, H1_FIELDS = 24, H1_AHEAD = 65536 };
 
-static struct link h1_pool = { &h1_pool, &h1_pool };
-static unsigned h1_kept;
+static struct pool h1_pool;
 
 static void h1_resume(struct conn *);
 
@@ -29,11 +28,10 @@ h1_stepped(void *arg)
 static struct h1 *
 h1_new(struct conn *c)
 {
-	struct link *l = list_pop(&h1_pool);
+	struct link *l = pool_pop(&h1_pool);
 	struct h1 *h;
 
 	if (l) {
-		h1_kept--;
 		h = container_of(l, struct h1, link);
 	} else {
 		h = must_calloc(1, sizeof(*h));
@@ -56,12 +54,11 @@ h1_free(struct h1 *h)
 	if (h->head_buf)
 		buf_put(h->head_buf);
 	h->c->stream = NULL;
-	if (h1_kept >= H1_KEEP) {
+	if (h1_pool.n >= H1_KEEP) {
 		free(h);
 		return;
 	}
-	h1_kept++;
-	list_add_head(&h1_pool, &h->link);
+	pool_push(&h1_pool, &h->link);
 }
 
 static void

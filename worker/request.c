@@ -37,12 +37,11 @@ request_clear(struct request *r)
 struct request *
 request_new(struct worker *w, const struct proto *proto, void *stream)
 {
-	struct link *l = list_pop(&w->free_requests);
+	struct link *l = pool_pop(&w->free_requests);
 	struct request_block *k;
 	struct request *r;
 
 	if (l) {
-		w->nfree_requests--;
 		k = container_of(l, struct request_block, r.link);
 	} else {
 		k = must_malloc(sizeof(*k));
@@ -59,7 +58,6 @@ request_new(struct worker *w, const struct proto *proto, void *stream)
 	r->out_length = -1;
 	r->id = w->next_id++;
 	r->started = w->now_ns;
-	list_add_tail(&w->requests, &r->link);
 	ctr_add(w->row, CTR_ACTIVE, 1);
 	return r;
 }
@@ -73,13 +71,11 @@ request_free(struct request *r)
 		body_fini(&r->body);
 	body_fini(&r->out_body);
 	arena_fini(&r->arena);
-	list_del(&r->link);
-	if (w->nfree_requests >= REQUEST_KEEP) {
+	if (w->free_requests.n >= REQUEST_KEEP) {
 		free(container_of(r, struct request_block, r));
 		return;
 	}
-	w->nfree_requests++;
-	list_add_head(&w->free_requests, &r->link);
+	pool_push(&w->free_requests, &r->link);
 }
 
 static enum counter

@@ -90,7 +90,7 @@ struct request {
 	struct arena arena;
 	struct body body;     /* the request body; nothing is read before request_want_body() */
 	struct body out_body; /* what the handler writes to */
-	struct link link;     /* list of the worker's live requests */
+	struct link link;     /* while it is free */
 };
 
 /* --- reading --- */

@@ -54,9 +54,8 @@ struct worker {
 	struct link posts, posts_running;
 	struct link dead;                   /* connections to free at the end of the turn */
 	struct link conns[CONN_STATES_MAX]; /* by state, oldest first */
-	struct link requests;
-	struct link free_conns, free_requests;
-	unsigned nconns, nfree_requests;
+	struct pool free_conns, free_requests;
+	unsigned nconns;
 	uint64_t next_id, next_conn;
 
 	struct authority authority;

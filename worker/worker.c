@@ -391,9 +391,6 @@ worker_new(const struct heritage *h)
 	list_init(&w->posts);
 	list_init(&w->posts_running);
 	list_init(&w->dead);
-	list_init(&w->requests);
-	list_init(&w->free_conns);
-	list_init(&w->free_requests);
 	for (int s = 0; s < CONN_STATES_MAX; s++)
 		list_init(&w->conns[s]);
 	w->reserve_fd = -1;
@@ -419,7 +416,7 @@ worker_free(struct worker *w)
 	accept_close(w);
 	event_del(&w->tick);
 	event_base_free(w->base);
-	while ((l = list_pop(&w->free_requests)) != NULL)
+	while ((l = pool_pop(&w->free_requests)) != NULL)
 		free(container_of(l, struct request, link));
 	free(w);
 	worker_the = NULL;
