@@ -38,8 +38,14 @@ const uint8_t http_tchar[256] = {
 bool
 http_is_token(struct str s)
 {
-	for (size_t i = 0; i < s.n; i++) {
-		if (!http_tchar[(unsigned char)s.p[i]])
+	const unsigned char *p = (const unsigned char *)s.p, *end = p + s.n;
+
+	for (; end - p >= 4; p += 4) {
+		if (!(http_tchar[p[0]] & http_tchar[p[1]] & http_tchar[p[2]] & http_tchar[p[3]]))
+			return false;
+	}
+	for (; p < end; p++) {
+		if (!http_tchar[*p])
 			return false;
 	}
 	return s.n > 0;
@@ -58,19 +64,16 @@ http_is_field_value(struct str s)
 	return true;
 }
 
-struct field *
-fields_add(struct fields *f, struct arena *a)
+void
+fields_grow(struct fields *f, struct arena *a)
 {
-	if (unlikely(f->n == f->room)) {
-		unsigned room = f->room < 8 ? 16 : f->room * 2;
-		struct field *v = arena_alloc(a, room * sizeof(*v));
+	unsigned room = f->room < 8 ? 16 : f->room * 2;
+	struct field *v = arena_alloc(a, room * sizeof(*v));
 
-		if (f->n > 0)
-			memcpy(v, f->v, f->n * sizeof(*v));
-		f->v = v;
-		f->room = room;
-	}
-	return &f->v[f->n++];
+	if (f->n > 0)
+		memcpy(v, f->v, f->n * sizeof(*v));
+	f->v = v;
+	f->room = room;
 }
 
 /* --- methods --- */
@@ -138,12 +141,15 @@ static const struct str http_fields[HF_MAX] = {
 #undef FIELD
 #define FIELD(id, name)
 
-/* A row as it is compared: the name, and a mask that has 0x20 wherever case makes no difference. */
-struct http_row {
+/* What is at a place of the hash table: n 0, nothing. */
+static struct http_place {
 	uint8_t id, n;
+} http_places[HTTP_FIELD_PLACES];
+
+/* A row as it is compared: the name, and a mask that has 0x20 wherever case makes no difference. */
+static struct http_row {
 	char name[HTTP_NAME_MAX], mask[HTTP_NAME_MAX];
-};
-static struct http_row http_rows[HTTP_FIELD_PLACES];
+} http_rows[HF_MAX];
 
 static inline unsigned
 http_field_hash(struct str s)
@@ -187,7 +193,7 @@ http_differs_4(const struct http_row *row, const char *p, size_t at)
 }
 
 /* s.n is the row's. The last word overlaps the one before it. */
-static inline bool
+static inline __attribute__((always_inline)) bool
 http_row_is(const struct http_row *row, struct str s)
 {
 	if (s.n >= 8) {
@@ -202,19 +208,39 @@ http_row_is(const struct http_row *row, struct str s)
 	return str_caseeq(s, str_n(row->name, s.n));
 }
 
-enum http_field
-http_field_of(struct str name)
+static inline __attribute__((always_inline)) enum http_field
+http_field_find(struct str name)
 {
 	if (unlikely(name.n == 0))
 		return HF_OTHER;
 	for (unsigned h = http_field_hash(name);; h = (h + 1) % HTTP_FIELD_PLACES) {
-		const struct http_row *row = &http_rows[h];
+		struct http_place place = http_places[h];
 
-		if (row->n == name.n && http_row_is(row, name))
-			return row->id;
-		if (row->n == 0)
+		if (place.n == name.n && http_row_is(&http_rows[place.id], name))
+			return place.id;
+		if (place.n == 0)
 			return HF_OTHER;
 	}
+}
+
+enum http_field
+http_field_of(struct str name)
+{
+	return http_field_find(name);
+}
+
+static bool
+http_is_folded(struct str line)
+{
+	/* RFC 9112 5.2: obs-fold is refused. */
+	return line.n > 0 && (line.p[0] == ' ' || line.p[0] == '\t');
+}
+
+/* Why a line has no colon. */
+static const char *
+http_line_fault(struct str line)
+{
+	return http_is_folded(line) ? "a folded field line" : "a field line without a colon";
 }
 
 /* Why the part of a line before the colon is not a name. */
@@ -225,6 +251,8 @@ http_name_fault(struct str name)
 
 	if (last == ':')
 		return "empty field name";
+	if (http_is_folded(name))
+		return "a folded field line";
 	/* RFC 9112 5.1: no white space between name and colon. */
 	if (last == ' ' || last == '\t')
 		return "white space before the colon of a field";
@@ -232,18 +260,14 @@ http_name_fault(struct str name)
 }
 
 const char *
-http_field_line(struct str line, struct field *out)
+http_field_split(struct str line, const char *colon, struct field *out)
 {
-	const char *end = line.p + line.n, *colon = octets_find(line.p, end, ':');
-	const char *value = colon + 1;
+	const char *end = line.p + line.n, *value = colon + 1;
 
-	/* RFC 9112 5.2: obs-fold; the line is never empty. */
-	if (unlikely(line.n == 0 || line.p[0] == ' ' || line.p[0] == '\t'))
-		return "a folded field line";
-	if (unlikely(colon == end))
-		return "a field line without a colon";
+	if (unlikely(colon >= end))
+		return http_line_fault(line);
 	out->name = str_n(line.p, (size_t)(colon - line.p));
-	out->id = (uint8_t)http_field_of(out->name);
+	out->id = (uint8_t)http_field_find(out->name);
 	if (out->id == HF_OTHER && !http_is_token(out->name))
 		return http_name_fault(out->name);
 	while (value < end && (*value == ' ' || *value == '\t'))
@@ -252,6 +276,12 @@ http_field_line(struct str line, struct field *out)
 		end--;
 	out->value = str_n(value, (size_t)(end - value));
 	return NULL;
+}
+
+const char *
+http_field_line(struct str line, struct field *out)
+{
+	return http_field_split(line, octets_find(line.p, line.p + line.n, ':'), out);
 }
 
 struct str
@@ -265,14 +295,12 @@ http_row_add(unsigned id)
 {
 	struct str name = http_fields[id];
 	unsigned h = http_field_hash(name);
-	struct http_row *row;
+	struct http_row *row = &http_rows[id];
 
 	must(name.n > 0 && name.n <= HTTP_NAME_MAX);
-	while (http_rows[h].n > 0)
+	while (http_places[h].n > 0)
 		h = (h + 1) % HTTP_FIELD_PLACES;
-	row = &http_rows[h];
-	row->id = (uint8_t)id;
-	row->n = (uint8_t)name.n;
+	http_places[h] = (struct http_place){ (uint8_t)id, (uint8_t)name.n };
 	memcpy(row->name, name.p, name.n);
 	for (size_t i = 0; i < name.n; i++)
 		row->mask[i] = (unsigned)(name.p[i] | 0x20) - 'a' < 26 ? 0x20 : 0;

@@ -46,8 +46,15 @@ struct fields {
 	struct field *v;
 	unsigned n, room;
 };
+void fields_grow(struct fields *, struct arena *);
 /* Makes room for one more and returns it, not filled in. */
-struct field *fields_add(struct fields *, struct arena *);
+static inline struct field *
+fields_add(struct fields *f, struct arena *a)
+{
+	if (__builtin_expect(f->n == f->room, 0))
+		fields_grow(f, a);
+	return &f->v[f->n++];
+}
 
 enum http_method http_method_of(struct str name);
 struct str http_method_name(enum http_method);
@@ -72,5 +79,7 @@ bool http_is_field_value(struct str);
 /* Splits a field line, without its CRLF, into name, trimmed value and id (RFC 9112 5). Returns NULL,
    or what is wrong with it. The octets of the value are not looked at: see http_is_field_value. */
 const char *http_field_line(struct str line, struct field *out);
+/* The same when the first colon is known; it stands at or beyond the end of line: there is none. */
+const char *http_field_split(struct str line, const char *colon, struct field *out);
 
 #endif

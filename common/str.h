@@ -34,20 +34,22 @@ str_n(const char *p, size_t n)
 static inline bool
 str_eq(struct str a, struct str b)
 {
-	return a.n == b.n && memcmp(a.p, b.p, a.n) == 0;
+	/* An absent str has p NULL, which memcmp does not take even with 0 octets. */
+	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
 /* Whether s begins with prefix. */
 static inline bool
 str_has_prefix(struct str s, struct str prefix)
 {
-	return s.n >= prefix.n && memcmp(s.p, prefix.p, prefix.n) == 0;
+	return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
 }
 
 static inline bool
 str_has_suffix(struct str s, struct str suffix)
 {
-	return s.n >= suffix.n && memcmp(s.p + s.n - suffix.n, suffix.p, suffix.n) == 0;
+	return s.n >= suffix.n &&
+	       (suffix.n == 0 || memcmp(s.p + s.n - suffix.n, suffix.p, suffix.n) == 0);
 }
 
 /* ASCII lower case of one octet; others unchanged. */

@@ -1,13 +1,14 @@
 /*
- * The head of an HTTP/1 request. Two passes: h1_scan finds the end, refusing every control
- * character and everything too long on the way; h1_parse then takes the lines apart, sure of their
- * octets.
+ * The head of an HTTP/1 request. h1_scan finds the end, h1_parse takes the lines apart.
  *
  * The verdict on a head is its first fault in the order of its octets, however they arrive: all
- * checks of h1_scan depend on positions, not on calls. Lines are taken apart once, by h1_parse,
- * when the head is complete. Only when h1_scan has to return something else, it looks at the
- * complete lines so far (h1_check_lines): so a bad line is refused at once, and before a limit that
- * is exceeded later.
+ * checks depend on positions, not on calls. A head that is there as a whole at the first look is
+ * only measured by h1_scan, and h1_parse finds every fault (control characters and limits
+ * included). A head that comes in pieces is looked at octet by octet by h1_scan, and refused there
+ * as soon as it is certain; so that this gives the verdict that h1_parse would have given, it looks
+ * at the complete lines (h1_check_lines) whenever it has anything to say but "complete".
+ *
+ * Searches may read up to 16 octets before the place where they begin, always within the head.
  */
 #include "common/must.h"
 #include "common/octets.h"
@@ -25,6 +26,8 @@ struct h1_state {
 };
 
 /* --- the request line --- */
+
+static const char h1_no_method[] = "the request line does not begin with a method";
 
 /* RFC 9112 2.3: HTTP-version is "HTTP/" DIGIT "." DIGIT, case-sensitive. */
 static int
@@ -56,9 +59,10 @@ h1_method_len(const char *p, const char *end)
 	return n <= H1_MAX_METHOD ? n : 0;
 }
 
-/* RFC 9112 3: method SP request-target SP HTTP-version, with exactly these two spaces. */
-static int
-h1_request_line(struct h1_head *h, const char *p, const char *end, const char **why)
+/* RFC 9112 3: method SP request-target SP HTTP-version, with exactly these two spaces. lo: see
+   octets_search. */
+static inline __attribute__((always_inline)) int
+h1_request_line(struct h1_head *h, const char *lo, const char *p, const char *end, const char **why)
 {
 	const char *last = end - sizeof("HTTP/1.1"); /* the space before the version */
 	const char *target;
@@ -70,7 +74,7 @@ h1_request_line(struct h1_head *h, const char *p, const char *end, const char **
 		h->method_name = STR("GET");
 	} else {
 		n = h1_method_len(p, end);
-		*why = "the request line does not begin with a method";
+		*why = h1_no_method;
 		if (n == 0 || p + n == end || p[n] != ' ')
 			return -400;
 		h->method_name = str_n(p, n);
@@ -78,7 +82,8 @@ h1_request_line(struct h1_head *h, const char *p, const char *end, const char **
 	}
 	target = p + n + 1;
 	*why = "the request line is not: method, target, version";
-	if (last - target < 1 || octets_find(target, end, ' ') != last)
+	if (last - target < 1 || *last != ' ' ||
+	    octets_search(lo, target, end, ' ', octets_is) != last)
 		return -400;
 	h->target = str_n(target, (size_t)(last - target));
 	if (likely(memcmp(last + 1, "HTTP/1.1", 8) == 0)) {
@@ -98,10 +103,18 @@ h1_check_begin(const char *p, const char *end, const char **why)
 
 	if (p == end || *p == '\r')
 		return 0;
-	/* A TLS record of type handshake (RFC 8446 5.1). */
-	*why = *p == 0x16 ? "TLS on a plain port" : "the request line does not begin with a method";
+	*why = h1_no_method;
 	n = h1_method_len(p, end);
 	return n == 0 || (p + n < end && p[n] != ' ') ? -400 : 0;
+}
+
+static const char h1_long_line[] = "the request line is too long";
+static const char h1_many_fields[] = "too many fields";
+
+static inline uint32_t
+h1_max_fields(const struct h1_limits *l)
+{
+	return l->fields < H1_MAX_FIELDS ? l->fields : H1_MAX_FIELDS;
 }
 
 /* Looks at the complete lines from s->checked on, and at the request line that ends at upto. */
@@ -119,7 +132,7 @@ h1_check_lines(struct h1_scan *s, const char *buf, size_t upto)
 		if (cr == p)
 			continue; /* an empty line before the request line */
 		if (s->checked_lines++ == 0)
-			status = h1_request_line(&ignored, p, cr, &s->why);
+			status = h1_request_line(&ignored, buf, p, cr, &s->why);
 		else if ((s->why = http_field_line(str_n(p, (size_t)(cr - p)), &field)))
 			status = -400;
 		if (status)
@@ -140,17 +153,19 @@ h1_refuse(struct h1_scan *s, const char *buf, size_t upto, int status, const cha
 	return status;
 }
 
-/* The control character at p is not the CR of a CRLF. */
-static int
-h1_refuse_ctl(struct h1_scan *s, const char *buf, const char *p)
+/* Why the control character at p, which is not the CR of a CRLF, is wrong; begin: of the request
+ * line. */
+static const char *
+h1_ctl_fault(const char *p, const char *begin)
 {
+	/* RFC 8446 5.1: a record of the type handshake. */
+	if (p == begin && *p == 0x16)
+		return "TLS on a plain port";
 	/* RFC 9112 2.2: a bare CR is invalid; we do not take a bare LF for a line end either.
 	   RFC 9110 5.5: other control characters are invalid in values, and nowhere else valid. */
-	const char *why = *p == '\r'   ? "a bare CR"
-			  : *p == '\n' ? "a bare LF"
-				       : "a control character";
-
-	return h1_refuse(s, buf, (size_t)(p - buf), -400, why);
+	if (*p == '\r')
+		return "a bare CR";
+	return *p == '\n' ? "a bare LF" : "a control character";
 }
 
 /* What there is of the head, upto octets, has no fault and no end. */
@@ -160,42 +175,84 @@ h1_scan_more(struct h1_scan *s, const struct h1_limits *l, const char *buf, size
 	if (upto < l->head)
 		return h1_check_lines(s, buf, upto);
 	if (s->lines == 0)
-		return h1_refuse(s, buf, upto, -414, "the request line is too long");
+		return h1_refuse(s, buf, upto, -414, h1_long_line);
 	return h1_refuse(s, buf, upto, -431, "the head is too long"); /* RFC 6585 5 */
 }
 
-ssize_t
-h1_scan(struct h1_scan *s, const struct h1_limits *l, const char *buf, size_t n, size_t *skip)
+/* The careful way: octet by octet, from where the last call stopped. */
+static ssize_t
+h1_scan_on(struct h1_scan *s, const struct h1_limits *l, const char *buf, size_t upto)
 {
-	uint32_t max_lines = 1 + (l->fields < H1_MAX_FIELDS ? l->fields : H1_MAX_FIELDS);
-	size_t upto = n < l->head ? n : l->head;
 	const char *p = buf + s->pos, *end = buf + upto;
 
 	for (;;) {
 		const char *start = buf + s->line_start;
 
-		p = octets_find_ctl(p, end);
-		if (s->lines == 0 && unlikely(p - start > (ptrdiff_t)l->line)) {
-			/* RFC 9112 3: too long a request line is 414. */
-			return h1_refuse(s, buf, s->line_start + l->line + 1, -414,
-			    "the request line is too long");
-		}
-		if (unlikely(p == end || (p + 1 == end && *p == '\r')))
+		p = octets_find_ctl(buf, p, end);
+		if (s->lines == 0 && p - start > (ptrdiff_t)l->line)
+			return h1_refuse(s, buf, s->line_start + l->line + 1, -414, h1_long_line);
+		if (p == end || (p + 1 == end && *p == '\r'))
 			break;
-		if (unlikely(p[0] != '\r' || p[1] != '\n'))
-			return h1_refuse_ctl(s, buf, p);
+		if (p[0] != '\r' || p[1] != '\n')
+			return h1_refuse(s, buf, (size_t)(p - buf), -400,
+			    h1_ctl_fault(p, s->lines == 0 ? start : NULL));
 		s->line_start = (uint32_t)(p + 2 - buf);
-		if (p > start && ++s->lines > max_lines)
-			return h1_refuse(s, buf, s->line_start, -431, "too many fields");
-		if (p == start && s->lines > 0) {
-			for (*skip = 0; buf[*skip] == '\r';)
-				*skip += 2; /* RFC 9112 2.2: empty lines before the request */
+		if (p > start && ++s->lines > h1_max_fields(l) + 1)
+			return h1_refuse(s, buf, s->line_start, -431, h1_many_fields);
+		if (p == start && s->lines > 0)
 			return s->line_start;
-		}
 		p += 2;
 	}
 	s->pos = (uint32_t)(p - buf);
 	return h1_scan_more(s, l, buf, upto);
+}
+
+enum { H1_SPAN = OCTETS_STEP + 3 }; /* what h1_end_at reads */
+
+/* The octet behind the first CRLF CRLF that begins within a step from p, or NULL. */
+static inline const char *
+h1_end_at(const char *p)
+{
+	octets_vec cr = octets_is(octets_load(p), '\r') & octets_is(octets_load(p + 2), '\r');
+
+	for (unsigned m = octets_mask(cr); unlikely(m); m &= m - 1) {
+		const char *at = p + __builtin_ctz(m);
+
+		if (at[1] == '\n' && at[3] == '\n')
+			return at + 4;
+	}
+	return NULL;
+}
+
+/* The octet behind the first empty line in p..end, or NULL. */
+static inline const char *
+h1_find_end(const char *p, const char *end)
+{
+	const char *at = NULL;
+	ptrdiff_t left = end - p;
+
+	if (left < H1_SPAN)
+		return NULL;
+	for (; !at && left > H1_SPAN; left -= OCTETS_STEP, p += OCTETS_STEP)
+		at = h1_end_at(p);
+	return at ? at : h1_end_at(end - H1_SPAN);
+}
+
+ssize_t
+h1_scan(struct h1_scan *s, const struct h1_limits *l, const char *buf, size_t n, size_t *skip)
+{
+	size_t upto = n < l->head ? n : l->head, begin = 0;
+	const char *end = NULL;
+	ssize_t len;
+
+	/* RFC 9112 2.2: empty lines before the request line are not part of it. */
+	while (unlikely(begin + 1 < upto && buf[begin] == '\r' && buf[begin + 1] == '\n'))
+		begin += 2;
+	*skip = begin;
+	if (likely(s->pos == 0))
+		end = h1_find_end(buf + begin, buf + upto);
+	len = likely(end != NULL) ? end - buf : h1_scan_on(s, l, buf, upto);
+	return len;
 }
 
 /* --- fields that frame the message --- */
@@ -226,8 +283,12 @@ h1_on_host(struct h1_state *st, struct str value)
 	/* RFC 9112 3.2: more than one Host field, or an invalid one, is 400. */
 	if (h->authority.p)
 		return h1_fault(st, "more than one Host field");
-	if (!uri_authority(value, st->arena, &h->host, &h->port))
+	if (h->seen.n > 0 && str_eq(value, h->seen)) {
+		h->host = str_n(value.p, h->seen_host_n);
+		h->port = h->seen_port;
+	} else if (!uri_authority(value, st->arena, &h->host, &h->port)) {
 		return h1_fault(st, "the Host field is malformed");
+	}
 	h->authority = value;
 	return 0;
 }
@@ -295,6 +356,11 @@ h1_on_connection(struct h1_state *st, struct str value)
 {
 	struct str option;
 
+	/* What nearly everybody says, as they say it. */
+	if (likely(str_eq(value, STR("keep-alive")))) {
+		st->has_keep_alive = true;
+		return 0;
+	}
 	while (str_list_next(&value, &option)) {
 		/* RFC 9110 7.6.1: options are case-insensitive. */
 		st->has_keep_alive |= str_caseeq(option, STR("keep-alive"));
@@ -329,23 +395,39 @@ static int (*const h1_rows[HF_MAX])(struct h1_state *, struct str value) = {
 
 /* --- the whole --- */
 
-static int
-h1_fields(struct h1_state *st, const char *p, const char *end)
+static inline int
+h1_field(struct h1_state *st, struct str line, const char *colon)
 {
 	struct h1_head *h = st->h;
+	struct field *f = fields_add(&h->fields, st->arena);
 
-	while (p < end) {
-		const char *cr = octets_find(p, end, '\r');
-		struct field *f = fields_add(&h->fields, st->arena);
+	st->why = http_field_split(line, colon, f);
+	if (unlikely(st->why != NULL))
+		return -400;
+	if (f->id == HF_OTHER)
+		return 0;
+	if (h->known[f->id] == 0)
+		h->known[f->id] = (uint8_t)h->fields.n;
+	return h1_rows[f->id] ? h1_rows[f->id](st, f->value) : 0;
+}
 
-		st->why = http_field_line(str_n(p, (size_t)(cr - p)), f);
-		if (unlikely(st->why != NULL))
-			return -400;
-		if (f->id != HF_OTHER) {
-			if (h->known[f->id] == 0)
-				h->known[f->id] = (uint8_t)h->fields.n;
-			if (h1_rows[f->id] && h1_rows[f->id](st, f->value))
-				return -400;
+/* p..end: the lines of the fields, each with its CRLF, and the two octets behind them. */
+static int
+h1_fields(struct h1_state *st, uint32_t max, const char *buf, const char *p, const char *end)
+{
+	while (end - p > 2) {
+		const char *colon = octets_search(buf, p, end, ':', octets_is);
+		const char *cr = octets_find_ctl(buf, p, end);
+		int status;
+
+		if (unlikely(cr[0] != '\r' || cr[1] != '\n'))
+			return h1_fault(st, h1_ctl_fault(cr, NULL));
+		status = h1_field(st, str_n(p, (size_t)(cr - p)), colon);
+		if (unlikely(status))
+			return status;
+		if (unlikely(st->h->fields.n > max)) {
+			st->why = h1_many_fields;
+			return -431; /* RFC 6585 5 */
 		}
 		p = cr + 2;
 	}
@@ -377,25 +459,45 @@ h1_finish(struct h1_state *st)
 	return st->later;
 }
 
+/* The request line at buf; *line_end is its CR. */
+static inline int
+h1_begin(struct h1_head *h, const struct h1_limits *l, const char *buf, size_t n,
+    const char **line_end, const char **why)
+{
+	const char *cr = octets_find_ctl(buf, buf, buf + n);
+
+	*line_end = cr;
+	if (unlikely(cr - buf > (ptrdiff_t)l->line)) {
+		if (h1_check_begin(buf, buf + l->line + 1, why))
+			return -400;
+		*why = h1_long_line;
+		return -414; /* RFC 9112 3 */
+	}
+	if (unlikely(cr[0] != '\r' || cr[1] != '\n')) {
+		if (!h1_check_begin(buf, cr, why))
+			*why = h1_ctl_fault(cr, buf);
+		return -400;
+	}
+	return h1_request_line(h, buf, buf, cr, why);
+}
+
 int
 h1_parse(struct h1_head *h, const struct h1_limits *l, struct arena *a, const char *buf, size_t n,
     const char **why)
 {
-	const char *cr = octets_find(buf, buf + n, '\r');
 	struct h1_state st = { .h = h, .arena = a };
-	int status;
+	const char *cr;
+	int status = h1_begin(h, l, buf, n, &cr, why);
 
-	must(n <= l->head);
-	status = h1_request_line(h, buf, cr, why);
-	if (status)
+	if (unlikely(status))
 		return status;
 	h->length = 0;
 	h->is_chunked = h->expects_continue = false;
 	h->authority = h->host = (struct str){ NULL, 0 };
 	h->port = 0;
 	h->fields.n = 0;
-	status = h1_fields(&st, cr + 2, buf + n - 2);
-	if (!status)
+	status = h1_fields(&st, h1_max_fields(l), buf, cr + 2, buf + n);
+	if (likely(!status))
 		status = h1_finish(&st);
 	*why = st.why;
 	return status;
