@@ -226,7 +226,7 @@ def test_max_connections_all_busy(server):
     late.request("/a")
     late.expect_open(0.5)
     busy[0].send(b"bc")
-    busy[0].take_until(b"abc")
+    busy[0].take_until(b"\r\n0\r\n\r\n")
     busy[0].close()
     assert late.response().status == 200
 
