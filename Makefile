@@ -58,7 +58,8 @@ OPT = $(CFLAGS) -O1 $(HARDEN) -fsanitize=$(SANITIZE) -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer -DBUILD_SANITIZE='"$(SANITIZE)"'
 endif
 COMPILE = $(CC) $(CSTD) -D_GNU_SOURCE -I. $(CPPFLAGS) $(LIB_CFLAGS) $(OPT) -pthread -MMD -MP
-LINK = $(CC) $(OPT) $(HARDEN_LD) $(LD_AS_NEEDED) $(LDFLAGS) -pthread
+# Not with sanitizers: their own crypt(3) would make libcrypt look needless.
+LINK = $(CC) $(OPT) $(HARDEN_LD) $(if $(SANITIZE),,$(LD_AS_NEEDED)) $(LDFLAGS) -pthread
 # Check's macros are what they are, and a suite needs no prototype.
 TEST_WARN = $(filter-out -Wmissing-prototypes,$(WARN))
 
