@@ -168,6 +168,7 @@ process_proxies(struct build *b, const struct conf_process *p)
 			cfg_errors_add(b->errors, true, i < elems->n ? elems->v[i] : *row, NULL,
 			    "'trusted_proxies' wants %s, not \"%.*s\"", why,
 			    STR_FMT(p->trusted_proxies.v[i]));
+	b->conf->trusted = set;
 }
 
 void
