@@ -311,7 +311,7 @@ files_conf_check(void *conf, struct cfg_check *ck)
 	files_conf_index(c, ck);
 	files_conf_root(c->root, "root", ck);
 	files_conf_root(c->alias, "alias", ck);
-	if (c->charset.n && !http_is_token(c->charset))
+	if (c->charset.n && (!http_is_token(c->charset) || c->charset.n > 64))
 		cfg_error(ck, "charset", -1, "\"utf-8\"", "not the name of a character set");
 	c->ntries = c->try.n;
 	c->tries = c->ntries ? arena_calloc(ck->arena, c->ntries * sizeof(*c->tries)) : NULL;

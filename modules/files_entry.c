@@ -9,6 +9,7 @@
 #include "modules/files_entry.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -21,7 +22,8 @@
    file systems tick in seconds. */
 enum { ENTRY_YOUNG = 2 };
 
-enum { ENTRY_TEXT = 512, ENTRY_TYPE = 300 };
+/* Of all fields: types have at most 255 octets, charsets 64. */
+enum { ENTRY_TEXT = 1024 };
 
 struct entry_error {
 	int err;
@@ -86,64 +88,104 @@ files_entry_is_fresh(const struct stat *st)
 
 /* --- representations --- */
 
+/* The fields of a representation while they are made: their HTTP/1 form, and where in it the
+   values stand. */
+struct entry_draft {
+	char text[ENTRY_TEXT];
+	size_t n;
+	struct {
+		enum http_field id;
+		size_t at, len;
+	} v[FILES_FIELDS];
+	unsigned nv;
+};
+
+static void __attribute__((format(printf, 3, 4)))
+files_entry_field(struct entry_draft *d, enum http_field id, const char *fmt, ...)
+{
+	struct str name = http_field_name(id);
+	va_list ap;
+	int n;
+
+	d->n += (size_t)snprintf(d->text + d->n, sizeof(d->text) - d->n, "%.*s: ", STR_FMT(name));
+	va_start(ap, fmt);
+	n = vsnprintf(d->text + d->n, sizeof(d->text) - d->n, fmt, ap);
+	va_end(ap);
+	must(d->nv < FILES_FIELDS && d->n + (size_t)n + 2 < sizeof(d->text));
+	d->v[d->nv].id = id;
+	d->v[d->nv].at = d->n;
+	d->v[d->nv++].len = (size_t)n;
+	memcpy(d->text + d->n + n, "\r\n", 2);
+	d->n += (size_t)n + 2;
+}
+
 /* "mtime.nanoseconds-size" in hex, and the coding: strong (RFC 9110 8.8.3), and the same on every
    server that has the same copy. */
-static struct str
-files_entry_etag(char *at, size_t room, const struct stat *st, enum files_coding coding)
+static void
+files_entry_etag(struct entry_draft *d, const struct stat *st, enum files_coding coding)
 {
-	int n = snprintf(at, room, "\"%llx%s%.0lx-%llx%s%s\"",
+	files_entry_field(d, HF_ETAG, "\"%llx%s%.0lx-%llx%s%s\"",
 	    (unsigned long long)st->st_mtim.tv_sec, st->st_mtim.tv_nsec ? "." : "",
 	    (unsigned long)st->st_mtim.tv_nsec, (unsigned long long)st->st_size, coding ? "-" : "",
 	    coding ? files_codings[coding].name.p : "");
-
-	return str_n(at, (size_t)n);
 }
 
-static struct str
-files_entry_type(char *at, size_t room, const struct files_entry *e)
+static void
+files_entry_type(struct entry_draft *d, const struct files_entry *e)
 {
 	const struct files_conf *c = e->fr->conf;
 	struct str type = mime_type_of(e->fr->mime, &c->rules, e->name);
-	bool is_text = str_has_prefix(type, STR("text/")) && str_find(type, ';') < 0;
-	int n = snprintf(at, room, "%.*s%s%.*s", STR_FMT(type),
-	    is_text && c->charset.n ? "; charset=" : "", is_text ? (int)c->charset.n : 0,
-	    c->charset.n ? c->charset.p : "");
+	bool has_charset =
+	    c->charset.n && str_has_prefix(type, STR("text/")) && str_find(type, ';') < 0;
 
-	return str_n(at, (size_t)n < room ? (size_t)n : room - 1);
+	files_entry_field(d, HF_CONTENT_TYPE, "%.*s%s%.*s", STR_FMT(type),
+	    has_charset ? "; charset=" : "", has_charset ? (int)c->charset.n : 0, c->charset.p);
 }
 
-static void
-files_entry_field(struct files_rep *rep, enum http_field id, struct str value)
-{
-	must(rep->nfields < FILES_FIELDS);
-	rep->fields[rep->nfields++] =
-	    (struct field){ .id = (uint8_t)id, .name = http_field_name(id), .value = value };
-}
-
-/* RFC 9110 15.4.5: a 304 carries ETag and Vary; Last-Modified only in place of an ETag. */
-static void
-files_entry_fields(
-    struct files_rep *rep, const struct files_entry *e, const struct stat *st, char *text)
+/* Returns how many of the first ones a 304 has (RFC 9110 15.4.5): Vary and ETag; Last-Modified only
+   in place of an ETag. */
+static unsigned
+files_entry_fields(struct entry_draft *d, const struct files_entry *e, enum files_coding coding,
+    const struct stat *st)
 {
 	const struct files_conf *c = e->fr->conf;
-	struct str date = str_n(text, 29);
+	unsigned n304;
+	char date[29];
 
-	clock_http_date(text, rep->modified);
-	text += 32;
 	if (e->nreps > 1)
-		files_entry_field(rep, HF_VARY, STR("Accept-Encoding"));
-	if (c->etag) {
-		rep->etag = files_entry_etag(text, 96, st, rep->coding);
-		files_entry_field(rep, HF_ETAG, rep->etag);
+		files_entry_field(d, HF_VARY, "Accept-Encoding");
+	if (c->etag)
+		files_entry_etag(d, st, coding);
+	n304 = d->nv + !c->etag;
+	clock_http_date(date, st->st_mtim.tv_sec);
+	files_entry_field(d, HF_LAST_MODIFIED, "%.29s", date);
+	files_entry_type(d, e);
+	if (coding)
+		files_entry_field(d, HF_CONTENT_ENCODING, "%s", files_codings[coding].name.p);
+	files_entry_field(d, HF_ACCEPT_RANGES, c->max_ranges ? "bytes" : "none");
+	return n304;
+}
+
+/* text: where the draft's text is copied to, for as long as the representation lives. */
+static void
+files_entry_settle(struct files_rep *rep, const struct entry_draft *d, char *text)
+{
+	memcpy(text, d->text, d->n);
+	rep->text = str_n(text, d->n);
+	rep->nfields = (uint8_t)d->nv;
+	for (unsigned i = 0; i < d->nv; i++) {
+		struct field *f = &rep->fields[i];
+
+		f->id = (uint8_t)d->v[i].id;
+		f->name = http_field_name(d->v[i].id);
+		f->value = str_n(text + d->v[i].at, d->v[i].len);
+		if (f->id == HF_ETAG)
+			rep->etag = f->value;
+		else if (f->id == HF_CONTENT_TYPE)
+			rep->type = f->value;
+		if (i + 1 == rep->n304)
+			rep->text304 = str_n(text, d->v[i].at + d->v[i].len + 2);
 	}
-	text += 96;
-	rep->n304 = (uint8_t)(rep->nfields + !c->etag);
-	files_entry_field(rep, HF_LAST_MODIFIED, date);
-	rep->type = files_entry_type(text, ENTRY_TYPE, e);
-	files_entry_field(rep, HF_CONTENT_TYPE, rep->type);
-	if (rep->coding)
-		files_entry_field(rep, HF_CONTENT_ENCODING, files_codings[rep->coding].name);
-	files_entry_field(rep, HF_ACCEPT_RANGES, c->max_ranges ? STR("bytes") : STR("none"));
 }
 
 /* Reads a small file whole; false when it changed meanwhile or cannot be read. */
@@ -171,17 +213,21 @@ files_entry_rep(
     struct files_entry *e, unsigned at, enum files_coding coding, int fd, const struct stat *st)
 {
 	bool is_small = st->st_size <= e->fr->conf->cache_file;
-	size_t n = sizeof(struct files_rep) + ENTRY_TEXT + (is_small ? (size_t)st->st_size : 0);
+	struct entry_draft d = { .n = 0 };
+	unsigned n304 = files_entry_fields(&d, e, coding, st);
+	size_t n = sizeof(struct files_rep) + d.n + (is_small ? (size_t)st->st_size : 0);
 	struct files_rep *rep = must_malloc(n);
-	char *text = (char *)(rep + 1), *body = text + ENTRY_TEXT;
+	char *body = (char *)(rep + 1) + d.n;
 
-	*rep = (struct files_rep){ .id = files_entry_id(st),
-		.coding = coding,
-		.fd = fd,
-		.size = st->st_size,
-		.modified = st->st_mtim.tv_sec,
-		.octets = n };
-	files_entry_fields(rep, e, st, text);
+	memset(rep, 0, sizeof(*rep));
+	rep->id = files_entry_id(st);
+	rep->coding = coding;
+	rep->fd = fd;
+	rep->size = st->st_size;
+	rep->modified = st->st_mtim.tv_sec;
+	rep->octets = n;
+	rep->n304 = (uint8_t)n304;
+	files_entry_settle(rep, &d, (char *)(rep + 1));
 	e->is_young |= files_entry_is_fresh(st);
 	if (is_small && files_entry_read(fd, body, st)) {
 		close(fd);

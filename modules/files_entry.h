@@ -38,7 +38,8 @@ struct files_rep {
 	struct str etag, type;
 	uint8_t nfields, n304;
 	struct field fields[FILES_FIELDS];
-	size_t octets; /* of memory */
+	struct str text, text304; /* their HTTP/1 form */
+	size_t octets;            /* of memory */
 };
 
 struct files_entry {

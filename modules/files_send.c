@@ -9,26 +9,7 @@
 #include "common/must.h"
 #include "worker/cond.h"
 
-/* Room for what later hooks add, so that the list of fields is allocated once. */
-enum { SEND_FIELDS_MORE = 6, SEND_BOUNDARY = 32 };
-
-static void
-files_send_fields(struct request *r, const struct field *v, unsigned n)
-{
-	struct fields *f = &r->fields;
-
-	if (f->n + n > f->room) {
-		struct field *more =
-		    arena_alloc(&r->arena, (f->n + n + SEND_FIELDS_MORE) * sizeof(*more));
-
-		if (f->n)
-			memcpy(more, f->v, f->n * sizeof(*more));
-		f->v = more;
-		f->room = f->n + n + SEND_FIELDS_MORE;
-	}
-	memcpy(f->v + f->n, v, n * sizeof(*v));
-	f->n += n;
-}
+enum { SEND_BOUNDARY = 32 };
 
 static void
 files_send_octets(struct request *r, const struct files_rep *rep, int64_t first, int64_t len)
@@ -44,7 +25,7 @@ files_send_octets(struct request *r, const struct files_rep *rep, int64_t first,
 static void
 files_send_whole(struct request *r, const struct files_rep *rep)
 {
-	files_send_fields(r, rep->fields, rep->nfields);
+	res_fields_prepared(r, rep->fields, rep->nfields, rep->text);
 	res_begin(r, 200, rep->size);
 	if (r->method != M_HEAD)
 		files_send_octets(r, rep, 0, rep->size);
@@ -106,7 +87,7 @@ files_send_content_range(struct request *r, const struct files_rep *rep, const s
 static void
 files_send_range(struct request *r, const struct files_rep *rep, const struct range *range)
 {
-	files_send_fields(r, rep->fields, rep->nfields);
+	res_fields_prepared(r, rep->fields, rep->nfields, rep->text);
 	res_field(r, HF_CONTENT_RANGE, files_send_content_range(r, rep, range));
 	res_begin(r, 206, range->len);
 	files_send_octets(r, rep, range->first, range->len);
@@ -144,7 +125,7 @@ files_send_multipart(struct request *r, const struct files_rep *rep, const struc
 		length += (int64_t)parts[i].n + v[i].len;
 	}
 	last = arena_printf(&r->arena, "\r\n--%.*s--\r\n", SEND_BOUNDARY, b);
-	files_send_fields(r, rep->fields, rep->nfields);
+	res_fields_prepared(r, rep->fields, rep->nfields, rep->text);
 	res_field_set(r, HF_CONTENT_TYPE,
 	    arena_printf(&r->arena, "multipart/byteranges; boundary=%.*s", SEND_BOUNDARY, b));
 	res_begin(r, 206, length + (int64_t)last.n);
@@ -169,7 +150,7 @@ files_send_unsatisfiable(struct request *r, const struct files_rep *rep)
 static void
 files_send_not_modified(struct request *r, const struct files_rep *rep)
 {
-	files_send_fields(r, rep->fields, rep->n304);
+	res_fields_prepared(r, rep->fields, rep->n304, rep->text304);
 	res_begin(r, 304, 0);
 	body_end(&r->out_body);
 }
