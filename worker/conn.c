@@ -389,7 +389,11 @@ conn_open(struct worker *w, int fd, const struct conf_listen *listen, const stru
 	w->nconns++;
 	ctr_add(w->row, CTR_CONNECTIONS, 1);
 	ctr_add(w->row, CTR_ACCEPTED, 1);
-	if (listen->proxy_protocol && cidr_match(&w->conf->trusted, peer->family, peer->addr)) {
+	if (listen->proxy_protocol) {
+		if (!cidr_match(&w->conf->trusted, peer->family, peer->addr)) {
+			conn_close(c, CONN_BY_PREFACE);
+			return c;
+		}
 		conn_enter(c, CONN_PREFACE, NULL);
 		conn_read_on(c);
 		return c;
