@@ -88,6 +88,12 @@ $(B)/test/%.o: test/%.c $(B)/flags
 	@echo "  CC    $<"
 	@$(COMPILE) $(CHECK_CFLAGS) $(TEST_WARN) -I$(B) -c -o $@ $<
 
+# What reads octets from outside takes no integer for another one silently.
+PARSERS := common/cfg_lex common/cfg_tree common/cidr common/forwarded common/str \
+	modules/files_path modules/htpasswd worker/chunked worker/cond worker/h1_parse \
+	worker/proxyproto worker/uri
+$(PARSERS:%=$(B)/%.o): WARN += -Wconversion
+
 # write_if_changed FILE: takes standard input.
 write_if_changed = { mkdir -p $(dir $1) && cat >$1.new && \
 	if cmp -s $1.new $1; then rm -f $1.new; else mv -f $1.new $1; fi; }
