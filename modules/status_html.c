@@ -70,12 +70,11 @@ status_html_facts(struct status_html *h)
 	    "<li>version <b>%s</b></li><li>generation <b>%u</b></li><li>up <b>%s</b></li>",
 	    PACKAGE_VERSION, s->generation, human_time(up, s->uptime_ms));
 	text_printf(h->out,
-	    "<li>last reload <b>%s%s</b></li><li>reloads <b>%llu (%llu failed)</b></li>"
+	    "<li>configuration loaded <b>%s%s</b></li><li>reloads <b>%llu (%llu failed)</b></li>"
 	    "<li>upgrades <b>%llu</b></li><li>workers died <b>%llu</b></li>",
-	    status_html_date(date, s->reloaded),
-	    s->reload_error[0] ? "; a later one failed" : ", ok", (unsigned long long)s->reloads,
-	    (unsigned long long)s->reload_failures, (unsigned long long)s->upgrades,
-	    (unsigned long long)s->deaths);
+	    status_html_date(date, s->reloaded), s->reload_error[0] ? "; a later one failed" : "",
+	    (unsigned long long)s->reloads, (unsigned long long)s->reload_failures,
+	    (unsigned long long)s->upgrades, (unsigned long long)s->deaths);
 }
 
 /* Ends the start tag that the template leaves open. */
