@@ -38,14 +38,15 @@ const uint8_t http_tchar[256] = {
 bool
 http_is_token(struct str s)
 {
-	const unsigned char *p = (const unsigned char *)s.p, *end = p + s.n;
+	const unsigned char *p = (const unsigned char *)s.p;
+	size_t n = s.n;
 
-	for (; end - p >= 4; p += 4) {
+	for (; n >= 4; n -= 4, p += 4) {
 		if (!(http_tchar[p[0]] & http_tchar[p[1]] & http_tchar[p[2]] & http_tchar[p[3]]))
 			return false;
 	}
-	for (; p < end; p++) {
-		if (!http_tchar[*p])
+	for (; n > 0; n--) {
+		if (!http_tchar[*p++])
 			return false;
 	}
 	return s.n > 0;

@@ -206,7 +206,9 @@ str_hash(struct str s)
 		str_hash_round(v);
 		v[0] ^= m;
 	}
-	m = (uint64_t)s.n << 56 | str_hash_tail(s.p + i, s.n - i);
+	m = (uint64_t)s.n << 56;
+	if (i < s.n)
+		m |= str_hash_tail(s.p + i, s.n - i);
 	v[3] ^= m;
 	str_hash_round(v);
 	v[0] ^= m;

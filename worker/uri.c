@@ -159,10 +159,15 @@ uri_port(const char *p, const char *end, uint16_t *port)
 bool
 uri_authority(struct str s, struct arena *a, struct str *host, uint16_t *port)
 {
-	const char *end = s.p + s.n, *p;
+	const char *end, *p;
 	bool has_upper;
 
-	if (s.n > 0 && *s.p == '[') {
+	*host = s;
+	*port = 0;
+	if (s.n == 0)
+		return true;
+	end = s.p + s.n;
+	if (*s.p == '[') {
 		p = uri_ip_literal(s.p, end);
 		has_upper = true; /* perhaps */
 	} else {
@@ -170,7 +175,7 @@ uri_authority(struct str s, struct arena *a, struct str *host, uint16_t *port)
 	}
 	if (!p || !uri_port(p, end, port))
 		return false;
-	*host = str_n(s.p, (size_t)(p - s.p));
+	host->n = (size_t)(p - s.p);
 	/* The absolute form of a domain name (RFC 1034 3.1) is the same name. */
 	if (host->n > 0 && p[-1] == '.')
 		host->n--;
