@@ -96,14 +96,16 @@ out_fields_size(const struct fields *f, unsigned from)
 	return n;
 }
 
-/* How many of the fields stand in the prepared text, unchanged: all that were prepared, or none. */
+/* How many of the fields stand in the prepared text, unchanged: all that were prepared, or none.
+   Only filters may have edited them in place. */
 static unsigned
 out_prepared(const struct request *r)
 {
 	unsigned n = r->prepared_n;
 
-	return n > 0 && r->fields.n >= n &&
-		       memcmp(r->fields.v, r->prepared, n * sizeof(*r->prepared)) == 0
+	if (n == 0 || r->route->filter.n == 0)
+		return n;
+	return r->fields.n >= n && memcmp(r->fields.v, r->prepared, n * sizeof(*r->prepared)) == 0
 		   ? n
 		   : 0;
 }

@@ -66,6 +66,8 @@ res_field_del(struct request *r, enum http_field id)
 	for (unsigned i = 0; i < r->fields.n; i++)
 		if (r->fields.v[i].id != id)
 			r->fields.v[n++] = r->fields.v[i];
+	if (n < r->fields.n)
+		r->prepared_n = 0;
 	r->fields.n = n;
 }
 
@@ -93,6 +95,7 @@ res_vary(struct request *r, struct str name)
 
 		if (f->id != HF_VARY)
 			continue;
+		r->prepared_n = 0;
 		if (!str_list_has(f->value, name) && !str_list_has(f->value, STR("*")))
 			f->value =
 			    arena_printf(&r->arena, "%.*s, %.*s", STR_FMT(f->value), STR_FMT(name));
@@ -129,6 +132,7 @@ res_keep_for_error(struct request *r)
 {
 	unsigned n = 0;
 
+	r->prepared_n = 0;
 	for (unsigned i = 0; i < r->fields.n; i++) {
 		switch (r->fields.v[i].id) {
 		case HF_ALLOW:
