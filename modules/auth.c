@@ -256,8 +256,9 @@ auth_base64(struct arena *a, struct str s)
 	unsigned bits = 0, v = 0;
 	char *dst;
 
-	for (int pad = 0; pad < 2 && s.n % 4 == 0 && s.n > 0 && s.p[s.n - 1] == '='; pad++)
-		s.n--;
+	if (s.n > 0 && s.n % 4 == 0)
+		for (int pad = 0; pad < 2 && s.p[s.n - 1] == '='; pad++)
+			s.n--;
 	if (s.n % 4 == 1)
 		return out;
 	dst = arena_alloc(a, s.n + 1);
