@@ -4,6 +4,7 @@
  * routes that log there. At most one second of lines (access_log.flush) and one batch are only in
  * memory: that is what a worker killed by signal 9 takes with it. A reload or a stop loses none.
  */
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -184,6 +185,9 @@ accesslog_check(void *conf, struct cfg_check *check)
 		    "\"%.*s\" is no destination for a log", STR_FMT(c->file));
 		c->is_on = false;
 	}
+	if (!http_is_token(c->tag) || str_find(c->tag, '$') >= 0)
+		cfg_error(
+		    check, "access_log.tag", -1, NULL, "a tag is letters, digits, '-' and '_'");
 	c->line =
 	    logformat_compile(check->arena, accesslog_prefix(c, check->arena), c->format, &why);
 	if (!c->line)
@@ -248,6 +252,9 @@ accesslog_stop(struct worker *w)
 	(void)w;
 	for (size_t i = 0; i < accesslog.n; i++)
 		logsink_close(accesslog.sinks[i], deadline);
+	free(accesslog.sinks);
+	accesslog.sinks = NULL;
+	accesslog.n = 0;
 }
 
 static void

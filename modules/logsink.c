@@ -38,7 +38,8 @@ struct logsink {
 	bool is_terminal; /* lines are wanted at once */
 	bool is_datagram;
 	bool has_colour;
-	bool is_closed; /* logsink_close() was called: a late job's end changes nothing */
+	bool is_closed; /* logsink_close() was called: nothing is taken or written any more */
+	bool has_job;   /* worker_offload() still has our job, even one that has nothing to do */
 	struct sockaddr_un to;
 	size_t size; /* of a batch */
 	int64_t flush_ms;
@@ -226,13 +227,29 @@ logsink_collect(struct logsink *s)
 	atomic_store(&s->state, LOGSINK_IDLE);
 }
 
+/* Batches that are still here were counted lost, or the process ends with a thread that hangs. */
+static void
+logsink_free(struct logsink *s)
+{
+	struct link *l;
+
+	while ((l = list_pop(&s->queue)) != NULL || (l = list_pop(&s->writing)) != NULL)
+		free(container_of(l, struct logbuf, link));
+	free(s->open);
+	free(s->spare);
+	free(s);
+}
+
 static void
 logsink_job_done(struct job *job)
 {
 	struct logsink *s = container_of(job, struct logsink, job);
 
-	if (s->is_closed)
+	s->has_job = false;
+	if (s->is_closed) {
+		logsink_free(s);
 		return;
+	}
 	logsink_collect(s);
 	if (s->err && s->err != EAGAIN)
 		logsink_failed(s, s->err);
@@ -253,6 +270,7 @@ logsink_submit(struct logsink *s)
 	while ((l = list_pop(&s->queue)) != NULL)
 		list_add_tail(&s->writing, l);
 	atomic_store(&s->state, LOGSINK_QUEUED);
+	s->has_job = true;
 	worker_offload(s->w, &s->job);
 }
 
@@ -375,4 +393,6 @@ logsink_close(struct logsink *s, uint64_t deadline)
 	logsink_write(s, &s->writing, deadline);
 	logsink_collect(s);
 	logsink_abandon(s);
+	if (!s->has_job)
+		logsink_free(s);
 }
