@@ -176,7 +176,8 @@ files_cache_keep(struct files_entry *e, uint64_t hash, uint64_t now)
 	}
 	files_cache_add(e);
 	e->pins++; /* not to go at once */
-	for (int i = 0; i < CACHE_LISTS; i++)
+	/* What costs least to find out again goes first. */
+	for (int i = CACHE_LISTS; i-- > 0;)
 		files_cache_trim(&cache.rings[i]);
 	e->pins--;
 	if (!e->is_kept)

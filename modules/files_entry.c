@@ -50,6 +50,7 @@ static const struct entry_error entry_errors[] = {
 static void
 files_entry_fail(struct files_entry *e, int err)
 {
+	static time_t said; /* trouble comes in floods: a line a second tells it */
 	const struct entry_error *row = entry_errors;
 
 	while (row->err && row->err != err)
@@ -57,9 +58,11 @@ files_entry_fail(struct files_entry *e, int err)
 	e->kind = FILES_ERROR;
 	e->status = row->status;
 	e->why = row->why;
+	if (row->status < 500 || said == clock_wall())
+		return;
+	said = clock_wall();
 	errno = err;
-	if (row->status >= 500)
-		log_error("files: %s/%.*s", e->fr->root->path, STR_FMT(e->name));
+	log_error("files: %s/%.*s", e->fr->root->path, STR_FMT(e->name));
 }
 
 static struct files_id
@@ -317,11 +320,13 @@ files_entry_plain(struct files_entry *e)
 	struct stat st;
 
 	if (fd < 0) {
+		int err = errno;
+
 		/* A directory that may be passed through, but not read, still wants its slash. */
-		if (errno == EACCES && files_entry_is_directory(e))
+		if (err == EACCES && files_entry_is_directory(e))
 			e->kind = FILES_DIRECTORY;
 		else
-			files_entry_fail(e, errno);
+			files_entry_fail(e, err);
 		return;
 	}
 	if (fstat(fd, &st) < 0)
@@ -418,8 +423,9 @@ files_entry_is_hidden(const struct files_route *fr, struct str path)
 struct files_entry *
 files_entry_load(const struct files_route *fr, struct str path)
 {
-	size_t index = files_entry_longest_index(fr->conf);
-	size_t n = sizeof(struct files_entry) + 3 * path.n + 2 * index;
+	bool is_dir = path.n && path.p[path.n - 1] == '/';
+	size_t room = is_dir ? 2 * (path.n + files_entry_longest_index(fr->conf)) : 0;
+	size_t n = sizeof(struct files_entry) + path.n + room;
 	struct files_entry *e = must_malloc(n);
 	char *copy = (char *)(e + 1);
 
@@ -432,7 +438,7 @@ files_entry_load(const struct files_route *fr, struct str path)
 	e->octets = n;
 	if (fr->root->fd < 0 || files_entry_is_hidden(fr, path))
 		files_entry_fail(e, ENOENT);
-	else if (path.n && path.p[path.n - 1] == '/')
+	else if (is_dir)
 		files_entry_dir(e, copy + path.n);
 	else
 		files_entry_plain(e);

@@ -551,6 +551,34 @@ START_TEST(test_listing_more)
 }
 END_TEST
 
+/* What the server may not read is 403; a directory that may only be passed through works but for
+   its listing. */
+START_TEST(test_permissions)
+{
+	static const struct row rows[] = {
+		{ NULL, "/locked", { NULL }, 403, NULL, { { "ETag", NULL } } },
+		{ NULL, "/through", { NULL }, 301, NULL, { { "Location", "/through/" } } },
+		{ NULL, "/through/", { NULL }, 403, NULL, { { NULL, NULL } } },
+		{ NULL, "/through/x", { NULL }, 200, "x", { { NULL, NULL } } },
+		{ NULL, "/closed/x", { NULL }, 403, NULL, { { NULL, NULL } } },
+	};
+
+	if (geteuid() != 0)
+		return; /* not even root is refused by modes, so it must change */
+	tree_text("root/locked", "x");
+	tree_text("root/through/x", "x");
+	tree_text("root/closed/x", "x");
+	ck_assert_int_eq(fchmodat(tree_fd(), "root/locked", 0600, 0), 0);
+	ck_assert_int_eq(fchmodat(tree_fd(), "root/through", 0711, 0), 0);
+	ck_assert_int_eq(fchmodat(tree_fd(), "root/closed", 0700, 0), 0);
+	open_site("listing = true;", "");
+	ck_assert_int_eq(seteuid(65534), 0);
+	for (int i = 0; i < UNIT_COUNT(rows); i++)
+		check_row(&rows[i]);
+	ck_assert_int_eq(seteuid(0), 0);
+}
+END_TEST
+
 Suite *
 suite_files(void)
 {
@@ -572,6 +600,7 @@ suite_files(void)
 	tcase_add_test(tc, test_truncated);
 	tcase_add_test(tc, test_listing);
 	tcase_add_test(tc, test_listing_more);
+	tcase_add_test(tc, test_permissions);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -287,6 +288,66 @@ START_TEST(test_siblings)
 }
 END_TEST
 
+/* The lowest descriptor that is free: with it as the limit, nothing more can be opened. */
+static struct rlimit
+forbid_open(void)
+{
+	struct rlimit was, low;
+	int next = dup(0);
+
+	close(next);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &was), 0);
+	low = was;
+	low.rlim_cur = (rlim_t)next;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &low), 0);
+	return was;
+}
+
+/* Without descriptors the answer is 503, which is not kept; those of idle large files are given
+   back first. */
+START_TEST(test_no_descriptors)
+{
+	static char big[100000];
+	struct rlimit was;
+	struct files_entry *e;
+
+	open_cache("");
+	expect("/a", "aaaa");
+	was = forbid_open();
+	e = get("/b");
+	ck_assert_int_eq(e->kind, FILES_ERROR);
+	ck_assert_int_eq(e->status, 503);
+	ck_assert(!e->is_kept);
+	expect("/a", "aaaa");
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &was), 0);
+	expect("/b", "bbbb");
+	tree_file("one/big", big, sizeof(big), TREE_TIME);
+	get("/big");
+	tree_text("one/c", "cccc");
+	forbid_open();
+	expect("/c", "cccc");
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &was), 0);
+}
+END_TEST
+
+/* Long names that do not exist cannot fill the memory that files are for. */
+START_TEST(test_long_names)
+{
+	char name[4000];
+
+	open_cache("max_size = \"100k\";");
+	expect("/a", "aaaa");
+	for (int i = 0; i < 200; i++) {
+		memset(name, 'x', sizeof(name));
+		name[0] = '/';
+		snprintf(name + sizeof(name) - 8, 8, "%07d", i);
+		expect(name, NULL);
+		ck_assert_uint_le(counted(CTR_CACHE_BYTES), 100 * 1024);
+	}
+	ck_assert_uint_eq(counted(CTR_CACHE_FILES), 1);
+}
+END_TEST
+
 Suite *
 suite_files_cache(void)
 {
@@ -306,6 +367,8 @@ suite_files_cache(void)
 	tcase_add_test(tc, test_off);
 	tcase_add_test(tc, test_large_is_open);
 	tcase_add_test(tc, test_siblings);
+	tcase_add_test(tc, test_no_descriptors);
+	tcase_add_test(tc, test_long_names);
 	suite_add_tcase(s, tc);
 	return s;
 }
