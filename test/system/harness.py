@@ -21,8 +21,8 @@ directory, a port and logs of its own, and the fixture stops it again:
     s = server(text=WHOLE_CONFIGURATION)             # @PORT@ @TMP@ @ROOT@ are replaced, everywhere
     s.cli("reload")   -> CompletedProcess            # argand reload -c FILE
     s.rewrite(site=...); s.cli("reload")             # another configuration into the same file
-    s.status()        -> dict                        # argand status --json, through the control socket
-    s.workers()       -> [pid, ...]; s.pid           # the master
+    s.status()        -> dict                        # as argand status --json
+    s.workers()       -> [pid, ...]; s.pid           # those that serve; the master
     s.error_log(), s.access_log()                    # text so far
     s.wait_log("text")                               # until the error log says so
     wait_for(lambda: cond, "what")                   # polls; raises with "what"
@@ -522,17 +522,10 @@ class Server:
                 return False
         wait_for(ready, "the server takes no connection", seconds)
 
-    def workers(self):
-        """Pids of the master's children that run the same program (no log pipes and the like)."""
-        me = os.readlink(f"/proc/{self.pid}/exe")
-        out = []
-        for p in children(self.pid):
-            try:
-                if os.readlink(f"/proc/{p}/exe") == me:
-                    out.append(p)
-            except OSError:
-                pass
-        return out
+    def workers(self, state="ready"):
+        """Pids of the workers that serve (state: "starting", "draining"; None: all), by seat."""
+        return [w["pid"] for w in sorted(self.status()["workers"], key=lambda w: w["seat"])
+                if state is None or w["state"] == state]
 
     def kill(self, sig):
         os.kill(self.pid, sig)
@@ -608,8 +601,23 @@ class Server:
             assert p.returncode == check, f"argand {verb}: {p.returncode}\n{p.stdout}\n{p.stderr}"
         return p
 
+    def control(self, line, seconds=30):
+        """One request to the control socket; (answer, exit status)."""
+        with socket.socket(socket.AF_UNIX) as c:
+            c.settimeout(patience(seconds))
+            c.connect(os.path.join(self.tmp, "control.sock"))
+            c.sendall(line.encode() + b"\n")
+            out = b""
+            while d := c.recv(65536):
+                out += d
+        text, _, status = out.decode().rpartition("exit ")
+        return text, int(status)
+
     def status(self):
-        return json.loads(self.cli("status", "--json", check=0).stdout)
+        """What argand status --json prints: see "counters", "workers", "generation"."""
+        text, status = self.control("status --json")
+        assert status == 0, text
+        return json.loads(text)
 
     def read(self, name):
         try:

@@ -288,7 +288,7 @@ def test_connections_that_vanish(s):
     in_parallel(one, 600)
     assert s.workers() == workers
     assert s.get("/hello.txt").body == b"hello\n"
-    wait_for(lambda: s.status()["totals"]["connections"] <= 1, "all of them are forgotten")
+    wait_for(lambda: s.status()["counters"]["connections"] <= 1, "all of them are forgotten")
 
 
 # ------------------------------------------------------------------------------- many

@@ -44,7 +44,7 @@ def drain(c):
 
 
 def counter(s, name):
-    return s.status()["totals"][name]
+    return s.status()["counters"][name]
 
 
 # ------------------------------------------------------------------------------- time
