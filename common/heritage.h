@@ -33,6 +33,9 @@ enum {
 	CHAN_STOP = 'q',   /* master -> worker: graceful stop now */
 	CHAN_QUIT = 't',   /* master -> worker: exit at once */
 	CHAN_CUT = 'c',    /* master -> worker: end idle connections now, shorten the drain */
+	CHAN_LEAVE = 'l',  /* master -> worker, before a drain: an octet with the index in listens[] of
+			      an address that leaves the configuration. Nobody else accepts from it: go
+			      on for 2.5 s of the drain, then close its descriptors */
 	CHAN_READY = 'R',  /* worker -> master: serving */
 };
 

@@ -1,0 +1,77 @@
+/*
+ * A generation: the workers of one configuration. At most one starts, one serves, and several older
+ * ones drain.
+ */
+#ifndef MASTER_GENERATION_H
+#define MASTER_GENERATION_H
+
+#include "common/conf.h"
+#include "master/logs.h"
+#include "master/seat.h"
+
+enum gen_state {
+	GEN_STARTING,
+	GEN_SERVING,
+	GEN_DRAINING, /* its workers finish what they have */
+	GEN_CUT,      /* the same, in a hurry: there are too many older ones */
+	GEN_STOPPING, /* the server stops, gracefully */
+	GEN_ENDING,   /* the server stops, soon */
+	GEN_TERM,     /* time is up: SIGTERM */
+	GEN_KILL,     /* SIGKILL */
+	GEN_STATES,
+};
+
+struct generation {
+	struct link link;
+	unsigned number;
+	enum gen_state state;
+	struct conf *conf; /* NULL: of another binary or master; its workers cannot be replaced */
+	uint64_t digest;   /* of the configuration */
+	struct logs logs;
+	struct seat *seats;
+	unsigned nseats, ready;
+	uint64_t since; /* ms, in this state */
+	struct alarm alarm;
+};
+
+void generation_init(void);
+/* The caller's until it is started; takes conf and logs. */
+struct generation *generation_new(unsigned number, unsigned nseats, struct conf *, struct logs *);
+/* Forks all workers; reload_ready() or reload_failed() follows. */
+void generation_start(struct generation *);
+/* Starts workers for seats that have none (of a generation that was handed over). */
+void generation_refill(struct generation *);
+void generation_enter(struct generation *, enum gen_state);
+/* Gives it up if it has no processes left. */
+void generation_settle(struct generation *);
+
+/* What seats report. */
+void generation_seat_ready(struct seat *);
+/* The worker of a seat is gone: whether another one shall take the seat. */
+bool generation_seat_lost(struct seat *, const char *why);
+
+struct generation *generation_serving(void);
+struct generation *generation_find_starting(void);
+struct generation *generation_find(unsigned number);
+/* The highest number in use; 0: none. */
+unsigned generation_last(void);
+struct link *generation_list(void);
+/* Generations that are neither starting nor serving; cuts the oldest if there are too many. */
+unsigned generation_draining(void);
+void generation_bound(unsigned most);
+/* All enter a state (stopping). */
+void generation_enter_all(enum gen_state);
+/* Processes of all generations. */
+unsigned generation_processes(void);
+/* True when pid was a worker. */
+bool generation_reap(pid_t pid, int status);
+void generation_check(void);
+/* Whether a worker of the serving generation is alive and well. */
+bool generation_is_fresh(void);
+/* A destination was opened anew: tells the workers that write to it. */
+void generation_tell_log(const struct logdest *);
+void generation_tell_reopen(unsigned index, int fd);
+/* Tells the workers of g which of their addresses are not in next, before they begin to drain. */
+void generation_tell_leaving(struct generation *g, const struct conf *next);
+
+#endif

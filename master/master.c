@@ -1,0 +1,396 @@
+/*
+ * The master: signals, the tick, the order of start and stop. Everything that takes time is in
+ * states elsewhere (reload.c, upgrade.c, generation.c, seat.c); nothing here waits.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/must.h"
+#include "master/control.h"
+#include "master/ctlpath.h"
+#include "master/generation.h"
+#include "master/handover.h"
+#include "master/inherit.h"
+#include "master/listener.h"
+#include "master/master.h"
+#include "master/notify.h"
+#include "master/orphan.h"
+#include "master/probe.h"
+#include "master/reload.h"
+#include "master/upgrade.h"
+
+enum { MASTER_TICK_MS = 500, MASTER_EXTEND_MS = 5000 };
+
+struct master master;
+
+static struct {
+	int signals;
+	unsigned last_generation;
+	bool is_stopping, is_fast, is_over;
+	int status;
+	char *pid_file;
+	struct watch watch;
+	struct alarm tick, watchdog;
+} self;
+
+/* ---- configuration ---- */
+
+struct conf *
+master_conf(struct text *report)
+{
+	struct cfg_errors *errors;
+	struct conf *conf = master.file ? conf_load(master.file, &errors)
+					: conf_load_text(master.text, master.name, &errors);
+	size_t bad = cfg_errors_count(errors), warned = cfg_warnings_count(errors), n = 0;
+	char *p = NULL;
+	FILE *f = open_memstream(&p, &n);
+
+	must(f != NULL);
+	cfg_errors_print(errors, f, false);
+	fclose(f);
+	text_add(report, p, n);
+	free(p);
+	cfg_errors_free(errors);
+	if (bad)
+		text_printf(report, "%zu error%s", bad, bad == 1 ? "" : "s");
+	if (warned)
+		text_printf(
+		    report, "%s%zu warning%s", bad ? ", " : "", warned, warned == 1 ? "" : "s");
+	if (bad + warned)
+		text_printf(report, "\n");
+	return conf;
+}
+
+unsigned
+master_next_generation(void)
+{
+	unsigned serving = atomic_load(&shm_master(master.shm)->generation);
+
+	if (self.last_generation < serving)
+		self.last_generation = serving;
+	if (self.last_generation < generation_last())
+		self.last_generation = generation_last();
+	return ++self.last_generation;
+}
+
+void
+master_set_generation(unsigned last)
+{
+	self.last_generation = last;
+}
+
+/* ---- the service manager ---- */
+
+void
+master_notify(void)
+{
+	struct generation *g = generation_serving();
+	unsigned draining = generation_draining();
+
+	if (!g || self.is_stopping)
+		return;
+	notify_send("READY=1\nMAINPID=%d\nSTATUS=generation %u, %u worker%s, %u draining",
+	    (int)master.pid, g->number, g->nseats, g->nseats == 1 ? "" : "s", draining);
+}
+
+static void
+master_feed(void *arg)
+{
+	if (generation_is_fresh() || self.is_stopping)
+		notify_send("WATCHDOG=1");
+	alarm_set(&self.watchdog, notify_watchdog_ms(), master_feed, arg);
+}
+
+/* ---- stopping ---- */
+
+bool
+master_is_stopping(void)
+{
+	return self.is_stopping;
+}
+
+/* Graceful: requests in flight finish, for stop_timeout. Fast: for five seconds. Once more: now. */
+void
+master_stop(bool fast)
+{
+	enum gen_state state = fast ? GEN_ENDING : GEN_STOPPING;
+
+	if (self.is_stopping && fast)
+		state = self.is_fast ? GEN_KILL : GEN_ENDING;
+	else if (self.is_stopping)
+		return;
+	log_notice(state == GEN_KILL     ? "stopping at once"
+		   : state == GEN_ENDING ? "stopping: requests have 5 s to finish"
+					 : "stopping: requests in flight may finish");
+	self.is_stopping = true;
+	self.is_fast |= fast;
+	atomic_store(&shm_master(master.shm)->stopping, 1);
+	notify_send("STOPPING=1\nSTATUS=stopping, %u processes", generation_processes());
+	generation_enter_all(state);
+	master_idle();
+}
+
+void
+master_fail(int status, struct str why)
+{
+	struct str line;
+
+	self.status = status;
+	fprintf(stderr, "%.*s", STR_FMT(why));
+	line = str_split(&why, '\n');
+	if (log_fd() != STDERR_FILENO)
+		log_errorx("not started: %.*s", STR_FMT(line));
+	notify_send("STATUS=not started: %.*s", (int)(line.n < 400 ? line.n : 400), line.p);
+	self.is_stopping = true;
+	generation_enter_all(GEN_TERM);
+	master_idle();
+}
+
+void
+master_idle(void)
+{
+	if (!self.is_stopping)
+		master_notify();
+	else if (generation_processes() == 0)
+		self.is_over = true;
+}
+
+/* ---- signals ---- */
+
+static void
+master_on_reload(void)
+{
+	reload_request("SIGHUP");
+}
+
+static void
+master_on_upgrade(void)
+{
+	upgrade_request("SIGUSR2");
+}
+
+static void
+master_on_stop(void)
+{
+	master_stop(false);
+}
+
+static void
+master_on_end(void)
+{
+	master_stop(true);
+}
+
+static void
+master_on_child(void)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		if (!generation_reap(pid, status) && !probe_reap(pid, status))
+			logs_reap(pid, status);
+}
+
+static const struct {
+	int signal;
+	void (*fn)(void);
+} master_signals[] = {
+	{ SIGHUP, master_on_reload },
+	{ SIGUSR1, logs_reopen },
+	{ SIGUSR2, master_on_upgrade },
+	{ SIGQUIT, master_on_stop },
+	{ SIGTERM, master_on_end },
+	{ SIGINT, master_on_end },
+	{ SIGCHLD, master_on_child },
+};
+
+enum { MASTER_SIGNALS = sizeof(master_signals) / sizeof(master_signals[0]) };
+
+static void
+master_signalled(void *arg, short revents)
+{
+	struct signalfd_siginfo info;
+
+	(void)arg;
+	(void)revents;
+	while (read(self.signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		for (int i = 0; i < MASTER_SIGNALS; i++)
+			if (master_signals[i].signal == (int)info.ssi_signo)
+				master_signals[i].fn();
+}
+
+static void
+master_open_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (int i = 0; i < MASTER_SIGNALS; i++) {
+		/* What started us may have it ignored (nohup), then it would never come. */
+		signal(master_signals[i].signal, SIG_DFL);
+		sigaddset(&set, master_signals[i].signal);
+	}
+	signal(SIGPIPE, SIG_IGN);
+	must(sigprocmask(SIG_SETMASK, &set, NULL) == 0);
+	self.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	must(self.signals >= 0);
+	watch_add(&self.watch, self.signals, POLLIN, master_signalled, NULL);
+}
+
+/* ---- the tick ---- */
+
+static void
+master_tick(void *arg)
+{
+	generation_check();
+	if (self.is_stopping)
+		notify_send("EXTEND_TIMEOUT_USEC=%d", MASTER_EXTEND_MS * 1000);
+	alarm_set(&self.tick, MASTER_TICK_MS, master_tick, arg);
+}
+
+/* ---- start ---- */
+
+static void
+master_write_pid(const struct conf_process *p)
+{
+	char text[24];
+	int fd, n;
+
+	if (p->pid_file.n == 0)
+		return;
+	self.pid_file = must_strdup(p->pid_file.p);
+	fd = open(self.pid_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	n = snprintf(text, sizeof(text), "%d\n", (int)master.pid);
+	if (fd < 0 || write(fd, text, (size_t)n) != n)
+		log_warn("pid file %s", self.pid_file);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* From the service manager's store, else anew. */
+static int
+master_open_shm(void)
+{
+	int fd = inherit_take("argand-segment");
+	const char *why = NULL;
+
+	if (fd >= 0) {
+		master.shm = shm_attach(fd, &why);
+		if (!master.shm)
+			master.shm_old = shm_attach_old(fd, &why);
+		if (!master.shm && !master.shm_old)
+			close(fd);
+	}
+	if (!master.shm) {
+		master.shm = shm_create();
+		if (!master.shm)
+			return -1;
+		if (master.shm_old)
+			shm_carry(master.shm, master.shm_old);
+		notify_unstore("argand-segment");
+		notify_store("argand-segment", shm_fd(master.shm));
+	}
+	orphan_adopt_all(master.shm);
+	if (master.shm_old)
+		orphan_adopt_all(master.shm_old);
+	atomic_store(&shm_master(master.shm)->pid, (int32_t)master.pid);
+	atomic_store(&shm_master(master.shm)->stopping, 0);
+	if (atomic_load(&shm_master(master.shm)->started) == 0)
+		atomic_store(&shm_master(master.shm)->started, (uint64_t)clock_wall());
+	return 0;
+}
+
+/* The configuration once before anything is opened: where to log and where to be controlled. */
+static int
+master_prepare(struct text *report)
+{
+	struct conf *conf = master_conf(report);
+	char path[256];
+	int status = 0;
+
+	if (!conf)
+		return EX_CONFIG;
+	report->n = 0;
+	ctlpath_for_server(conf->process.control, path, sizeof(path));
+	if (!master.text) /* argand serve: there may be many */
+		status = control_open(path, report);
+	if (!status)
+		master_write_pid(&conf->process);
+	conf_free(conf);
+	return status;
+}
+
+static int
+master_start(struct text *report)
+{
+	int status;
+
+	inherit_from_manager();
+	status = master_prepare(report);
+	if (status)
+		return status;
+	if (master_open_shm() < 0) {
+		text_printf(report, "no shared memory: %s\n", strerror(errno));
+		return EXIT_FAILURE;
+	}
+	status = reload_first(report);
+	if (!status && report->n) /* warnings */
+		fprintf(stderr, "%.*s", STR_FMT(text_str(report)));
+	return status;
+}
+
+static void
+master_end(void)
+{
+	control_done(CONTROL_STOP, STR("stopped"), 0);
+	control_done(CONTROL_RELOAD, STR("the server stops"), 1);
+	control_done(CONTROL_UPGRADE, STR("the server stops"), 1);
+	control_close();
+	if (self.pid_file)
+		unlink(self.pid_file);
+	listener_unlink();
+	if (self.status == 0)
+		log_notice("stopped");
+}
+
+int
+master_run(void)
+{
+	struct text report = { 0 };
+
+	master.pid = getpid();
+	log_open(STDERR_FILENO, log_form_for_stderr());
+	log_who("master");
+	loop_init();
+	listener_init();
+	logs_init();
+	control_init();
+	generation_init();
+	notify_init();
+	master_open_signals();
+	if (handover_take()) {
+		master_on_child(); /* those who died while nobody listened */
+	} else {
+		self.status = master_start(&report);
+		if (self.status)
+			master_fail(self.status, text_str(&report));
+	}
+	text_free(&report);
+	alarm_set(&self.tick, MASTER_TICK_MS, master_tick, NULL);
+	if (notify_watchdog_ms())
+		alarm_set(&self.watchdog, notify_watchdog_ms(), master_feed, NULL);
+	while (!self.is_over)
+		loop_turn();
+	master_end();
+	return self.status;
+}

@@ -1,0 +1,377 @@
+/*
+ * The way from one configuration to the next. Phases, each a row: idle → checking (a child reads
+ * the configuration first and may crash over it) → starting (workers of the new generation come up)
+ * → idle. Until the last of them is ready nothing that serves has been touched; a failure in any
+ * phase takes back what was done and tells everybody who asked.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/conf_tell.h"
+#include "common/log.h"
+#include "common/must.h"
+#include "master/control.h"
+#include "master/handover.h"
+#include "master/listener.h"
+#include "master/master.h"
+#include "master/notify.h"
+#include "master/reload.h"
+#include "master/spawn.h"
+#include "master/probe.h"
+#include "master/upgrade.h"
+
+enum reload_phase { RELOAD_IDLE, RELOAD_CHECKING, RELOAD_STARTING };
+
+static struct {
+	enum reload_phase phase;
+	bool again;       /* asked for while busy */
+	uint64_t started; /* ms */
+	struct probe probe;
+	struct text report; /* for those who asked: warnings, changes */
+	struct text changes;
+} self = { .phase = RELOAD_STARTING }; /* until reload_first() has come to an end */
+
+bool
+reload_is_busy(void)
+{
+	return self.phase != RELOAD_IDLE;
+}
+
+static void
+reload_clear(void)
+{
+	self.phase = RELOAD_IDLE;
+	self.report.n = self.changes.n = 0;
+}
+
+/* ---- the end ---- */
+
+void
+reload_next(void)
+{
+	if (!self.again || upgrade_is_busy() || master_is_stopping())
+		return;
+	self.again = false;
+	control_promote();
+	reload_request("asked for meanwhile");
+}
+
+static void
+reload_end(int status)
+{
+	control_done(CONTROL_RELOAD, text_str(&self.report), status);
+	reload_clear();
+	master_notify();
+	if (!master_is_stopping())
+		upgrade_resume();
+	reload_next();
+}
+
+/* The first line of a text, for one line of the log. */
+static struct str
+reload_first_line(const struct text *t)
+{
+	struct str rest = text_str(t), line = { "", 0 };
+
+	while (rest.p && line.n == 0)
+		line = str_trim(str_split(&rest, '\n'));
+	return line;
+}
+
+static void
+reload_fail(int status)
+{
+	struct generation *serving = generation_serving();
+	struct str line = reload_first_line(&self.report);
+	unsigned number = serving ? serving->number : 0;
+
+	if (handover_is_taken() && handover_return(&self.report))
+		return; /* not reached: the old binary goes on */
+	if (!serving) {
+		master_fail(status, text_str(&self.report));
+		return;
+	}
+	atomic_fetch_add(&shm_master(master.shm)->reload_failures, 1);
+	log_errorx("reload failed, generation %u serves on: %.*s", number, STR_FMT(line));
+	text_printf(&self.report, "Nothing was changed; generation %u goes on serving.\n", number);
+	notify_send("STATUS=reload failed, generation %u serves on: %.*s", number,
+	    (int)(line.n < 400 ? line.n : 400), line.p);
+	reload_end(status);
+}
+
+/* ---- the switch ---- */
+
+static void
+reload_old(struct generation *g)
+{
+	if (g->conf)
+		conf_free(g->conf);
+	g->conf = NULL;
+	generation_enter(g, GEN_DRAINING);
+}
+
+static void
+reload_tell(struct generation *g)
+{
+	unsigned draining = generation_draining();
+	unsigned long long ms = clock_ms() - self.started;
+	struct str changes = text_str(&self.changes);
+	unsigned shown = 0;
+
+	text_add_str(&self.report, changes);
+	text_printf(&self.report, "generation %u serves with %u worker%s, after %llu ms", g->number,
+	    g->nseats, g->nseats == 1 ? "" : "s", ms);
+	if (draining)
+		text_printf(&self.report, "; %u older draining", draining);
+	text_add(&self.report, "\n", 1);
+	for (size_t i = 0; i < changes.n; i++)
+		shown += changes.p[i] == '\n';
+	log_notice("generation %u serves: %u worker%s, %u change%s, %llu ms, %u older draining",
+	    g->number, g->nseats, g->nseats == 1 ? "" : "s", shown, shown == 1 ? "" : "s", ms,
+	    draining);
+}
+
+/* The order is the promise: new workers wait, ready, for the generation word; all they read when it
+   changes is there already. */
+static void
+reload_publish(struct generation *g)
+{
+	struct shm_master *m = shm_master(master.shm);
+
+	atomic_store(&m->workers, g->nseats);
+	atomic_store(&m->slots, listener_slots());
+	atomic_store(&m->log_level, (uint32_t)g->conf->process.log_level);
+	atomic_store(&m->reloaded, (uint64_t)clock_wall());
+	atomic_store(&m->generation, g->number);
+	if (master.shm_old)
+		atomic_store(&shm_master(master.shm_old)->generation, g->number);
+	log_level = (enum log_level)g->conf->process.log_level;
+}
+
+void
+reload_ready(struct generation *g)
+{
+	struct generation *old = generation_serving();
+	bool is_first = !old;
+
+	must(self.phase == RELOAD_STARTING);
+	if (old)
+		generation_tell_leaving(old, g->conf);
+	reload_publish(g);
+	listener_steer(g->nseats);
+	listener_commit(g->conf);
+	generation_enter(g, GEN_SERVING);
+	if (old)
+		reload_old(old);
+	generation_bound((unsigned)g->conf->process.max_generations);
+	if (!is_first)
+		atomic_fetch_add(&shm_master(master.shm)->reloads, 1);
+	reload_tell(g);
+	handover_done(&self.report);
+	if (is_first && master.on_ready)
+		master.on_ready(g->conf);
+	reload_end(0);
+}
+
+void
+reload_failed(struct generation *g, const char *why)
+{
+	must(self.phase == RELOAD_STARTING);
+	text_printf(
+	    &self.report, "a worker of generation %u did not come up: %s\n", g->number, why);
+	generation_enter(g, GEN_TERM);
+	listener_rollback();
+	reload_fail(EXIT_FAILURE);
+}
+
+/* ---- loading ---- */
+
+/* Whether what differs is all of the kind that is changed in place. Each of these options is one
+   line of conf_diff(). */
+static bool
+reload_is_live(const struct conf *a, const struct conf *b, size_t changes)
+{
+	const struct conf_process *p = &a->process, *q = &b->process;
+	size_t live = (size_t)(p->log_level != q->log_level) +
+		      (size_t)(p->drain_timeout != q->drain_timeout) +
+		      (size_t)(p->stop_timeout != q->stop_timeout) +
+		      (size_t)(p->max_generations != q->max_generations);
+
+	return changes > 0 && live == changes;
+}
+
+static void
+reload_in_place(struct generation *g, struct conf *conf)
+{
+	struct shm_master *m = shm_master(master.shm);
+
+	conf_free(g->conf);
+	g->conf = conf;
+	g->digest = conf->digest;
+	log_level = (enum log_level)conf->process.log_level;
+	atomic_store(&m->log_level, (uint32_t)conf->process.log_level);
+	atomic_store(&m->reloaded, (uint64_t)clock_wall());
+	atomic_fetch_add(&m->reloads, 1);
+	text_add_str(&self.report, text_str(&self.changes));
+	text_printf(&self.report, "changed in place: generation %u serves on\n", g->number);
+	log_notice("generation %u serves on with a change in place", g->number);
+	reload_end(0);
+}
+
+static size_t
+reload_diff(const struct conf *conf)
+{
+	struct generation *old = generation_serving();
+	char *p = NULL;
+	size_t n = 0, changes;
+	FILE *f;
+
+	self.changes.n = 0;
+	if (!old || !old->conf)
+		return 0;
+	f = open_memstream(&p, &n);
+	must(f != NULL);
+	changes = conf_diff(old->conf, conf, f);
+	fclose(f);
+	text_add(&self.changes, p, n);
+	free(p);
+	if (changes == 0)
+		text_printf(&self.changes, "the configuration is unchanged\n");
+	return changes;
+}
+
+/* Everything that may fail before workers are started. Takes conf. */
+static int
+reload_prepare(struct conf *conf)
+{
+	struct generation *serving = generation_serving();
+	struct logs logs = { 0 };
+	int status = EX_CONFIG;
+
+	if (!spawn_check(conf, &self.report))
+		goto fail;
+	status = EXIT_FAILURE;
+	if (logs_open_error(conf->process.error_log) < 0) {
+		text_printf(&self.report, "cannot open error log %.*s: %s\n",
+		    STR_FMT(conf->process.error_log), strerror(errno));
+		goto fail;
+	}
+	if (logs_open(&logs, conf, &self.report) < 0)
+		goto fail;
+	status = listener_open(conf, &self.report);
+	if (status)
+		goto fail_logs;
+	self.phase = RELOAD_STARTING;
+	if (!serving)
+		atomic_store(&shm_master(master.shm)->log_level, (uint32_t)conf->process.log_level);
+	generation_start(
+	    generation_new(master_next_generation(), (unsigned)conf->process.workers, conf, &logs));
+	return 0;
+fail_logs:
+	logs_close(&logs);
+fail:
+	conf_free(conf);
+	return status;
+}
+
+static void
+reload_load(void)
+{
+	struct generation *serving = generation_serving();
+	struct conf *conf;
+	size_t changes;
+	int status;
+
+	self.report.n = 0; /* the child's copy of the warnings */
+	conf = master_conf(&self.report);
+	if (!conf) {
+		reload_fail(EX_CONFIG);
+		return;
+	}
+	changes = reload_diff(conf);
+	if (serving && serving->conf && reload_is_live(serving->conf, conf, changes)) {
+		reload_in_place(serving, conf);
+		return;
+	}
+	status = reload_prepare(conf);
+	if (status)
+		reload_fail(status);
+}
+
+/* ---- the check ---- */
+
+static int
+reload_check(FILE *out)
+{
+	struct text report = { 0 };
+	struct conf *conf = master_conf(&report);
+
+	fwrite(report.p, 1, report.n, out);
+	return conf ? 0 : EX_CONFIG;
+}
+
+static void
+reload_checked(int status, struct text *out)
+{
+	if (master_is_stopping()) {
+		reload_clear();
+		return;
+	}
+	if (status == 0) {
+		reload_load();
+		return;
+	}
+	text_add_str(&self.report, text_str(out));
+	if (status > 128)
+		text_printf(&self.report, "reading the configuration crashed the checker (SIG%s)\n",
+		    sigabbrev_np(status - 128));
+	reload_fail(status > 128 ? EXIT_FAILURE : EX_CONFIG);
+}
+
+void
+reload_request(const char *why)
+{
+	if (master_is_stopping())
+		return;
+	if (reload_is_busy() || upgrade_is_busy()) {
+		self.again = true;
+		return;
+	}
+	self.phase = RELOAD_CHECKING;
+	self.started = clock_ms();
+	log_info("reload: %s", why);
+	notify_reloading();
+	self.probe.done = reload_checked;
+	if (probe_call(&self.probe, reload_check) == 0)
+		return;
+	text_printf(&self.report, "cannot start the check: %s\n", strerror(errno));
+	reload_fail(EXIT_FAILURE);
+}
+
+void
+reload_resume(void)
+{
+	reload_clear();
+	master_notify();
+}
+
+int
+reload_first(struct text *report)
+{
+	struct conf *conf;
+	int status;
+
+	self.started = clock_ms();
+	conf = master_conf(report);
+	if (!conf)
+		return EX_CONFIG;
+	text_add_str(&self.report, text_str(report));
+	status = reload_prepare(conf);
+	if (status) {
+		report->n = 0;
+		text_add_str(report, text_str(&self.report));
+	}
+	return status;
+}

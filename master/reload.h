@@ -1,0 +1,26 @@
+/*
+ * Loading the configuration anew: check in a child, load, open sockets, start a generation, switch.
+ */
+#ifndef MASTER_RELOAD_H
+#define MASTER_RELOAD_H
+
+#include "master/generation.h"
+
+/* Asks for a reload. Requests that come while one is under way share the next one. why: in the log.
+ */
+void reload_request(const char *why);
+bool reload_is_busy(void);
+/* An upgrade is over: reloads that had to wait for it go on. */
+void reload_next(void);
+/* At start, and in a new binary: without the check in a child. Returns 0 when workers are starting,
+   or an exit status with the reasons in report. */
+int reload_first(struct text *report);
+
+/* Instead of reload_first(), when the generation that serves is ours: nothing is under way. */
+void reload_resume(void);
+
+/* From generation.c, about the generation that starts. */
+void reload_ready(struct generation *);
+void reload_failed(struct generation *, const char *why);
+
+#endif
