@@ -6,6 +6,7 @@
  *   files_route    roots and types    files_entry              from a path to prepared answers
  *   files_cache    entries kept       files_send               conditions, ranges, octets
  *   files_listing  directories        mime                     media types
+ *   files_vhost    a root per host
  *
  * The handler always answers where it is active; modules that produce other responses for the same
  * route stand before it.
@@ -17,6 +18,7 @@
 #include "modules/files_cache.h"
 #include "modules/files_listing.h"
 #include "modules/files_send.h"
+#include "modules/files_vhost.h"
 #include "worker/request.h"
 #include "worker/uri.h"
 #include "worker/vars.h"
@@ -62,6 +64,7 @@ files_stop(struct worker *w)
 {
 	(void)w;
 	files_cache_stop();
+	files_vhost_stop();
 	files_route_stop();
 }
 
@@ -222,7 +225,11 @@ files_handle(struct request *r, const void *conf)
 	const struct files_route *fr = files_route_get(r->route->index);
 	const struct files_conf *c = conf;
 
-	if (unlikely(c->ntries > 0))
+	if (unlikely(!fr->root))
+		fr = files_vhost_get(fr, r->host);
+	if (unlikely(!fr))
+		res_error(r, 404, "root has no directory for this host");
+	else if (unlikely(c->ntries > 0))
 		files_try(r, fr);
 	else if (unlikely(r->method == M_OTHER)) /* RFC 9110 15.6.2 */
 		res_error(r, 501, "a method that no handler here knows");

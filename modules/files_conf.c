@@ -27,8 +27,11 @@ const struct cfg_opt files_conf_opts[] = {
 	    .help = "The directory that files are served from: the whole path of the request is "
 		    "looked up in it. Nothing outside it is reachable. When the directory is "
 		    "renamed, or a symbolic link to it switched to another one, requests see the "
-		    "new directory within a second.",
-	    .example = "root = \"/srv/www/example.org\";" },
+		    "new directory within a second. \"$host\" in it stands for the host name "
+		    "asked for, in lower case: one site with host = \"*\" then serves as many "
+		    "hosts as there are directories, new ones at once; a host without one gets "
+		    "404.",
+	    .example = "root = \"/srv/www/example.org\";\nroot = \"/srv/www/$host/htdocs\";" },
 	{ .name = "alias",
 	    .type = CFG_PATH,
 	    .where = CFG_ROUTE | CFG_NONEMPTY,
@@ -291,6 +294,21 @@ files_conf_try(struct files_conf *c, struct cfg_check *ck, size_t i)
 	files_conf_template(&t->path, ck, path, (int)i);
 }
 
+/* A root for each host name: nothing else that a client sends may stand in it. */
+static void
+files_conf_root_of_host(struct files_conf *c, struct cfg_check *ck)
+{
+	const char *why = NULL, *hint = NULL;
+
+	c->root_of_host = (struct template){ 0 };
+	if (str_find(c->root, '$') < 0)
+		return;
+	if (!template_compile(&c->root_of_host, ck->arena, c->root, 0, &why, &hint))
+		cfg_error(ck, "root", -1, hint, "%s", why);
+	else if (c->root_of_host.vars & ~(1u << VAR_HOST))
+		cfg_error(ck, "root", -1, NULL, "only $host can stand here");
+}
+
 static void
 files_conf_root(struct str path, const char *option, struct cfg_check *ck)
 {
@@ -309,7 +327,9 @@ files_conf_check(void *conf, struct cfg_check *ck)
 	files_conf_codings(c, ck);
 	files_conf_rules(c, ck);
 	files_conf_index(c, ck);
-	files_conf_root(c->root, "root", ck);
+	files_conf_root_of_host(c, ck);
+	if (c->root_of_host.n == 0)
+		files_conf_root(c->root, "root", ck);
 	files_conf_root(c->alias, "alias", ck);
 	if (c->charset.n && (!http_is_token(c->charset) || c->charset.n > 64))
 		cfg_error(ck, "charset", -1, "\"utf-8\"", "not the name of a character set");

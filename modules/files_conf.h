@@ -47,6 +47,7 @@ struct files_conf {
 	uint8_t codings[CODING_MAX]; /* enum files_coding, in order of preference */
 	unsigned ncodings;
 	struct mime_rules rules;
+	struct template root_of_host; /* root, when it holds $host; n 0: it does not */
 	struct files_try *tries;
 	size_t ntries;
 };

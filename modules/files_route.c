@@ -72,6 +72,17 @@ files_route_mime(struct str file)
 	return m->mime;
 }
 
+static char *
+files_route_text(const char *text)
+{
+	char *copy = must_strdup(text);
+
+	files_route.texts =
+	    must_realloc(files_route.texts, (files_route.ntexts + 1) * sizeof(*files_route.texts));
+	files_route.texts[files_route.ntexts++] = copy;
+	return copy;
+}
+
 /* An alias for an exact path names the file: its directory becomes the root. */
 static const char *
 files_route_alias_dir(struct files_route *fr, struct str alias)
@@ -85,11 +96,8 @@ files_route_alias_dir(struct files_route *fr, struct str alias)
 	if (!slash || fr->route->path.p[fr->route->path.n - 1] == '/')
 		return fr->conf->alias.p;
 	fr->file = str_n(slash + 1, alias.n - (size_t)(slash + 1 - alias.p));
-	dir = must_strdup(alias.p);
+	dir = files_route_text(alias.p);
 	dir[slash == alias.p ? 1 : slash - alias.p] = '\0';
-	files_route.texts =
-	    must_realloc(files_route.texts, (files_route.ntexts + 1) * sizeof(*files_route.texts));
-	files_route.texts[files_route.ntexts++] = dir;
 	return dir;
 }
 
@@ -106,7 +114,8 @@ files_route_init(struct files_route *fr, const struct route *route, const struct
 		if (route->kind != ROUTE_REGEX)
 			fr->prefix = route->path;
 	}
-	fr->root = files_route_root(dir);
+	if (conf->alias.n || conf->root_of_host.n == 0)
+		fr->root = files_route_root(dir);
 	fr->mime = files_route_mime(conf->mime_types);
 }
 
@@ -145,6 +154,13 @@ files_route_stop(void)
 	free(files_route.mimes);
 	free(files_route.texts);
 	memset(&files_route, 0, sizeof(files_route));
+}
+
+void
+files_route_at(struct files_route *fr, const struct files_route *like, const char *path)
+{
+	*fr = *like;
+	fr->root = files_route_root(files_route_text(path));
 }
 
 const struct files_route *

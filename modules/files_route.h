@@ -13,7 +13,8 @@
 struct files_route {
 	const struct files_conf *conf; /* NULL: the route serves no files */
 	const struct route *route;
-	struct files_root *root; /* shared by the routes with the same directory */
+	struct files_root *root; /* NULL: each host has one, see files_vhost.h; shared by the routes
+				    with the same directory */
 	const struct mime *mime; /* shared by the routes with the same mime_types */
 	struct str prefix;       /* of the path, what alias takes the place of */
 	struct str file;         /* an alias for one exact path: the name beneath root */
@@ -22,6 +23,9 @@ struct files_route {
 /* For all routes of the configuration in which the module with this index is active. */
 void files_route_start(const struct conf *, size_t module);
 void files_route_stop(void);
+
+/* Makes a route like another one with a root of its own; path is copied, all is freed at stop. */
+void files_route_at(struct files_route *, const struct files_route *like, const char *path);
 
 /* By struct route.index. */
 const struct files_route *files_route_get(unsigned index);
