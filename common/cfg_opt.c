@@ -98,7 +98,7 @@ opt_wants_number(struct arena *a, const struct cfg_opt *opt)
 	const char *or_auto = opt->where & CFG_AUTO ? "\"auto\" or " : "";
 	const char *wants = types[opt->type].wants;
 
-	if (!opt_is_bounded(opt))
+	if (!opt_is_bounded(opt) || (opt->type != CFG_INT && !opt->min && opt->max == INT64_MAX))
 		return arena_printf(a, "%s%s", or_auto, wants).p;
 	if (opt->max == 0 || opt->max == INT64_MAX)
 		return arena_printf(

@@ -120,6 +120,17 @@ tree_is_repair(struct parser *p)
 	return false;
 }
 
+/* To what ends a setting, and over it; not over a closing bracket. */
+static void
+tree_skip_setting(struct parser *p)
+{
+	while (
+	    p->t.at < p->t.end && *p->t.at != '\n' && *p->t.at != ';' && !tree_is_closer(*p->t.at))
+		lex_step(&p->t);
+	if (lex_peek(&p->t) == ';')
+		lex_step(&p->t);
+}
+
 /* Notes where the line begins, and whether the token at the cursor stands too far left. */
 static void
 tree_note_indent(struct parser *p)
@@ -172,34 +183,56 @@ tree_at_end(struct parser *p)
 	return false;
 }
 
-/* A closing bracket that closes nothing, or an octet that begins nothing. */
+/* A bracket where a setting's name is wanted: the group before it is not closed, when the line
+   stands too far left to be inside; else its content is read as if it had a name. */
+static void
+tree_nameless(struct parser *p)
+{
+	struct cfg_node hidden = { 0 };
+
+	if (p->frame && p->frame->suspect == p->t.at) {
+		tree_give_up(p);
+		return;
+	}
+	lex_error(&p->t, lex_place(&p->t), "write name: { ... }; groups in a list stand in ( )",
+	    "a name is wanted before '%c'", lex_peek(&p->t));
+	tree_value(p, tree_node(p, &hidden));
+}
+
+/* A closing bracket that closes nothing, and what ends the setting that it was meant for. */
+static void
+tree_stray_closer(struct parser *p)
+{
+	struct cfg_place at = lex_place(&p->t);
+	char c = lex_peek(&p->t);
+	const char *hint = "remove it";
+
+	if (p->frame)
+		hint = cfg_errors_printf(p->t.errors, "'%c' on line %d is closed by '%c'",
+		    tree_opener(p->frame->closer), p->frame->place.line, p->frame->closer);
+	lex_error(&p->t, at, hint, "'%c' closes nothing", c);
+	lex_step(&p->t);
+	if (lex_peek(&p->t) == ';' || lex_peek(&p->t) == ',')
+		lex_step(&p->t);
+}
+
+/* What begins no setting and no value. */
 static void
 tree_stray(struct parser *p)
 {
 	struct cfg_place at = lex_place(&p->t);
 	char c = lex_peek(&p->t);
 
-	if (tree_is_closer(c) && p->frame)
-		lex_error(&p->t, at,
-		    cfg_errors_printf(p->t.errors, "'%c' on line %d is closed by '%c'",
-			tree_opener(p->frame->closer), p->frame->place.line, p->frame->closer),
-		    "'%c' closes nothing", c);
-	else if (tree_is_closer(c))
-		lex_error(&p->t, at, "remove it", "'%c' closes nothing", c);
-	else if (c == ';' || c == ',')
+	if (tree_is_closer(c)) {
+		tree_stray_closer(p);
+	} else if (c == ';' || c == ',') {
 		lex_error(&p->t, at, "remove it", "'%c' ends nothing", c);
-	else
+		lex_step(&p->t);
+	} else {
 		lex_error(
 		    &p->t, at, "a setting is: name = value;", "a setting's name is wanted here");
-	if (tree_is_closer(c) || c == ';' || c == ',') {
-		lex_step(&p->t);
-		return;
+		tree_skip_setting(p);
 	}
-	while (p->t.at < p->t.end && *p->t.at != '\n' && *p->t.at != ';' && *p->t.at != '"' &&
-	       !tree_is_closer(*p->t.at))
-		lex_step(&p->t);
-	if (lex_peek(&p->t) == ';' || lex_peek(&p->t) == '"')
-		lex_step(&p->t);
 }
 
 /* The bracket at the cursor, its content by body, what closes it. */
@@ -240,6 +273,24 @@ tree_is_setting_ahead(const struct parser *p)
 	return lex_peek(&t) == '=' || lex_peek(&t) == '{';
 }
 
+/* Whether the list is over although nothing closes it: what comes next, behind a ';' or on another
+   line, is a setting. */
+static bool
+tree_is_left_open(const struct parser *p, struct cfg_place behind)
+{
+	struct parser ahead = *p;
+
+	char c = lex_peek(&ahead.t);
+
+	if (c == ';' || c == ',')
+		lex_step(&ahead.t);
+	while (strchr(" \t\r\n", lex_peek(&ahead.t)) && ahead.t.at < ahead.t.end)
+		lex_step(&ahead.t);
+	if (c != ';' && ahead.t.line == behind.line)
+		return false;
+	return tree_is_setting_ahead(&ahead);
+}
+
 /* What stands between two elements. False: the list ends here, and the cursor is behind it. */
 static bool
 tree_comma(struct parser *p, struct cfg_place behind, char closer)
@@ -250,6 +301,10 @@ tree_comma(struct parser *p, struct cfg_place behind, char closer)
 	lex_skip(&p->t);
 	c = lex_peek(&p->t);
 	at = lex_place(&p->t);
+	if (tree_is_left_open(p, behind)) {
+		tree_unclosed(p, p->frame, at);
+		return false;
+	}
 	if (c == ',' || c == ';') {
 		lex_step(&p->t);
 		if (c == ';')
@@ -349,7 +404,7 @@ tree_check_duplicate(struct parser *p, const struct cfg_node *group, const struc
 			lex_error(&p->t, node->name_place,
 			    cfg_errors_printf(p->t.errors, "the first is on line %d%s",
 				e->name_place.line,
-				node->kind == NODE_LIST ? "; make one list of both" : ""),
+				e->kind == NODE_LIST ? "; make one list of both" : ""),
 			    "'%.*s' is set twice", STR_FMT(node->name));
 			return;
 		}
@@ -447,11 +502,7 @@ tree_terminator(struct parser *p, const struct cfg_node *node)
 	    node->kind == NODE_WORD ? "text with spaces stands in double quotes"
 				    : "end a setting with ';'; several values stand in [ ]",
 	    "';' is missing after the value of '%.*s'", STR_FMT(node->name));
-	while (
-	    p->t.at < p->t.end && *p->t.at != '\n' && *p->t.at != ';' && !tree_is_closer(*p->t.at))
-		lex_step(&p->t);
-	if (lex_peek(&p->t) == ';')
-		lex_step(&p->t);
+	tree_skip_setting(p);
 }
 
 static void
@@ -510,6 +561,8 @@ tree_settings(struct parser *p, struct cfg_node *group)
 			    "names stand without quotes");
 			lex_step(&p->t);
 			tree_setting(p, group);
+		} else if (c == '{' || c == '(' || c == '[') {
+			tree_nameless(p);
 		} else {
 			tree_stray(p);
 		}

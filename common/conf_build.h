@@ -43,6 +43,8 @@ void build_hooks(struct build *);
 
 /* route.c: the table of host names. Reports names that two sites have. */
 void build_hosts(struct build *);
+/* An index of a site's routes, when they are many. */
+void build_routing(struct build *, struct site *);
 
 /* conf_listen.c: the canonical form of an address into one or two listens ("*:80"); returns how
    many, 0 with *why when it is none. */

@@ -105,17 +105,19 @@ scope_set(
 	struct opt_places elems = { NULL, 0 }, old;
 	struct cfg_records inherited = { NULL, 0 };
 	void *dst, *places;
+	bool is_merged; /* with what an outer scope has set; a default is replaced */
 
 	scope_own(s, arena, t, table);
 	dst = (char *)s->conf[table] + opt->offset;
 	old = s->elems[table][row];
-	if (opt->where & CFG_MERGE)
+	is_merged = (opt->where & CFG_MERGE) && s->places[table][row].file;
+	if (is_merged)
 		memcpy(&inherited, dst, sizeof(inherited));
 	if (!opt_set(space->reader, opt, node, s->conf[table], &elems)) {
 		s->has_error[table] = true;
 		return;
 	}
-	if (opt->where & CFG_MERGE) {
+	if (is_merged) {
 		scope_merge(arena, opt, dst, &inherited);
 		places = elems.v;
 		scope_join(arena, sizeof(*old.v), &places, &elems.n, old.v, old.n);

@@ -304,6 +304,7 @@ site_fill(struct build *b, const struct build_site *from, struct site *site)
 	if (n == 0 || !route_takes_all(&routes[n - 1]))
 		route_fill(b, site, from->scope, &routes[n++]);
 	site->nroutes = n;
+	build_routing(b, site);
 }
 
 /* A file without sites is one site for all hosts. */

@@ -129,6 +129,93 @@ none:
 	return listen && listen->default_site ? listen->default_site : &conf->sites[0];
 }
 
+/* --- routes --- */
+
+/* A site of more routes than this is given an index. */
+enum { ROUTES_IN_ORDER = 8 };
+
+/* All routes with one path (prefixes without the slash at their end), by their position in the
+ * site. */
+struct route_key {
+	struct str path; /* p NULL: free */
+	uint32_t *at, n;
+};
+
+struct route_index {
+	struct route_key *v;
+	uint32_t mask, nregex, *regex; /* positions of expressions */
+	size_t longest;                /* path of a key */
+};
+
+static struct route_key *
+route_key(const struct route_index *x, uint32_t hash, struct str path)
+{
+	uint32_t i = (hash ^ hash >> 15) & x->mask;
+
+	while (x->v[i].path.p && !str_eq(x->v[i].path, path))
+		i = (i + 1) & x->mask;
+	return &x->v[i];
+}
+
+static uint32_t
+route_hash(struct str path)
+{
+	uint32_t h = HOST_SEED;
+	size_t i;
+
+	for (i = 0; i < path.n; i++)
+		h = host_hash_step(h, (unsigned char)path.p[i]);
+	return h;
+}
+
+static void
+route_index_add(struct arena *a, struct route_index *x, const struct route *r, uint32_t at)
+{
+	struct route_key *k;
+	uint32_t *longer;
+
+	if (r->kind == ROUTE_REGEX) {
+		x->regex[x->nregex++] = at;
+		return;
+	}
+	k = route_key(x, route_hash(r->path), r->path);
+	k->path = r->path;
+	if ((k->n & (k->n - 1)) == 0) { /* full at every power of two */
+		longer = arena_alloc(a, (k->n ? 2 * k->n : 1) * sizeof(*longer));
+		if (k->n)
+			memcpy(longer, k->at, k->n * sizeof(*longer));
+		k->at = longer;
+	}
+	k->at[k->n++] = at;
+	if (r->path.n > x->longest)
+		x->longest = r->path.n;
+}
+
+void
+build_routing(struct build *b, struct site *site)
+{
+	struct route_index *x;
+	size_t i, room = 16;
+
+	if (site->nroutes <= ROUTES_IN_ORDER)
+		return;
+	while (room < 2 * site->nroutes)
+		room *= 2;
+	x = arena_calloc(b->arena, sizeof(*x));
+	x->v = arena_calloc(b->arena, room * sizeof(*x->v));
+	x->regex = arena_calloc(b->arena, site->nroutes * sizeof(*x->regex));
+	x->mask = (uint32_t)room - 1;
+	for (i = 0; i < site->nroutes; i++)
+		route_index_add(b->arena, x, &site->routes[i], (uint32_t)i);
+	site->routing = x;
+}
+
+static inline bool
+route_has_method(const struct route *r, int method)
+{
+	return !r->methods || (r->methods >> method & 1);
+}
+
 static bool
 route_has_path(const struct route *r, struct str path)
 {
@@ -143,13 +230,55 @@ route_has_path(const struct route *r, struct str path)
 	}
 }
 
+/* The first route with this very path (or prefix) that comes before the best one so far. */
+static uint32_t
+route_try(const struct site *site, uint32_t hash, struct str path, bool is_whole, int method,
+    uint32_t best)
+{
+	const struct route_key *k = route_key(site->routing, hash, path);
+	const struct route *r;
+	uint32_t i;
+
+	for (i = 0; i < k->n && k->at[i] < best; i++) {
+		r = &site->routes[k->at[i]];
+		if ((is_whole || r->kind == ROUTE_PREFIX) && route_has_method(r, method))
+			return k->at[i];
+	}
+	return best;
+}
+
+/* Looks up every prefix of the path that ends with a segment. */
+static const struct route *
+route_by_index(const struct site *site, struct str path, int method)
+{
+	const struct route_index *x = site->routing;
+	uint32_t h = HOST_SEED, best = (uint32_t)site->nroutes - 1, i;
+	size_t at;
+
+	best = route_try(site, route_hash(STR("/")), STR("/"), path.n == 1, method, best);
+	for (at = 0; at < path.n && at <= x->longest; at++) {
+		if (at > 0 && path.p[at] == '/')
+			best = route_try(site, h, str_n(path.p, at), false, method, best);
+		h = host_hash_step(h, (unsigned char)path.p[at]);
+	}
+	if (at == path.n && path.n > 1)
+		best = route_try(site, h, path, true, method, best);
+	for (i = 0; i < x->nregex && x->regex[i] < best; i++)
+		if (route_has_method(&site->routes[x->regex[i]], method) &&
+		    route_has_path(&site->routes[x->regex[i]], path))
+			return &site->routes[x->regex[i]];
+	return &site->routes[best];
+}
+
 const struct route *
 site_route(const struct site *site, struct str path, int method)
 {
 	const struct route *r = site->routes, *last = r + site->nroutes - 1;
 
+	if (site->routing)
+		return route_by_index(site, path, method);
 	for (; r < last; r++)
-		if ((!r->methods || (r->methods >> method & 1)) && route_has_path(r, path))
+		if (route_has_method(r, method) && route_has_path(r, path))
 			return r;
 	return last;
 }
