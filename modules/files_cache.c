@@ -227,7 +227,7 @@ static uint64_t
 files_cache_hash(const struct files_route *fr, struct str path)
 {
 	const char *p = path.p, *end = path.p + path.n;
-	uint64_t h = cache.keys[0] ^ (path.n << 32) ^ fr->route->index, tail = 0;
+	uint64_t h = files_cache_fold((uintptr_t)fr ^ path.n, cache.keys[0]), tail = 0;
 
 	for (; end - p >= 8; p += 8)
 		h = files_cache_fold(h ^ files_cache_load8(p), cache.keys[1]);
