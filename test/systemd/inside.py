@@ -18,7 +18,7 @@ server: {{
 	workers = {workers};
 	stop_timeout = "10s";
 }};
-sites = ( {{ root = "/test/www"; headers: {{ set = [ "X-Test {mark}" ]; }}; }} );
+sites = ( {{ root = "/test/www"; headers: {{ set = [ "X-Test: {mark}" ]; }}; }} );
 """
 BODY = b"x" * 20000
 
