@@ -131,7 +131,7 @@ path_wrong(struct str s)
 	return NULL;
 }
 
-static void
+static bool
 route_path(struct build *b, struct route *r, struct str path, struct cfg_place at)
 {
 	const char *wrong = path_wrong(path);
@@ -143,9 +143,11 @@ route_path(struct build *b, struct route *r, struct str path, struct cfg_place a
 	if (r->kind == ROUTE_PREFIX && path.n > 1 && path.p[path.n - 1] == '/')
 		path = arena_str(b->arena, str_n(path.p, path.n - 1));
 	r->path = path;
+	return !wrong;
 }
 
-static void
+/* False: the path is wrong, which is reported. */
+static bool
 route_kind(struct build *b, const struct scope *scope, struct route *r)
 {
 	const struct conf_route_opts *o = scope->conf[core_id(CORE_ROUTE)];
@@ -154,25 +156,27 @@ route_kind(struct build *b, const struct scope *scope, struct route *r)
 	unsigned i, n = 0, kind = ROUTE_PREFIX;
 
 	for (i = 0; i < 3; i++)
-		if (at[i]->file && n++ == 0)
+		if (at[i]->file) {
 			kind = i;
+			n++;
+		}
 	r->kind = kind;
 	r->path = STR("/");
 	if (scope->has_error[core_id(CORE_ROUTE)])
-		return;
+		return false;
 	if (n != 1) {
-		cfg_errors_add(b->errors, true, n ? *at[2] : scope->place,
+		cfg_errors_add(b->errors, true, n ? *at[kind] : scope->place,
 		    n ? NULL : "for everything: path = \"/\";",
 		    n ? "a route has one of 'path', 'exact' and 'regex'"
 		      : "a route wants 'path', 'exact' or 'regex'");
-		return;
+		return false;
 	}
 	if (kind == ROUTE_REGEX) {
 		r->regex = o->regex;
 		r->path = o->regex.source;
-		return;
+		return true;
 	}
-	route_path(b, r, kind == ROUTE_EXACT ? o->exact : o->path, *at[kind]);
+	return route_path(b, r, kind == ROUTE_EXACT ? o->exact : o->path, *at[kind]);
 }
 
 static void
@@ -225,9 +229,12 @@ route_labels(struct build *b, const struct scope *scope, struct route *r)
 	r->label = arena_printf(b->arena, "%s %s", r->site->name, s.p).p;
 }
 
-static void
+/* False: where the route stands is not known. */
+static bool
 route_fill(struct build *b, const struct site *site, const struct scope *scope, struct route *r)
 {
+	bool is_known = true;
+
 	r->site = site;
 	r->place = scope->place;
 	r->index = (unsigned)b->conf->nroutes++;
@@ -236,13 +243,14 @@ route_fill(struct build *b, const struct site *site, const struct scope *scope, 
 	r->places = (const struct cfg_place *const *)scope->places;
 	r->core_places = scope->places[core_id(CORE_OPTIONS)];
 	if (scope->where == CFG_ROUTE) {
-		route_kind(b, scope, r);
+		is_known = route_kind(b, scope, r);
 		route_methods(b, scope, r);
 	} else { /* the implicit last one */
 		r->kind = ROUTE_PREFIX;
 		r->path = STR("/");
 	}
 	route_labels(b, scope, r);
+	return is_known;
 }
 
 static bool
@@ -271,15 +279,14 @@ route_covers(const struct route *r, const struct route *later)
 }
 
 static void
-site_warn_shadowed(struct build *b, const struct site *site, size_t n)
+site_warn_shadowed(struct build *b, const struct route *v, const bool *is_known, size_t n)
 {
-	const struct route *v = site->routes;
 	size_t i, k;
 
 	for (i = 1; i < n; i++) {
-		for (k = 0; k < i && !route_covers(&v[k], &v[i]); k++)
+		for (k = 0; k < i && !(is_known[k] && route_covers(&v[k], &v[i])); k++)
 			continue;
-		if (k < i)
+		if (k < i && is_known[i])
 			cfg_errors_add(b->errors, false, v[i].place,
 			    "the first route that matches is taken: move this one up",
 			    "route \"%s\" can never match: \"%s\" on line %d takes %s first",
@@ -292,15 +299,16 @@ static void
 site_fill(struct build *b, const struct build_site *from, struct site *site)
 {
 	struct route *routes = arena_calloc(b->arena, (from->nroutes + 1) * sizeof(*routes));
+	bool *is_known = arena_calloc(b->arena, from->nroutes + 1);
 	const struct build_route *r;
 	size_t n = 0;
 
 	site_hosts(b, from->scope, site);
 	site->place = from->scope->place;
 	site->routes = routes;
-	for (r = from->routes; r; r = r->next)
-		route_fill(b, site, r->scope, &routes[n++]);
-	site_warn_shadowed(b, site, n);
+	for (r = from->routes; r; r = r->next, n++)
+		is_known[n] = route_fill(b, site, r->scope, &routes[n]);
+	site_warn_shadowed(b, routes, is_known, n);
 	if (n == 0 || !route_takes_all(&routes[n - 1]))
 		route_fill(b, site, from->scope, &routes[n++]);
 	site->nroutes = n;
