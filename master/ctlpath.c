@@ -5,9 +5,12 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "common/must.h"
 #include "master/ctlpath.h"
 
 #define CTLPATH_DEFAULT ARGAND_RUNSTATEDIR "/control.sock"
+
+enum { CTLPATH_FILE = 1 << 18 }; /* as far as a broken file is looked through */
 
 bool
 ctlpath_candidate(struct str configured, unsigned i, char *path, size_t len)
@@ -53,33 +56,51 @@ ctlpath_for_server(struct str configured, char *path, size_t len)
 	ctlpath_candidate(configured, 0, path, len); /* its error is the one to report */
 }
 
+/* Whether `control` at p is an option that is set, and not part of a word or of a comment; the path
+   between its quotes. */
+static struct str
+ctlpath_value(const char *text, const char *p)
+{
+	const char *line = p, *end;
+
+	while (line > text && line[-1] != '\n')
+		line--;
+	if (memchr(line, '#', (size_t)(p - line)) || (p > text && strchr("_.-\"", p[-1])))
+		return (struct str){ NULL, 0 };
+	p += strlen("control");
+	p += strspn(p, " \t");
+	if (*p != '=' && *p != ':')
+		return (struct str){ NULL, 0 };
+	p += 1 + strspn(p + 1, " \t");
+	end = *p == '"' ? strchr(p + 1, '"') : NULL;
+	return end ? str_n(p + 1, (size_t)(end - p) - 1) : (struct str){ NULL, 0 };
+}
+
 /* A broken configuration is just what `argand reload` shall report, so its socket must be found
-   without reading it as one: a line  control = "/path";  outside of comments. */
+   without reading it as one. */
 static struct str
 ctlpath_scan(const char *file, char *room, size_t len)
 {
 	FILE *f = fopen(file, "re");
 	struct str found = { NULL, 0 };
-	char line[1024];
+	char *text = must_calloc(1, CTLPATH_FILE + 1);
 
-	while (f && !found.p && fgets(line, sizeof(line), f)) {
-		char *p = line + strspn(line, " \t"), *end;
-
-		if (strncmp(p, "control", 7) != 0)
-			continue;
-		p += 7 + strspn(p + 7, " \t");
-		p += *p == '=' || *p == ':';
-		p += strspn(p, " \t");
-		end = *p == '"' ? strchr(p + 1, '"') : NULL;
-		if (!end || p[1] != '/')
-			continue;
-		*end = '\0';
-		snprintf(room, len, "%s", p + 1);
-		found = str_of(room);
-	}
+	if (f && fread(text, 1, CTLPATH_FILE, f) > 0)
+		for (const char *p = text; !found.p && (p = strstr(p, "control")) != NULL; p++)
+			found = ctlpath_value(text, p);
+	if (found.p && found.n > 0 &&
+	    found.p[0] != '/') /* as all paths: from the file's directory */
+		snprintf(room, len, "%.*s%.*s",
+		    (int)(strrchr(file, '/') ? strrchr(file, '/') + 1 - file : 0), file,
+		    STR_FMT(found));
+	else if (found.p)
+		snprintf(room, len, "%.*s", STR_FMT(found));
+	else
+		room[0] = '\0';
+	free(text);
 	if (f)
 		fclose(f);
-	return found;
+	return str_of(room);
 }
 
 struct str

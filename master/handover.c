@@ -131,7 +131,7 @@ handover_write(FILE *f, bool keep)
 {
 	fprintf(f, "argand-handover %d\n", HANDOVER_VERSION);
 	fprintf(f, "since %llu\n", (unsigned long long)clock_ms());
-	fprintf(f, "next %u\n", master_next_generation());
+	fprintf(f, "last %u\n", master_next_generation() - 1);
 	handover_keep(shm_fd(master.shm), keep);
 	fprintf(f, "segment %d\n", shm_fd(master.shm));
 	if (master.shm_old) {
@@ -394,7 +394,7 @@ handover_read_since(struct handover_reader *r, const char *values)
 }
 
 static bool
-handover_read_next(struct handover_reader *r, const char *values)
+handover_read_last(struct handover_reader *r, const char *values)
 {
 	(void)r;
 	master_set_generation((unsigned)strtoul(values, NULL, 10));
@@ -406,7 +406,7 @@ static const struct {
 	bool (*read)(struct handover_reader *, const char *values);
 } handover_words[] = {
 	{ "since", handover_read_since },
-	{ "next", handover_read_next },
+	{ "last", handover_read_last },
 	{ "segment", handover_read_segment },
 	{ "socket", handover_read_socket },
 	{ "error-log", handover_read_error_log },

@@ -31,6 +31,7 @@ static struct {
 	struct probe probe;
 	struct text report; /* for those who asked: warnings, changes */
 	struct text changes;
+	size_t nchanges;
 } self = { .phase = RELOAD_STARTING }; /* until reload_first() has come to an end */
 
 bool
@@ -118,7 +119,6 @@ reload_tell(struct generation *g)
 	unsigned draining = generation_draining();
 	unsigned long long ms = clock_ms() - self.started;
 	struct str changes = text_str(&self.changes);
-	unsigned shown = 0;
 
 	text_add_str(&self.report, changes);
 	text_printf(&self.report, "generation %u serves with %u worker%s, after %llu ms", g->number,
@@ -126,11 +126,9 @@ reload_tell(struct generation *g)
 	if (draining)
 		text_printf(&self.report, "; %u older draining", draining);
 	text_add(&self.report, "\n", 1);
-	for (size_t i = 0; i < changes.n; i++)
-		shown += changes.p[i] == '\n';
-	log_notice("generation %u serves: %u worker%s, %u change%s, %llu ms, %u older draining",
-	    g->number, g->nseats, g->nseats == 1 ? "" : "s", shown, shown == 1 ? "" : "s", ms,
-	    draining);
+	log_notice("generation %u serves: %u worker%s, %zu change%s, %llu ms, %u older draining",
+	    g->number, g->nseats, g->nseats == 1 ? "" : "s", self.nchanges,
+	    self.nchanges == 1 ? "" : "s", ms, draining);
 }
 
 /* The order is the promise: new workers wait, ready, for the generation word; all they read when it
@@ -225,21 +223,21 @@ reload_diff(const struct conf *conf)
 {
 	struct generation *old = generation_serving();
 	char *p = NULL;
-	size_t n = 0, changes;
+	size_t n = 0;
 	FILE *f;
 
-	self.changes.n = 0;
+	self.changes.n = self.nchanges = 0;
 	if (!old || !old->conf)
 		return 0;
 	f = open_memstream(&p, &n);
 	must(f != NULL);
-	changes = conf_diff(old->conf, conf, f);
+	self.nchanges = conf_diff(old->conf, conf, f);
 	fclose(f);
 	text_add(&self.changes, p, n);
 	free(p);
-	if (changes == 0)
+	if (self.nchanges == 0)
 		text_printf(&self.changes, "the configuration is unchanged\n");
-	return changes;
+	return self.nchanges;
 }
 
 /* Everything that may fail before workers are started. Takes conf. */
