@@ -213,11 +213,26 @@ files_cache_fold(uint64_t a, uint64_t b)
 }
 
 static uint64_t
-files_cache_load8(const char *p)
+files_cache_octets(const char *p, size_t n)
 {
-	uint64_t v;
+	uint64_t v = 0;
 
-	memcpy(&v, p, sizeof(v));
+	memcpy(&v, p, n);
+	return v;
+}
+
+/* The last octets of a path, at most eight; they may overlap what was taken before. */
+static uint64_t
+files_cache_tail(const char *p, size_t n)
+{
+	uint64_t v = 0;
+
+	if (likely(n >= 8))
+		return files_cache_octets(p + n - 8, 8);
+	if (n >= 4)
+		return files_cache_octets(p, 4) << 32 | files_cache_octets(p + n - 4, 4);
+	for (size_t i = 0; i < n; i++)
+		v = v << 8 | (unsigned char)p[i];
 	return v;
 }
 
@@ -226,17 +241,11 @@ files_cache_load8(const char *p)
 static uint64_t
 files_cache_hash(const struct files_route *fr, struct str path)
 {
-	const char *p = path.p, *end = path.p + path.n;
-	uint64_t h = files_cache_fold((uintptr_t)fr ^ path.n, cache.keys[0]), tail = 0;
+	uint64_t h = files_cache_fold((uintptr_t)fr ^ path.n, cache.keys[0]);
 
-	for (; end - p >= 8; p += 8)
-		h = files_cache_fold(h ^ files_cache_load8(p), cache.keys[1]);
-	if (path.n >= 8)
-		tail = files_cache_load8(end - 8); /* overlaps what was taken */
-	else
-		for (; p < end; p++)
-			tail = tail << 8 | (unsigned char)*p;
-	return files_cache_fold(h ^ tail, cache.keys[2]);
+	for (size_t at = 0; at + 8 <= path.n; at += 8)
+		h = files_cache_fold(h ^ files_cache_octets(path.p + at, 8), cache.keys[1]);
+	return files_cache_fold(h ^ files_cache_tail(path.p, path.n), cache.keys[2]);
 }
 
 /* e is due: true when it may go on for another while. */
