@@ -400,16 +400,17 @@ value_elem_at(struct value *v, const struct cfg_node *node)
 		v->elems->v[v->elems->n++] = node->place;
 }
 
-/* The element node of a list, or the one value that stands in its place. */
+/* Lists keep the elements that are right, so that what else is wrong with these is found in the
+   same run. One element, or the one value that stands in place of a list: */
 static bool
 value_strs_one(struct value *v, const struct cfg_node *node, struct cfg_strs *list)
 {
 	struct value one = *v;
 
 	one.node = node;
-	value_elem_at(v, node);
 	if (!value_text(&one, &list->v[list->n]))
 		return false;
+	value_elem_at(v, node);
 	if (v->opt->type == CFG_PATHS)
 		list->v[list->n] = value_absolute(v, list->v[list->n]);
 	list->n++;
@@ -434,8 +435,7 @@ value_strs(struct value *v)
 		ok = value_strs_one(v, node, &list);
 	for (e = node->first; e && node_is_list(node); e = e->next)
 		ok &= value_strs_one(v, e, &list);
-	if (ok)
-		*(struct cfg_strs *)v->dst = list;
+	*(struct cfg_strs *)v->dst = list;
 	return ok;
 }
 
@@ -484,6 +484,7 @@ record_read(struct value *v, const struct cfg_node *node, void *base)
 	size_t rows = opt_count(record->opts), before = cfg_errors_count(v->r->errors);
 	struct record_space rs = { .table = { v->opt->name, record->opts, record->size } };
 
+	memset(base, 0, record->size);
 	opt_defaults(v->r->arena, record->opts, base);
 	rs.base = base;
 	rs.is_set = arena_calloc(v->r->arena, rows + 1);
@@ -506,28 +507,32 @@ record_read(struct value *v, const struct cfg_node *node, void *base)
 }
 
 static bool
+value_records_one(struct value *v, const struct cfg_node *node, struct cfg_records *list)
+{
+	if (!record_read(v, node, (char *)list->v + list->n * v->opt->record->size))
+		return false;
+	value_elem_at(v, node);
+	list->n++;
+	return true;
+}
+
+static bool
 value_records(struct value *v)
 {
 	const struct cfg_node *node = v->node, *e;
-	size_t n = node_is_list(node) ? node->n : 1, size = v->opt->record->size;
+	size_t n = node_is_list(node) ? node->n : 1;
 	struct cfg_records list = { NULL, 0 };
 	bool ok = true;
 
 	if (n == 0 && (v->opt->where & CFG_NONEMPTY))
 		return value_error(v, NULL, "'%s' must not be empty", v->opt->name);
-	list.v = arena_calloc(v->r->arena, (n ? n : 1) * size);
+	list.v = arena_calloc(v->r->arena, (n ? n : 1) * v->opt->record->size);
 	value_elems(v, n);
-	if (!node_is_list(node)) {
-		value_elem_at(v, node);
-		ok = record_read(v, node, list.v);
-		list.n = 1;
-	}
-	for (e = node->first; e && node_is_list(node); e = e->next) {
-		value_elem_at(v, e);
-		ok &= record_read(v, e, (char *)list.v + list.n++ * size);
-	}
-	if (ok)
-		*(struct cfg_records *)v->dst = list;
+	if (!node_is_list(node))
+		ok = value_records_one(v, node, &list);
+	for (e = node->first; e && node_is_list(node); e = e->next)
+		ok &= value_records_one(v, e, &list);
+	*(struct cfg_records *)v->dst = list;
 	return ok;
 }
 

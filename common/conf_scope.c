@@ -113,10 +113,8 @@ scope_set(
 	is_merged = (opt->where & CFG_MERGE) && s->places[table][row].file;
 	if (is_merged)
 		memcpy(&inherited, dst, sizeof(inherited));
-	if (!opt_set(space->reader, opt, node, s->conf[table], &elems)) {
+	if (!opt_set(space->reader, opt, node, s->conf[table], &elems))
 		s->has_error[table] = true;
-		return;
-	}
 	if (is_merged) {
 		scope_merge(arena, opt, dst, &inherited);
 		places = elems.v;
