@@ -250,12 +250,15 @@ accept_is_served(struct worker *w, uint64_t owner)
 	       atomic_load(&row->heartbeat) + STALE_MS >= w->now;
 }
 
-/* Adopts slots that nobody serves; gives those of other seats back when their worker serves. */
+/* Adopts slots that nobody serves. At the beginning siblings that have just come up are given the
+   time to claim theirs. */
 static void
 accept_adopt(struct worker *w)
 {
 	unsigned slots = atomic_load(&shm_master(w->shm)->slots);
 
+	if (w->now - w->serving_since < STALE_MS)
+		return;
 	for (unsigned i = 0; i < slots; i++) {
 		unsigned s = (i + w->h->seat) % slots;
 		uint64_t owner = shm_slot_owner(w->shm, s);

@@ -106,6 +106,10 @@ conn_idle(struct conn *c)
 {
 	struct worker *w = c->w;
 
+	if (unlikely(w->is_stopping)) {
+		conn_close(c, CONN_BY_DRAIN);
+		return;
+	}
 	if (c->state != CONN_IDLE) {
 		conn_enter(c, CONN_IDLE, NULL);
 		return;

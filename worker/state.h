@@ -63,7 +63,7 @@ struct worker {
 	unsigned nclasses;
 	struct timer_class *last_class; /* that conn.c asked for */
 	struct event tick, chan, offload_ev, sigterm, sigquit;
-	uint64_t tick_due, second_due, lag_max, drain_since, drain_until;
+	uint64_t tick_due, second_due, lag_max, serving_since, drain_since, drain_until;
 	bool is_stopping; /* drains because the server stops: nobody takes its slots over */
 
 	struct acceptor *acceptors;

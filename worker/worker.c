@@ -183,6 +183,7 @@ worker_claim(struct worker *w)
 
 	if (w->state == WORKER_WAITING && serving == w->h->generation) {
 		w->state = WORKER_SERVING;
+		w->serving_since = w->now;
 		accept_claim(w);
 	} else if (w->state == WORKER_SERVING && serving != w->h->generation) {
 		worker_drain(w);
