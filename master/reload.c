@@ -81,6 +81,18 @@ reload_first_line(const struct text *t)
 	return line;
 }
 
+/* What the status shows of the last attempt; why is empty when it succeeded. */
+static void
+reload_note(struct str why)
+{
+	struct shm_master *m = shm_master(master.shm);
+	size_t n = why.n < sizeof(m->reload_error) ? why.n : sizeof(m->reload_error) - 1;
+
+	memcpy(m->reload_error, why.p, n);
+	memset(m->reload_error + n, 0, sizeof(m->reload_error) - n);
+	atomic_store(&m->reload_tried, (uint64_t)clock_wall());
+}
+
 static void
 reload_fail(int status)
 {
@@ -95,6 +107,7 @@ reload_fail(int status)
 		return;
 	}
 	atomic_fetch_add(&shm_master(master.shm)->reload_failures, 1);
+	reload_note(line);
 	log_errorx("reload failed, generation %u serves on: %.*s", number, STR_FMT(line));
 	text_printf(&self.report, "Nothing was changed; generation %u goes on serving.\n", number);
 	notify_send("STATUS=reload failed, generation %u serves on: %.*s", number,
@@ -142,6 +155,7 @@ reload_publish(struct generation *g)
 	atomic_store(&m->slots, listener_slots());
 	atomic_store(&m->log_level, (uint32_t)g->conf->process.log_level);
 	atomic_store(&m->reloaded, (uint64_t)clock_wall());
+	reload_note(STR(""));
 	atomic_store(&m->generation, g->number);
 	if (master.shm_old)
 		atomic_store(&shm_master(master.shm_old)->generation, g->number);
@@ -211,6 +225,7 @@ reload_in_place(struct generation *g, struct conf *conf)
 	log_level = (enum log_level)conf->process.log_level;
 	atomic_store(&m->log_level, (uint32_t)conf->process.log_level);
 	atomic_store(&m->reloaded, (uint64_t)clock_wall());
+	reload_note(STR(""));
 	atomic_fetch_add(&m->reloads, 1);
 	text_add_str(&self.report, text_str(&self.changes));
 	text_printf(&self.report, "changed in place: generation %u serves on\n", g->number);

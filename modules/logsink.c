@@ -55,6 +55,7 @@ struct logsink {
 	_Atomic int state;   /* enum logsink_state */
 	struct link writing; /* the job's */
 	int err;             /* the job's result */
+	bool has_progress;   /* it wrote something */
 };
 
 static void logsink_flush(void *arg);
@@ -181,15 +182,19 @@ logsink_failed(struct logsink *s, int err)
 static int
 logsink_write(struct logsink *s, struct link *list, uint64_t deadline)
 {
+	int err = 0;
+
 	LIST_EACH(l, list)
 	{
 		struct logbuf *b = container_of(l, struct logbuf, link);
-		int err = logwrite_buf(s->fd, s->is_datagram ? &s->to : NULL, b, deadline);
+		size_t before = b->at;
 
+		err = logwrite_buf(s->fd, s->is_datagram ? &s->to : NULL, b, deadline);
+		s->has_progress |= b->at > before;
 		if (err)
-			return err;
+			break;
 	}
-	return 0;
+	return err;
 }
 
 /* In a thread. */
@@ -201,6 +206,7 @@ logsink_job_work(struct job *job)
 
 	if (!atomic_compare_exchange_strong(&s->state, &queued, LOGSINK_RUNNING))
 		return; /* logsink_close() took the batches back */
+	s->has_progress = false;
 	s->err = logsink_write(s, &s->writing, clock_ms() + LOGSINK_PATIENCE);
 	atomic_store(&s->state, LOGSINK_WRITTEN);
 }
@@ -253,7 +259,7 @@ logsink_job_done(struct job *job)
 	logsink_collect(s);
 	if (s->err && s->err != EAGAIN)
 		logsink_failed(s, s->err);
-	if (s->err)
+	if (s->err && !(s->err == EAGAIN && s->has_progress))
 		timer_set(s->w, &s->retry, timer_class(s->w, LOGSINK_RETRY));
 	else
 		logsink_submit(s);

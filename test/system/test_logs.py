@@ -253,6 +253,7 @@ def test_pipe_command_ends(server):
     for i in range(3):
         s.get(f"/n/{i}")
     wait_lines(s, 3, "piped.log")
+    s.wait_log("starting it again")  # what is in the pipe of a command that ends, ends with it
     for i in range(3, 6):
         s.get(f"/n/{i}")
     assert sorted(numbers(wait_lines(s, 6, "piped.log"))) == [0, 1, 2, 3, 4, 5]

@@ -192,12 +192,15 @@ def test_totals_survive_workers(server):
     for _ in range(20):
         s.get("/a")
     before = s.get("/status?format=json").json()["counters"]["requests"]
-    old = s.workers()
+    old = set(s.workers())
     s.cli("reload", check=0)
-    wait_for(lambda: not set(old) & set(s.workers()), "the old workers are gone")
-    after = s.get("/status?format=json").json()
+
+    def is_renewed():
+        d = s.get("/status?format=json").json()
+        return d if not {w["pid"] for w in d["workers"]} & old else None
+    after = wait_for(is_renewed, "the old workers are gone")
     assert after["counters"]["requests"] >= before
-    assert not {w["pid"] for w in after["workers"]} & set(old)
+    assert after["generation"] == 2
 
 
 def test_terminal(server):
