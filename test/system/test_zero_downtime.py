@@ -100,13 +100,14 @@ def assert_nothing_lost(r):
 @pytest.mark.parametrize("mode", MODES)
 def test_reloads(server, mode):
     """HUP, again and again; each brings up a new generation."""
-    s = start(server)
+    s, rng = start(server), random.Random(2)
     with Load(s, mode) as load:
         for i in range(1, RELOADS + 1):
             before = generation(s)
             s.rewrite(server=options(i), site=TAG, access_log=False)
             s.kill(signal.SIGHUP)
             wait_for(lambda: generation(s) > before, f"generation {before} is replaced")
+            time.sleep(rng.uniform(0, 0.1))
         r = load.stop()
     report("reload (HUP)", mode, RELOADS, r)
     assert_nothing_lost(r)
@@ -123,6 +124,7 @@ def test_upgrades(server, mode):
             before = set(s.workers())
             s.cli("upgrade", check=0)
             wait_for(lambda: set(s.workers()) - before, "workers of the new binary")
+            time.sleep(0.05)
         r = load.stop()
     report("binary upgrade", mode, UPGRADES, r)
     assert s.pid == pid and s.proc.poll() is None
@@ -186,13 +188,13 @@ def test_request_in_flight_survives(server):
     down.request("/big.bin")
     head = s.connect()
     head.send(b"GET /1k.bin HTTP/1.1\r\nHost: a\r\n")
-    assert b"200" in up.take_until(b"\r\n")
+    assert up.more(), "the answer has begun"
     for step in (("reload", 1), ("upgrade", 2), ("reload", 3)):
         s.rewrite(workers=step[1], server=options(step[1]), site=TAG, access_log=False,
                   routes='{ path = "/echo"; echo = true; }')
         s.cli(step[0], check=0)
     up.send(b"twosix")
-    assert b"onetwosix" in up.take_until(b"\r\n0\r\n\r\n")
+    assert up.response("POST").body.endswith(b"\n\nonetwosix")
     head.send(b"\r\n")
     assert head.response().body == BODY
     r = down.response()
@@ -204,12 +206,12 @@ def test_graceful_stop(server):
     s = start(server, routes='{ path = "/echo"; echo = true; }')
     up = s.connect()
     up.send(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\none")
-    assert b"200" in up.take_until(b"\r\n")
+    assert up.more(), "the answer has begun"
     s.kill(signal.SIGQUIT)
     time.sleep(0.5)
     assert s.proc.poll() is None, "it did not wait for the request"
     up.send(b"two")
-    assert b"onetwo" in up.take_until(b"\r\n0\r\n\r\n")
+    assert up.response("POST").body.endswith(b"\n\nonetwo")
     assert s.proc.wait(patience(10)) == 0
 
 
@@ -225,8 +227,9 @@ def test_broken_reload_changes_nothing(server):
             assert p.returncode == 78, p
             said = p.stdout + p.stderr
             assert "argand.conf:" in said and "workers" in said and "listen_on" in said, said
+            time.sleep(0.1)
             s.kill(signal.SIGHUP)
-        wait_for(lambda: "listen_on" in s.error_log(), "the log tells the error")
+        s.wait_log("reload failed")
         with open(s.conf, "w") as f:
             f.write(s.text[:-10])
         assert s.cli("reload").returncode == 78
@@ -340,9 +343,12 @@ def test_worker_killed_while_master_is_gone(server):
     workers = s.workers()
     s.proc.send_signal(signal.SIGKILL)
     s.proc.wait()
-    os.kill(workers[0], signal.SIGKILL)
     with Load(s, "new", conns=16, rate=300, seconds=2) as load:
+        time.sleep(0.5)
+        os.kill(workers[0], signal.SIGKILL)
         r = load.finish()
     report("worker killed, no master", "new", 1, r, **{"longest wait ms": r["longest_wait_ms"]})
-    assert_nothing_lost(r)
+    for k in set(FAILURES) - DEATHS:
+        assert r[k] == 0, (k, r[k], r["failures"][:5])
+    assert lost(r) <= 16 and r["ok"] > 100
     assert r["longest_wait_ms"] <= 500 * harness.SLOW
