@@ -15,7 +15,7 @@ MAY_INCLUDE = {  # what a folder's files may include, by prefix; their own folde
     "master": ("common/", "worker/worker.h", "worker/uri.h"),
     "worker": ("common/",),
     "modules": ("common/",) + tuple(f"worker/{h}.h" for h in
-               ("worker", "request", "body", "uri", "cond")),
+               ("worker", "request", "body", "uri", "cond", "vars")),
 }
 PURE = ("h1_parse", "chunked", "uri", "cond", "proxyproto")  # of worker/: parse and compute only
 MAX_FILE, MAX_HEADER, MAX_FUNCTION, MEDIAN = 800, 150, 70, 20
@@ -64,7 +64,8 @@ def rule_includes():
         folder = path.parts[0]
         allowed = MAY_INCLUDE[folder] + (f"{folder}/", "config.h")
         if folder == "worker" and path.stem in PURE:
-            allowed = ("common/",) + tuple(f"worker/{p}.h" for p in PURE)
+            # request.h: for the address that a PROXY header tells, a plain struct.
+            allowed = ("common/", "worker/request.h") + tuple(f"worker/{p}.h" for p in PURE)
         for n, text in enumerate(path.read_text().splitlines(), 1):
             found = INCLUDE.match(text)
             if found and not found.group(1).startswith(allowed):
