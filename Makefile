@@ -15,6 +15,10 @@ GOALS := $(or $(MAKECMDGOALS),all)
 ifneq ($(filter-out help clean distclean,$(GOALS)),)
 include config.mk
 endif
+# As many jobs as CPUs unless told how many; not where the order of goals matters.
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS))$(filter clean distclean install uninstall,$(GOALS)),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
 
 # `make run` and `make check` work on a fresh machine: they install what is missing first. Packagers
 # and everybody who does not want that say DEPS=no.
