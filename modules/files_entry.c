@@ -23,7 +23,7 @@
 enum { ENTRY_YOUNG = 2 };
 
 /* Of all fields: types have at most 255 octets, charsets 64. */
-enum { ENTRY_TEXT = 1024 };
+enum { ENTRY_TEXT = 1024, ENTRY_NAME = 4096 };
 
 struct entry_error {
 	int err;
@@ -244,22 +244,37 @@ files_entry_rep(
 	e->reps[at] = rep;
 }
 
+static int
+files_entry_open(const struct files_entry *e, struct str name, int flags)
+{
+	return files_path_open(
+	    e->fr->root->fd, name, (enum files_links)e->fr->conf->symlinks, flags);
+}
+
+/* The name of a sibling, NUL-terminated, at name; n 0: it would be too long. */
+static struct str
+files_entry_name(const struct files_entry *e, struct str suffix, char name[ENTRY_NAME])
+{
+	size_t n = e->name.n + suffix.n;
+
+	if (n >= ENTRY_NAME)
+		return (struct str){ name, 0 };
+	memcpy(name, e->name.p, e->name.n);
+	memcpy(name + e->name.n, suffix.p, suffix.n);
+	name[n] = '\0';
+	return str_n(name, n);
+}
+
 /* Opens the sibling of a coding; -1 when there is none that is a regular file as new as the file.
  */
 static int
 files_entry_sibling(
     const struct files_entry *e, enum files_coding coding, const struct stat *of, struct stat *st)
 {
-	char name[4096];
-	struct str suffix = files_codings[coding].suffix;
-	int fd;
+	char room[ENTRY_NAME];
+	struct str name = files_entry_name(e, files_codings[coding].suffix, room);
+	int fd = name.n ? files_entry_open(e, name, O_RDONLY) : -1;
 
-	if (e->name.n + suffix.n >= sizeof(name))
-		return -1;
-	memcpy(name, e->name.p, e->name.n);
-	memcpy(name + e->name.n, suffix.p, suffix.n);
-	fd = files_path_open(e->fr->root->fd, str_n(name, e->name.n + suffix.n),
-	    (enum files_links)e->fr->conf->symlinks, O_RDONLY);
 	if (fd < 0)
 		return -1;
 	if (fstat(fd, st) == 0 && S_ISREG(st->st_mode) && st->st_mtim.tv_sec >= of->st_mtim.tv_sec)
@@ -293,13 +308,6 @@ files_entry_file(struct files_entry *e, int fd, const struct stat *st)
 }
 
 /* --- looking --- */
-
-static int
-files_entry_open(const struct files_entry *e, struct str name, int flags)
-{
-	return files_path_open(
-	    e->fr->root->fd, name, (enum files_links)e->fr->conf->symlinks, flags);
-}
 
 static bool
 files_entry_is_directory(const struct files_entry *e)
@@ -458,22 +466,34 @@ files_entry_free(struct files_entry *e)
 
 /* --- looking again --- */
 
-/* Whether name (with suffix) is still what id says; id NULL: whether it is still no regular file.
- */
+/* Whether the name still leads to the same file, and still by a way that the option symlinks
+   allows; for the latter a descriptor is needed, and when there is none the former has to do. */
 static bool
-files_entry_stat(const struct files_entry *e, struct str suffix, const struct files_id *id)
+files_entry_is_there(const struct files_entry *e, struct str suffix, const struct files_id *id)
 {
-	char name[4096];
+	char room[ENTRY_NAME];
+	struct str name = files_entry_name(e, suffix, room);
+	int fd = files_entry_open(e, name, O_PATH);
 	struct stat st;
-	bool is_there;
+	bool ok;
 
-	if (e->name.n + suffix.n >= sizeof(name))
-		return false;
-	memcpy(name, e->name.p, e->name.n);
-	memcpy(name + e->name.n, suffix.p, suffix.n);
-	name[e->name.n + suffix.n] = '\0';
-	is_there = fstatat(e->fr->root->fd, name, &st, 0) == 0 && S_ISREG(st.st_mode);
-	return id ? is_there && files_entry_is_same(id, &st) : !is_there;
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+		ok = fstatat(e->fr->root->fd, name.p, &st, 0) == 0;
+	else
+		ok = fd >= 0 && fstat(fd, &st) == 0;
+	if (fd >= 0)
+		close(fd);
+	return ok && files_entry_is_same(id, &st);
+}
+
+static bool
+files_entry_is_absent(const struct files_entry *e, struct str suffix)
+{
+	char name[ENTRY_NAME];
+	struct stat st;
+
+	return files_entry_name(e, suffix, name).n == 0 ||
+	       fstatat(e->fr->root->fd, name, &st, 0) < 0 || !S_ISREG(st.st_mode);
 }
 
 static const struct files_rep *
@@ -492,14 +512,14 @@ files_entry_is_current(const struct files_entry *e, bool look_siblings)
 
 	if (e->kind != FILES_FILE || e->is_young || e->generation != e->fr->root->generation)
 		return false;
-	if (!files_entry_stat(e, STR(""), &e->reps[0]->id))
+	if (!files_entry_is_there(e, STR(""), &e->reps[0]->id))
 		return false;
 	for (unsigned i = 0; i < c->ncodings; i++) {
 		const struct files_rep *rep = files_entry_find(e, c->codings[i]);
+		struct str suffix = files_codings[c->codings[i]].suffix;
 
-		if ((rep || look_siblings) &&
-		    !files_entry_stat(
-			e, files_codings[c->codings[i]].suffix, rep ? &rep->id : NULL))
+		if (rep ? !files_entry_is_there(e, suffix, &rep->id)
+			: look_siblings && !files_entry_is_absent(e, suffix))
 			return false;
 	}
 	return true;

@@ -117,3 +117,9 @@ tree_touch(const char *name)
 
 	ck_assert_int_eq(utimensat(fd, name, times, AT_SYMLINK_NOFOLLOW), 0);
 }
+
+void
+tree_rename(const char *from, const char *to)
+{
+	ck_assert_int_eq(renameat(fd, from, fd, to), 0);
+}

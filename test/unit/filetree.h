@@ -19,6 +19,7 @@ void tree_dir(const char *name);
 void tree_link(const char *name, const char *target);
 void tree_fifo(const char *name);
 void tree_unlink(const char *name);
+void tree_rename(const char *from, const char *to);
 /* Sets a time of modification to TREE_TIME. */
 void tree_touch(const char *name);
 

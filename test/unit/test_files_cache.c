@@ -263,6 +263,22 @@ START_TEST(test_large_is_open)
 }
 END_TEST
 
+/* The same inode is not enough: the way to it must still be allowed. */
+START_TEST(test_moved_out)
+{
+	open_cache("");
+	tree_text("one/d/f", "ffff");
+	expect("/d/f", "ffff");
+	get("/d/f")->is_young = false;
+	tree_rename("one/d", "elsewhere");
+	tree_link("one/d", "../elsewhere");
+	expect("/d/f", "ffff");
+	now += 1000;
+	ck_assert_int_eq(get("/d/f")->kind, FILES_ERROR);
+	ck_assert_int_eq(get("/d/f")->status, 403);
+}
+END_TEST
+
 /* A new sibling is noticed after ten seconds, a changed one after one. */
 START_TEST(test_siblings)
 {
@@ -318,6 +334,8 @@ START_TEST(test_no_descriptors)
 	ck_assert_int_eq(e->kind, FILES_ERROR);
 	ck_assert_int_eq(e->status, 503);
 	ck_assert(!e->is_kept);
+	get("/a")->is_young = false;
+	now += 1000;
 	expect("/a", "aaaa");
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &was), 0);
 	expect("/b", "bbbb");
@@ -367,6 +385,7 @@ suite_files_cache(void)
 	tcase_add_test(tc, test_octets);
 	tcase_add_test(tc, test_off);
 	tcase_add_test(tc, test_large_is_open);
+	tcase_add_test(tc, test_moved_out);
 	tcase_add_test(tc, test_siblings);
 	tcase_add_test(tc, test_no_descriptors);
 	tcase_add_test(tc, test_long_names);
