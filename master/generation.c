@@ -477,3 +477,17 @@ generation_tell_leaving(struct generation *g, const struct conf *next)
 		index++;
 	}
 }
+
+/* They would take them themselves, one after the other, and the first of them all of the others'
+   for a moment. */
+void
+generation_give_slots(struct generation *g)
+{
+	for (unsigned s = 0; s < listener_slots(); s++) {
+		struct seat *seat = &g->seats[s % g->nseats];
+
+		if (seat->row >= 0)
+			shm_slot_claim(
+			    master.shm, s, shm_slot_owner(master.shm, s), (unsigned)seat->row);
+	}
+}

@@ -111,9 +111,9 @@ handover_write_generation(FILE *f, struct generation *g, bool keep)
 static void
 handover_write_clients(FILE *f, bool keep)
 {
-	static const enum control_wait waits[] = { CONTROL_UPGRADE, CONTROL_NEXT };
+	static const enum control_wait waits[] = { CONTROL_UPGRADE, CONTROL_RELOAD, CONTROL_NEXT };
 
-	for (unsigned w = 0; w < 2; w++)
+	for (unsigned w = 0; w < 3; w++)
 		for (unsigned i = 0; control_waiting(waits[w], i) >= 0; i++) {
 			handover_keep(control_waiting(waits[w], i), keep);
 			fprintf(f, "client %d %d\n", control_waiting(waits[w], i), (int)waits[w]);
@@ -369,7 +369,8 @@ handover_read_client(struct handover_reader *r, const char *values)
 	(void)r;
 	if (sscanf(values, "%d %d", &fd, &wait) != 2 || !handover_is_open(fd))
 		return false;
-	control_adopt_client(fd, wait == CONTROL_UPGRADE ? CONTROL_UPGRADE : CONTROL_NEXT);
+	/* An upgrade loads the configuration anew: it answers those who wait for a reload, too. */
+	control_adopt_client(fd, wait == CONTROL_UPGRADE ? CONTROL_UPGRADE : CONTROL_RELOAD);
 	return true;
 }
 
@@ -528,6 +529,8 @@ handover_resume(const char *why)
 	control_done(CONTROL_UPGRADE, text_str(&report), EXIT_FAILURE);
 	text_free(&report);
 	reload_resume();
+	if (control_waiting(CONTROL_RELOAD, 0) >= 0)
+		reload_request("asked for before the upgrade");
 }
 
 static void
@@ -556,8 +559,14 @@ handover_close_over_exec(void)
 
 /* Nothing that the record names was closed: the binary that wrote it can still read it. */
 static _Noreturn void
-handover_give_up(int record)
+handover_give_up(int record, bool is_returned)
 {
+	/* The other one could not read it either. Our workers serve on; the service manager, which
+	   has our sockets, starts us anew. */
+	if (is_returned) {
+		log_errorx("hand-over: the record is damaged");
+		_exit(EXIT_FAILURE);
+	}
 	setenv(HANDOVER_RETURNED, "the new binary cannot read the hand-over record\n", 1);
 	handover_exec(NULL, self.exe, record, self.exe);
 	log_error("hand-over: no way forth and no way back");
@@ -578,7 +587,7 @@ handover_take(void)
 	self.is_taken = true;
 	text = handover_load(record);
 	if (!text || !handover_read(text) || !handover_open_shm())
-		handover_give_up(record);
+		handover_give_up(record, why != NULL);
 	handover_close_over_exec();
 	close(record);
 	free(text);

@@ -160,6 +160,7 @@ reload_publish(struct generation *g)
 	if (master.shm_old)
 		atomic_store(&shm_master(master.shm_old)->generation, g->number);
 	log_level = (enum log_level)g->conf->process.log_level;
+	generation_give_slots(g);
 }
 
 void
@@ -321,7 +322,7 @@ reload_check(FILE *out)
 	struct text report = { 0 };
 	struct conf *conf = master_conf(&report);
 
-	fwrite(report.p, 1, report.n, out);
+	fprintf(out, "%.*s", STR_FMT(text_str(&report)));
 	return conf ? 0 : EX_CONFIG;
 }
 

@@ -230,6 +230,7 @@ spawn_child(struct seat *s, int chan)
 	   nothing of us. From here on it does. */
 	if (getppid() != master_pid)
 		_exit(1);
+	must_words(shm_worker(s->shm, h.row)->words, SHM_WORDS);
 	worker_run(&h);
 }
 
