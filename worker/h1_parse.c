@@ -21,8 +21,8 @@ struct h1_state {
 	struct arena *arena;
 	const char *why;
 	bool has_length, has_coding, has_close, has_keep_alive, has_upgrade_token;
-	int later; /* minus the status of a fault that any fault of syntax outranks; its reason: */
-	const char *later_why;
+	int fault; /* minus the status of a fault of meaning; any fault of syntax outranks it */
+	const char *fault_why;
 };
 
 /* --- the request line --- */
@@ -257,101 +257,87 @@ h1_scan(struct h1_scan *s, const struct h1_limits *l, const char *buf, size_t n,
 
 /* --- fields that frame the message --- */
 
-static int
-h1_fault(struct h1_state *st, const char *why)
+/* Keeps the first fault of meaning; a 400 counts more than what is merely not implemented. */
+static void
+h1_fault(struct h1_state *st, int status, const char *why)
 {
-	st->why = why;
-	return -400;
-}
-
-/* Keeps the first fault that is not one of syntax. */
-static int
-h1_later(struct h1_state *st, int status, const char *why)
-{
-	if (!st->later) {
-		st->later = status;
-		st->later_why = why;
+	if (st->fault == 0 || (status == -400 && st->fault != -400)) {
+		st->fault = status;
+		st->fault_why = why;
 	}
-	return 0;
 }
 
-static int
+static void
 h1_on_host(struct h1_state *st, struct str value)
 {
 	struct h1_head *h = st->h;
 
 	/* RFC 9112 3.2: more than one Host field, or an invalid one, is 400. */
 	if (h->authority.p)
-		return h1_fault(st, "more than one Host field");
+		return h1_fault(st, -400, "more than one Host field");
 	if (h->seen.n > 0 && str_eq(value, h->seen)) {
 		h->host = str_n(value.p, h->seen_host_n);
 		h->port = h->seen_port;
 	} else if (!uri_authority(value, st->arena, &h->host, &h->port)) {
-		return h1_fault(st, "the Host field is malformed");
+		return h1_fault(st, -400, "the Host field is malformed");
 	}
 	h->authority = value;
-	return 0;
 }
 
-static int
+static void
 h1_on_length(struct h1_state *st, struct str value)
 {
 	uint64_t length;
 
 	/* RFC 9110 8.6 lets a server join equal values or refuse; we refuse. */
 	if (st->has_length)
-		return h1_fault(st, "more than one Content-Length field");
+		return h1_fault(st, -400, "more than one Content-Length field");
 	st->has_length = true;
 	for (size_t i = 0; i < value.n; i++) {
 		if (value.p[i] < '0' || value.p[i] > '9')
-			return h1_fault(st, "Content-Length is not a number");
+			return h1_fault(st, -400, "Content-Length is not a number");
 	}
 	if (value.n == 0)
-		return h1_fault(st, "Content-Length is empty");
+		return h1_fault(st, -400, "Content-Length is empty");
 	if (!str_to_u64(value, INT64_MAX, &length))
-		return h1_later(st, -413, "Content-Length is beyond all bounds");
+		return h1_fault(st, -413, "Content-Length is beyond all bounds");
 	st->h->length = (int64_t)length;
-	return 0;
 }
 
-static int
+static void
 h1_add_coding(struct h1_state *st, struct str coding)
 {
 	struct str name = str_trim(str_split(&coding, ';'));
 
 	/* RFC 9112 6.1: a sender applies chunked once, and last. */
 	if (st->h->is_chunked)
-		return h1_fault(st, "chunked is not the last transfer coding");
+		return h1_fault(st, -400, "chunked is not the last transfer coding");
 	/* RFC 9110 5.6.1 would allow empty elements; who reads them differently frames differently.
 	 */
 	if (!http_is_token(name))
-		return h1_fault(st, "Transfer-Encoding is malformed");
+		return h1_fault(st, -400, "Transfer-Encoding is malformed");
 	if (!str_caseeq(name, STR("chunked"))) /* RFC 9112 6.1: not understood: 501 */
-		return h1_later(st, -501, "unknown transfer coding");
+		return h1_fault(st, -501, "unknown transfer coding");
 	/* RFC 9112 7.1: chunked has no parameters; their presence is an error. */
 	if (coding.p)
-		return h1_fault(st, "chunked has parameters");
+		return h1_fault(st, -400, "chunked has parameters");
 	st->h->is_chunked = true;
-	return 0;
 }
 
-static int
+static void
 h1_on_coding(struct h1_state *st, struct str value)
 {
-	int status = 0;
-
 	/* RFC 9112 6.1: in a message of HTTP/1.0 the framing is faulty. */
 	if (st->h->version < 11)
-		return h1_fault(st, "Transfer-Encoding in HTTP/1.0");
+		return h1_fault(st, -400, "Transfer-Encoding in HTTP/1.0");
 	st->has_coding = true;
-	while (status == 0 && value.p)
-		status = h1_add_coding(st, str_trim(str_split(&value, ',')));
-	return status;
+	while (value.p)
+		h1_add_coding(st, str_trim(str_split(&value, ',')));
 }
 
 /* --- fields about the connection --- */
 
-static int
+static void
 h1_on_connection(struct h1_state *st, struct str value)
 {
 	struct str option;
@@ -359,7 +345,7 @@ h1_on_connection(struct h1_state *st, struct str value)
 	/* What nearly everybody says, as they say it. */
 	if (likely(str_eq(value, STR("keep-alive")))) {
 		st->has_keep_alive = true;
-		return 0;
+		return;
 	}
 	while (str_list_next(&value, &option)) {
 		/* RFC 9110 7.6.1: options are case-insensitive. */
@@ -367,10 +353,9 @@ h1_on_connection(struct h1_state *st, struct str value)
 		st->has_close |= str_caseeq(option, STR("close"));
 		st->has_upgrade_token |= str_caseeq(option, STR("upgrade"));
 	}
-	return 0;
 }
 
-static int
+static void
 h1_on_expect(struct h1_state *st, struct str value)
 {
 	struct str item;
@@ -379,13 +364,12 @@ h1_on_expect(struct h1_state *st, struct str value)
 		/* RFC 9110 10.1.1: 417 for what we cannot meet; 100-continue of HTTP/1.0 is
 		 * ignored. */
 		if (!str_caseeq(item, STR("100-continue")))
-			return h1_later(st, -417, "unknown expectation");
+			return h1_fault(st, -417, "unknown expectation");
 		st->h->expects_continue = st->h->version >= 11;
 	}
-	return 0;
 }
 
-static int (*const h1_rows[HF_MAX])(struct h1_state *, struct str value) = {
+static void (*const h1_rows[HF_MAX])(struct h1_state *, struct str value) = {
 	[HF_CONNECTION] = h1_on_connection,
 	[HF_CONTENT_LENGTH] = h1_on_length,
 	[HF_EXPECT] = h1_on_expect,
@@ -408,7 +392,9 @@ h1_field(struct h1_state *st, struct str line, const char *colon)
 		return 0;
 	if (h->known[f->id] == 0)
 		h->known[f->id] = (uint8_t)h->fields.n;
-	return h1_rows[f->id] ? h1_rows[f->id](st, f->value) : 0;
+	if (h1_rows[f->id])
+		h1_rows[f->id](st, f->value);
+	return 0;
 }
 
 /* p..end: the lines of the fields, each with its CRLF, and the two octets behind them. */
@@ -420,8 +406,10 @@ h1_fields(struct h1_state *st, uint32_t max, const char *buf, const char *p, con
 		const char *cr = octets_find_ctl(buf, p, end);
 		int status;
 
-		if (unlikely(cr[0] != '\r' || cr[1] != '\n'))
-			return h1_fault(st, h1_ctl_fault(cr, NULL));
+		if (unlikely(cr[0] != '\r' || cr[1] != '\n')) {
+			st->why = h1_ctl_fault(cr, NULL);
+			return -400;
+		}
 		status = h1_field(st, str_n(p, (size_t)(cr - p)), colon);
 		if (unlikely(status))
 			return status;
@@ -441,22 +429,22 @@ h1_finish(struct h1_state *st)
 	struct h1_head *h = st->h;
 
 	/* RFC 9112 3.2: HTTP/1.1 without Host is 400. */
-	if (!h->authority.p && h->version >= 11)
-		return h1_fault(st, "no Host field");
+	if (unlikely(!h->authority.p) && h->version >= 11)
+		h1_fault(st, -400, "no Host field");
 	/* RFC 9110 4.2.1: an http URI has a host; only other targets can do with an empty Host. */
-	if (h->version >= 11 && h->host.n == 0 && h->target.p[0] == '/')
-		return h1_fault(st, "the Host field is empty");
+	if (unlikely(h->host.n == 0) && h->version >= 11 && h->target.p[0] == '/')
+		h1_fault(st, -400, "the Host field is empty");
 	/* RFC 9112 6.1: both together are an attempt at smuggling. */
-	if (st->has_length && st->has_coding)
-		return h1_fault(st, "both Content-Length and Transfer-Encoding");
+	if (unlikely(st->has_length && st->has_coding))
+		h1_fault(st, -400, "both Content-Length and Transfer-Encoding");
 	if (h->is_chunked)
 		h->length = -1;
 	/* RFC 9112 9.3 */
 	h->keep_alive = !st->has_close && (h->version >= 11 || st->has_keep_alive);
 	/* RFC 9110 7.8: Upgrade counts only where Connection names it, and not in HTTP/1.0. */
 	h->has_upgrade = h->version >= 11 && st->has_upgrade_token && h->known[HF_UPGRADE] > 0;
-	st->why = st->later_why;
-	return st->later;
+	st->why = st->fault_why;
+	return st->fault;
 }
 
 /* The request line at buf; *line_end is its CR. */

@@ -1,6 +1,6 @@
 /*
- * Heads of requests: each row whole, octet by octet, and split at every position, in a buffer of exactly
- * the octets that are there. A row says what the head means, or the status that refuses it.
+ * Heads of requests: each row whole, octet by octet, and split at every position, in a buffer of
+ * exactly the octets that are there. A row says what the head means, or the status that refuses it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -124,7 +124,8 @@ parse(struct verdict *v, const struct h1_limits *l, struct str in, const struct 
 static void
 check_row(const struct h1_limits *l, struct str in, const char *want, const char *why)
 {
-	SPLIT_EACH(way, in.n) {
+	SPLIT_EACH(way, in.n)
+	{
 		struct verdict v;
 
 		parse(&v, l, in, &way);
@@ -144,14 +145,21 @@ struct row {
 	struct str in;
 	const char *want, *why;
 };
-#define ROW(text, result)         { .in = STR_INIT(text), .want = (result) }
-#define WHY(text, result, reason) { .in = STR_INIT(text), .want = (result), .why = (reason) }
+#define ROW(text, result)                                                                          \
+	{                                                                                          \
+		.in = STR_INIT(text), .want = (result)                                             \
+	}
+#define WHY(text, result, reason)                                                                  \
+	{                                                                                          \
+		.in = STR_INIT(text), .want = (result), .why = (reason)                            \
+	}
 
 /* --- what is good --- */
 
 static const struct row good_rows[] = {
 	ROW(GET HOST END, "GET / 11 keep host=a"),
-	ROW("GET /a?b=c HTTP/1.1\r\nHost: a.example:8080\r\n\r\n", "GET /a?b=c 11 keep host=a.example:8080"),
+	ROW("GET /a?b=c HTTP/1.1\r\nHost: a.example:8080\r\n\r\n",
+	    "GET /a?b=c 11 keep host=a.example:8080"),
 	ROW("GET / HTTP/1.0\r\n\r\n", "GET / 10 close"),
 	ROW("GET / HTTP/1.0\r\nHost: a\r\n\r\n", "GET / 10 close host=a"),
 	/* RFC 9110 2.5: higher minor versions count as 1.1 */
@@ -161,7 +169,8 @@ static const struct row good_rows[] = {
 	ROW("get / HTTP/1.1\r\nHost: a\r\n\r\n", "get / 11 keep host=a"),
 	ROW("BREW / HTTP/1.1\r\nHost: a\r\n\r\n", "BREW / 11 keep host=a"),
 	ROW("M-SEARCH / HTTP/1.1\r\nHost: a\r\n\r\n", "M-SEARCH / 11 keep host=a"),
-	ROW("!#$%&'*+-.^_`|~09 / HTTP/1.1\r\nHost: a\r\n\r\n", "!#$%&'*+-.^_`|~09 / 11 keep host=a"),
+	ROW("!#$%&'*+-.^_`|~09 / HTTP/1.1\r\nHost: a\r\n\r\n",
+	    "!#$%&'*+-.^_`|~09 / 11 keep host=a"),
 	ROW("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF / HTTP/1.1\r\nHost: a\r\n\r\n",
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF / 11 keep host=a"),
 	/* RFC 9112 2.2: empty lines before the request line */
@@ -179,8 +188,10 @@ static const struct row good_rows[] = {
 	ROW(GET HOST "A:\r\n" END, "GET / 11 keep host=a [A=]"),
 	ROW(GET HOST "A:   \r\n" END, "GET / 11 keep host=a [A=]"),
 	ROW(GET HOST "A: b: c:\r\n" END, "GET / 11 keep host=a [A=b: c:]"),
-	ROW(GET HOST "a!#$%&'*+-.^_`|~9Z: b\r\n" END, "GET / 11 keep host=a [a!#$%&'*+-.^_`|~9Z=b]"),
-	ROW(GET HOST "A: caf\xc3\xa9 \xff\x80\r\n" END, "GET / 11 keep host=a [A=caf\xc3\xa9 \xff\x80]"),
+	ROW(GET HOST "a!#$%&'*+-.^_`|~9Z: b\r\n" END,
+	    "GET / 11 keep host=a [a!#$%&'*+-.^_`|~9Z=b]"),
+	ROW(GET HOST "A: caf\xc3\xa9 \xff\x80\r\n" END,
+	    "GET / 11 keep host=a [A=caf\xc3\xa9 \xff\x80]"),
 	ROW(GET "HOST: a\r\n" END, "GET / 11 keep host=a"),
 	ROW(GET "hOsT: a\r\n" END, "GET / 11 keep host=a"),
 	ROW(GET HOST "A: 1\r\nA: 2\r\na: 3\r\n" END, "GET / 11 keep host=a [A=1] [A=2] [a=3]"),
@@ -200,13 +211,16 @@ static const struct row good_rows[] = {
 	/* RFC 9110 8.6 */
 	ROW(POST "Content-Length: 5\r\n" END, "POST / 11 keep host=a length=5 [Content-Length=5]"),
 	ROW(POST "Content-Length: 0\r\n" END, "POST / 11 keep host=a [Content-Length=0]"),
-	ROW(POST "Content-Length: 0005\r\n" END, "POST / 11 keep host=a length=5 [Content-Length=0005]"),
+	ROW(POST "Content-Length: 0005\r\n" END,
+	    "POST / 11 keep host=a length=5 [Content-Length=0005]"),
 	ROW(POST "content-length:5 \r\n" END, "POST / 11 keep host=a length=5 [content-length=5]"),
 	ROW(POST "Content-Length: 9223372036854775807\r\n" END,
-	    "POST / 11 keep host=a length=9223372036854775807 [Content-Length=9223372036854775807]"),
+	    "POST / 11 keep host=a length=9223372036854775807 "
+	    "[Content-Length=9223372036854775807]"),
 	ROW(POST "Content-Length: 00000000000000000000000000000007\r\n" END,
 	    "POST / 11 keep host=a length=7 [Content-Length=00000000000000000000000000000007]"),
-	ROW("POST / HTTP/1.0\r\nContent-Length: 3\r\n\r\n", "POST / 10 close length=3 [Content-Length=3]"),
+	ROW("POST / HTTP/1.0\r\nContent-Length: 3\r\n\r\n",
+	    "POST / 10 close length=3 [Content-Length=3]"),
 	/* RFC 9112 6.1, 7 */
 	ROW(POST "Transfer-Encoding: chunked\r\n" END,
 	    "POST / 11 keep chunked host=a length=-1 [Transfer-Encoding=chunked]"),
@@ -217,22 +231,30 @@ static const struct row good_rows[] = {
 	/* RFC 9112 9.3 */
 	ROW(GET HOST "Connection: close\r\n" END, "GET / 11 close host=a [Connection=close]"),
 	ROW(GET HOST "Connection: Close\r\n" END, "GET / 11 close host=a [Connection=Close]"),
-	ROW(GET HOST "Connection: keep-alive\r\n" END, "GET / 11 keep host=a [Connection=keep-alive]"),
+	ROW(GET HOST "Connection: keep-alive\r\n" END,
+	    "GET / 11 keep host=a [Connection=keep-alive]"),
 	ROW(GET HOST "Connection: keep-alive, close\r\n" END,
 	    "GET / 11 close host=a [Connection=keep-alive, close]"),
 	ROW(GET HOST "Connection: keep-alive\r\nConnection: close\r\n" END,
 	    "GET / 11 close host=a [Connection=keep-alive] [Connection=close]"),
-	ROW(GET HOST "Connection: ,, close ,\r\n" END, "GET / 11 close host=a [Connection=,, close ,]"),
+	ROW(GET HOST "Connection: ,, close ,\r\n" END,
+	    "GET / 11 close host=a [Connection=,, close ,]"),
 	ROW(GET HOST "Connection: closed\r\n" END, "GET / 11 keep host=a [Connection=closed]"),
-	ROW(GET HOST "Connection: \"close\"\r\n" END, "GET / 11 keep host=a [Connection=\"close\"]"),
-	ROW("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "GET / 10 keep [Connection=keep-alive]"),
-	ROW("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", "GET / 10 keep [Connection=Keep-Alive]"),
+	ROW(GET HOST "Connection: \"close\"\r\n" END,
+	    "GET / 11 keep host=a [Connection=\"close\"]"),
+	ROW("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+	    "GET / 10 keep [Connection=keep-alive]"),
+	ROW("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n",
+	    "GET / 10 keep [Connection=Keep-Alive]"),
 	ROW("GET / HTTP/1.0\r\nConnection: Keep-Alive, close\r\n\r\n",
 	    "GET / 10 close [Connection=Keep-Alive, close]"),
 	/* RFC 9110 10.1.1 */
-	ROW(POST "Expect: 100-continue\r\n" END, "POST / 11 keep expect host=a [Expect=100-continue]"),
-	ROW(POST "Expect: 100-Continue\r\n" END, "POST / 11 keep expect host=a [Expect=100-Continue]"),
-	ROW("POST / HTTP/1.0\r\nExpect: 100-continue\r\n\r\n", "POST / 10 close [Expect=100-continue]"),
+	ROW(POST "Expect: 100-continue\r\n" END,
+	    "POST / 11 keep expect host=a [Expect=100-continue]"),
+	ROW(POST "Expect: 100-Continue\r\n" END,
+	    "POST / 11 keep expect host=a [Expect=100-Continue]"),
+	ROW("POST / HTTP/1.0\r\nExpect: 100-continue\r\n\r\n",
+	    "POST / 10 close [Expect=100-continue]"),
 	ROW(POST "Expect:\r\n" END, "POST / 11 keep host=a [Expect=]"),
 	/* RFC 9110 7.8 */
 	ROW(GET HOST "Connection: Upgrade\r\nUpgrade: websocket\r\n" END,
@@ -246,25 +268,18 @@ static const struct row good_rows[] = {
 	/* the octets behind a head are no business of it */
 	ROW(GET HOST END "\x16\x03\0GET / HTTP/9.9\r\n\r\n\r\n", "GET / 11 keep host=a"),
 	/* a target that h1_parse does not judge */
-	ROW("GET /\x80\"<>\\^`{|} HTTP/1.1\r\nHost: a\r\n\r\n", "GET /\x80\"<>\\^`{|} 11 keep host=a"),
+	ROW("GET /\x80\"<>\\^`{|} HTTP/1.1\r\nHost: a\r\n\r\n",
+	    "GET /\x80\"<>\\^`{|} 11 keep host=a"),
 };
 
 /* --- what is not complete --- */
 
 static const struct row more_rows[] = {
-	ROW("G", "more"),
-	ROW("GET", "more"),
-	ROW("GET ", "more"),
-	ROW("GET / HTTP/1.1", "more"),
-	ROW("GET / HTTP/1.1\r", "more"),
-	ROW("GET / HTTP/1.1\r\n", "more"),
-	ROW("GET / HTTP/1.1\r\n\r", "more"),
-	ROW(GET HOST, "more"),
-	ROW(GET HOST "\r", "more"),
+	ROW("G", "more"), ROW("GET", "more"), ROW("GET ", "more"), ROW("GET / HTTP/1.1", "more"),
+	ROW("GET / HTTP/1.1\r", "more"), ROW("GET / HTTP/1.1\r\n", "more"),
+	ROW("GET / HTTP/1.1\r\n\r", "more"), ROW(GET HOST, "more"), ROW(GET HOST "\r", "more"),
 	ROW(GET "Transfer-Encoding: foo\r\n", "more"), /* 501 when the head is complete */
-	ROW("\r\n", "more"),
-	ROW("\r\n\r\n", "more"),
-	ROW("\r", "more"),
+	ROW("\r\n", "more"), ROW("\r\n\r\n", "more"), ROW("\r", "more"),
 	ROW("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF", "more"), /* 32 octets of method */
 };
 
@@ -378,10 +393,14 @@ static const struct row field_rows[] = {
 	ROW(GET HOST "A<b: c\r\n" END, "-400"),
 	ROW(GET HOST "A?b: c\r\n" END, "-400"),
 	ROW(GET HOST "\xc3\xa9: c\r\n" END, "-400"),
-	ROW(GET HOST "\xef\xbb\xbf" "A: c\r\n" END, "-400"),
+	ROW(GET HOST "\xef\xbb\xbf"
+		     "A: c\r\n" END,
+	    "-400"),
 	ROW(GET HOST "Transfer\xadncoding: chunked\r\n" END, "-400"),
 	ROW(GET HOST "Content_Length\0: 5\r\n" END, "-400"),
-	ROW(GET HOST "Transfer-\x0d" "Encoding: chunked\r\n" END, "-400"),
+	ROW(GET HOST "Transfer-\x0d"
+		     "Encoding: chunked\r\n" END,
+	    "-400"),
 	/* RFC 9110 5.5: control characters in values */
 	WHY(GET HOST "A: b\0c\r\n" END, "-400", "a control character"),
 	WHY(GET HOST "A: b\x01\r\n" END, "-400", "a control character"),
@@ -390,7 +409,9 @@ static const struct row field_rows[] = {
 	ROW(GET HOST "A: b\x0b\r\n" END, "-400"),
 	ROW(GET HOST "A: b\x0c\r\n" END, "-400"),
 	ROW(GET HOST "A: b\x08\r\n" END, "-400"),
-	ROW(GET HOST "Transfer-Encoding: \x0b" "chunked\r\n" END, "-400"),
+	ROW(GET HOST "Transfer-Encoding: \x0b"
+		     "chunked\r\n" END,
+	    "-400"),
 	ROW(GET HOST "\x0bTransfer-Encoding: chunked\r\n" END, "-400"),
 	/* RFC 9112 2.2: bare CR and bare LF, anywhere */
 	WHY(GET HOST "A: b\rc\r\n" END, "-400", "a bare CR"),
@@ -482,7 +503,8 @@ static const struct row framing_rows[] = {
 	ROW(POST "Content-Length: +5\r\n" END, "-400"),
 	ROW(POST "Content-Length: -5\r\n" END, "-400"),
 	ROW(POST "Content-Length: 5 \r\nContent-Length: 6\r\n" END, "-400"),
-	WHY(POST "Content-Length: 5\r\nContent-Length: 5\r\n" END, "-400", "more than one Content-Length field"),
+	WHY(POST "Content-Length: 5\r\nContent-Length: 5\r\n" END, "-400",
+	    "more than one Content-Length field"),
 	ROW(POST "Content-Length: 5\r\ncontent-length: 0\r\n" END, "-400"),
 	ROW(POST "Content-Length: 5, 5\r\n" END, "-400"),
 	ROW(POST "Content-Length: 5,\r\n" END, "-400"),
@@ -507,7 +529,8 @@ static const struct row framing_rows[] = {
 	ROW(POST "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n" END, "-400"),
 	ROW(POST "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n" END, "-400"),
 	ROW(POST "Transfer-Encoding: foo\r\nContent-Length: 5\r\n" END, "-400"),
-	ROW(POST "Content-Length: 99999999999999999999\r\nTransfer-Encoding: chunked\r\n" END, "-400"),
+	ROW(POST "Content-Length: 99999999999999999999\r\nTransfer-Encoding: chunked\r\n" END,
+	    "-400"),
 	/* RFC 9112 6.1, 6.3: codings */
 	ROW(POST "Transfer-Encoding: gzip\r\n" END, "-501"),
 	ROW(POST "Transfer-Encoding: gzip, chunked\r\n" END, "-501"),
@@ -537,12 +560,15 @@ static const struct row framing_rows[] = {
 	ROW(POST "Transfer-Encoding: chunked gzip\r\n" END, "-400"),
 	ROW(POST "Transfer-Encoding: [chunked]\r\n" END, "-400"),
 	ROW(POST "Transfer-Encoding: chunked\x80\r\n" END, "-400"),
-	ROW(POST "Transfer-Encoding: \xa0" "chunked\r\n" END, "-400"),
+	ROW(POST "Transfer-Encoding: \xa0"
+		 "chunked\r\n" END,
+	    "-400"),
 	WHY("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", "-400",
 	    "Transfer-Encoding in HTTP/1.0"),
 	ROW("POST / HTTP/1.0\r\nTransfer-Encoding: foo\r\n\r\n", "-400"),
 	/* names that are not those names, and so frame nothing */
-	ROW(POST "Transfer_Encoding: chunked\r\n" END, "POST / 11 keep host=a [Transfer_Encoding=chunked]"),
+	ROW(POST "Transfer_Encoding: chunked\r\n" END,
+	    "POST / 11 keep host=a [Transfer_Encoding=chunked]"),
 	ROW(POST "Content_Length: 5\r\n" END, "POST / 11 keep host=a [Content_Length=5]"),
 	ROW(POST "Content-Length1: 5\r\n" END, "POST / 11 keep host=a [Content-Length1=5]"),
 	ROW(POST "XContent-Length: 5\r\n" END, "POST / 11 keep host=a [XContent-Length=5]"),
@@ -582,7 +608,8 @@ END_TEST
 static struct str
 head_of(char *buf, int line, int value, int count)
 {
-	int n = sprintf(buf, "GET /%0*d HTTP/1.1\r\nHost: a\r\nX: %0*d\r\n", line - 14, 0, value, 0);
+	int n =
+	    sprintf(buf, "GET /%0*d HTTP/1.1\r\nHost: a\r\nX: %0*d\r\n", line - 14, 0, value, 0);
 
 	for (int i = 0; i < count; i++)
 		n += sprintf(buf + n, "Y: %d\r\n", i);
@@ -611,9 +638,11 @@ static const struct {
 START_TEST(limits_hold)
 {
 	static char buf[2000];
-	struct str in = head_of(buf, limit_rows[_i].line, limit_rows[_i].value, limit_rows[_i].count);
+	struct str in =
+	    head_of(buf, limit_rows[_i].line, limit_rows[_i].value, limit_rows[_i].count);
 
-	SPLIT_EACH(way, in.n) {
+	SPLIT_EACH(way, in.n)
+	{
 		struct verdict v;
 
 		parse(&v, &limits, in, &way);
@@ -660,6 +689,9 @@ START_TEST(limits_and_faults)
 	check_row(&limits, str_n(buf, 500), "-400", NULL);
 	memcpy(buf, GET "A: b\0\r\nB: ", 26);
 	check_row(&limits, str_n(buf, 500), "-400", NULL);
+	/* but faults of meaning are found when the head is complete, or not at all */
+	check_row(&limits, STR(GET HOST HOST "A:\r\nA:\r\nA:\r\nA:\r\nA:\r\nA:\r\nA:\r\n\r\n"),
+	    "-431", NULL);
 	memset(buf, 'a', sizeof(buf));
 	memcpy(buf, "GET /", 5);
 	memcpy(buf + 150, " HTTP/2.0\r\n\r\n", 13);
@@ -689,7 +721,8 @@ END_TEST
 /* Pipelined heads: the first one's length, exactly. */
 START_TEST(scan_length)
 {
-	static const char two[] = "\r\nGET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n";
+	static const char two[] =
+	    "\r\nGET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n";
 	size_t first = sizeof("\r\nGET /1 HTTP/1.1\r\nHost: a\r\n\r\n") - 1, skip;
 
 	for (size_t n = first; n < sizeof(two); n++) {
@@ -726,8 +759,11 @@ START_TEST(host_seen)
 	static const char in[] = GET "Host: a.example:8080\r\n\r\n";
 	struct field room[8];
 	uint8_t known[HF_MAX] = { 0 };
-	struct h1_head h = { .fields = { room, 0, 8 }, .known = known, .seen = STR("a.example:8080"),
-		.seen_host_n = 9, .seen_port = 8080 };
+	struct h1_head h = { .fields = { room, 0, 8 },
+		.known = known,
+		.seen = STR("a.example:8080"),
+		.seen_host_n = 9,
+		.seen_port = 8080 };
 	const char *why;
 
 	ck_assert_int_eq(h1_parse(&h, &limits, NULL, in, sizeof(in) - 1, &why), 0);
