@@ -60,11 +60,13 @@ values_take(struct cfg_node *node, config_setting_t *s, struct arena *arena)
 bool
 tree_values(struct cfg_tree *tree, struct arena *arena, struct str text)
 {
+	/* libconfig wants the end of a line behind the last comment. */
+	struct str lines = arena_printf(arena, "%.*s\n", STR_FMT(text));
 	config_t config;
 	bool is_same;
 
 	config_init(&config);
-	is_same = config_read_string(&config, text.p) == CONFIG_TRUE &&
+	is_same = config_read_string(&config, lines.p) == CONFIG_TRUE &&
 		  values_take(tree->root, config_root_setting(&config), arena);
 	config_destroy(&config);
 	return is_same;

@@ -180,6 +180,7 @@ END_TEST
 static const char *const right[] = {
 	"",
 	"\n\n# nothing\n",
+	"# nothing", /* libconfig misses the end of the line */
 	"server = { root = \"/x\" };",
 	"server: { root: \"/x\", listing = TRUE, };\r\n",
 	"server: { root = \"/a\" /* one */ \"/b\" // two\n \"/c\" # three\n; }",
