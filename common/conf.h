@@ -14,6 +14,7 @@
 struct conf_hook {
 	const struct module *module;
 	const void *conf;
+	struct str name; /* the module's */
 };
 
 struct conf_hooks {

@@ -373,7 +373,7 @@ hook_list(struct build *b, const struct route *r, unsigned hook)
 	for (i = 0; i < core_modules_n; i++) {
 		m = core_modules[i];
 		if (hook_has(m, hook) && (!m->active || m->active(r->conf[i])))
-			v[hooks.n++] = (struct conf_hook){ m, r->conf[i] };
+			v[hooks.n++] = (struct conf_hook){ m, r->conf[i], str_of(m->name) };
 	}
 	return hooks;
 }

@@ -469,6 +469,10 @@ h1_step(struct h1 *h)
 	struct conn *c = h->c;
 	bool is_done = false;
 
+	if (likely(h->body == H1_BODY_NONE) && likely(h1_out_whole(h))) {
+		h1_done(h);
+		return;
+	}
 	h->is_stepping = false;
 	if (h->body == H1_BODY_READING || h->body == H1_BODY_DISCARD)
 		h1_body_feed(h);

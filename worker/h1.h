@@ -63,6 +63,8 @@ struct h1 {
 /* Composes the head of the response: proto->head. */
 void h1_out_head(struct request *);
 void h1_out_interim(struct request *, int status);
+/* Sends a whole answer at once. False: it is not done; h1_out_flush() goes on. */
+bool h1_out_whole(struct h1 *);
 /* Sends what there is. False when the connection has ended (h is gone). *is_done: all is sent. */
 bool h1_out_flush(struct h1 *, bool *is_done);
 /* Waits for the socket or for the body, whichever flush stopped at. */

@@ -426,45 +426,39 @@ out_is_broken(const struct h1 *h)
 	       (b->state == BODY_ENDED && h->framing == H1_FRAME_LENGTH && h->frame_left > 0);
 }
 
-/* An answer that is all there, in memory, and of which nothing is sent: one writev. */
-static bool
-out_is_whole(const struct h1 *h)
+/* An answer that is all there, in memory, and of which nothing is sent: one writev. True when it
+   took everything. Else nothing is lost: the long way (h1_out_flush) goes on, or meets the error
+   again. */
+bool
+h1_out_whole(struct h1 *h)
 {
-	const struct body *b = h->r->out;
-
-	return h->framing == H1_FRAME_LENGTH && h->is_headed && h->head_at == 0 &&
-	       h->interim_n == 0 && b->state == BODY_ENDED && b->queued == h->frame_left &&
-	       !h->is_cut;
-}
-
-static enum out_verdict
-out_whole(struct h1 *h)
-{
-	struct conn *c = h->c;
+	struct request *r = h->r;
+	struct body *b = r->out;
 	struct iovec iov[OUT_IOV];
 	size_t data;
 	ssize_t sent;
 	int n;
 
+	if (h->framing != H1_FRAME_LENGTH || b->state != BODY_ENDED || b->queued != h->frame_left ||
+	    !h->is_headed || h->head_at > 0 || h->interim_n > 0 || h->is_cut || h->is_writing)
+		return false;
 	iov[0] = (struct iovec){ (void *)(uintptr_t)h->head, h->head_n };
-	n = body_iov(h->r->out, iov + 1, OUT_IOV - 1, &data);
+	n = body_iov(b, iov + 1, OUT_IOV - 1, &data);
 	if ((int64_t)data != h->frame_left)
-		return OUT_MORE;
-	sent = c->transport->writev(c, iov, n + 1, false);
+		return false;
+	sent = h->c->transport->writev(h->c, iov, n + 1, false);
 	if (unlikely(sent < 0))
-		return out_failed(h);
-	ctr_add(c->w->row, CTR_BYTES_OUT, sent);
+		return false;
+	ctr_add(h->c->w->row, CTR_BYTES_OUT, sent);
 	if (unlikely((size_t)sent < data + h->head_n)) {
 		out_sent(h, (size_t)sent);
 		h->is_writing = true;
-		return OUT_WAIT;
+		return false;
 	}
 	/* The chunks go with the body. */
-	h->r->sent_total += sent;
-	h->r->sent += (int64_t)data;
-	h->head_at = h->head_n;
-	h->frame_left = 0;
-	return OUT_MORE;
+	r->sent_total += sent;
+	r->sent += (int64_t)data;
+	return true;
 }
 
 bool
@@ -474,13 +468,6 @@ h1_out_flush(struct h1 *h, bool *is_done)
 
 	if (h->is_writing)
 		return true;
-	if (likely(out_is_whole(h))) {
-		if (out_whole(h) == OUT_ENDED)
-			return false;
-		*is_done = h->frame_left == 0 && h->head_at == h->head_n;
-		if (likely(*is_done) || h->is_writing)
-			return true;
-	}
 	for (;;) {
 		enum out_verdict v;
 

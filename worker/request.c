@@ -81,10 +81,10 @@ request_free(struct request *r)
 static enum counter
 request_class(int status)
 {
-	return status >= 500   ? CTR_R5XX
-	       : status >= 400 ? CTR_R4XX
-	       : status >= 300 ? CTR_R3XX
-			       : CTR_R2XX;
+	return likely(status < 300) ? CTR_R2XX
+	       : status < 400       ? CTR_R3XX
+	       : status < 500       ? CTR_R4XX
+				    : CTR_R5XX;
 }
 
 void
@@ -113,55 +113,49 @@ request_route(struct request *r)
 	if (!r->site)
 		r->site = conf_site(worker_conf(r->w), r->listen, r->host);
 	r->route = site_route(r->site, r->path, r->method);
-	r->phase = PHASE_ACCESS;
+	r->phase = r->route->access.n > 0 ? PHASE_ACCESS : PHASE_HANDLE;
 	r->hook = 0;
 }
 
-/* Calls the next hook; false when there is none left in this phase. */
+/* Calls the hooks of the current phase from the current one on, until one has taken the request;
+   false when none has. */
 static bool
-request_hook(struct request *r, enum verdict *v)
+request_phase(struct request *r, const struct conf_hooks *hooks)
 {
-	const struct conf_hooks *hooks =
-	    r->phase == PHASE_ACCESS ? &r->route->access : &r->route->handle;
-	const struct conf_hook *h;
+	while (r->hook < hooks->n) {
+		const struct conf_hook *h = &hooks->v[r->hook++];
+		enum verdict v = r->phase == PHASE_HANDLE ? h->module->handle(r, h->conf)
+							  : h->module->access(r, h->conf);
 
-	if (r->hook >= hooks->n)
-		return false;
-	h = &hooks->v[r->hook++];
-	*v = r->phase == PHASE_ACCESS ? h->module->access(r, h->conf)
-				      : h->module->handle(r, h->conf);
-	if (*v == MINE)
-		r->handler = str_of(h->module->name);
-	return true;
+		if (v == NEXT)
+			continue;
+		r->handler = h->name;
+		if (likely(!r->goes_on))
+			return true;
+		r->goes_on = false;
+	}
+	return false;
 }
 
-/* Runs hooks until one has taken the request. */
+/* Runs hooks until one has taken the request for good. */
 static void
 request_run(struct request *r)
 {
-	enum verdict v = NEXT;
-
 	r->is_running = true;
-	for (;;) {
-		if (r->is_rerouted) {
+	do {
+		bool is_taken = false;
+
+		if (unlikely(r->is_rerouted)) {
 			r->is_rerouted = false;
 			request_route(r);
 		}
-		if (!request_hook(r, &v)) {
-			if (r->phase == PHASE_HANDLE) {
-				res_error(r, 404, "no handler is configured here");
-				if (!r->is_rerouted)
-					break;
-				continue;
-			}
+		if (r->phase == PHASE_ACCESS && !(is_taken = request_phase(r, &r->route->access))) {
 			r->phase = PHASE_HANDLE;
 			r->hook = 0;
-			continue;
 		}
-		if (v == MINE && !r->goes_on && !r->is_rerouted)
-			break;
-		r->goes_on = false;
-	}
+		if (!is_taken && !request_phase(r, &r->route->handle))
+			res_error(r, 404, "no handler is configured here");
+	} while (unlikely(r->is_rerouted));
 	r->is_running = false;
 }
 
