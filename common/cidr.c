@@ -1,3 +1,8 @@
+/*
+ * Parses and matches sets of addresses. A set is an array that is gone through in order: lists of
+ * rules are short, and an element is compared in a few instructions. Invariant: the bits of an
+ * element behind its prefix are 0, and an IPv4-mapped network is kept as IPv4.
+ */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>

@@ -9,9 +9,8 @@
 static const struct template_name {
 	struct str name;
 	bool is_encoded;
-	const char *help;
 } template_names[VAR_MAX] = {
-#define VAR(id, name, is_encoded, help) [VAR_##id] = { STR_INIT(name), is_encoded, help },
+#define VAR(id, name, is_encoded, help) [VAR_##id] = { STR_INIT(name), is_encoded },
 	TEMPLATE_VARS(VAR)
 #undef VAR
 };
@@ -20,18 +19,6 @@ static const struct template_name {
 static const char template_all[] =
     "the variables are" TEMPLATE_VARS(VAR) " and $1 to $9; a dollar is $$";
 #undef VAR
-
-const char *
-template_var_name(enum template_var var)
-{
-	return var < VAR_MAX ? template_names[var].name.p : "";
-}
-
-const char *
-template_var_help(enum template_var var)
-{
-	return var < VAR_MAX ? template_names[var].help : "";
-}
 
 static bool
 template_is_name(char c)

@@ -26,6 +26,10 @@
 	VAR(REQUEST_ID, "request_id", true, "the request's id: 16 hexadecimal digits")             \
 	VAR(WORKER, "worker", true, "the process id of the worker that serves the request")
 
+/* The variables as text for the manual: "$host (…), $path (…), …, ". */
+#define TEMPLATE_VAR_HELP(id, name, is_encoded, help) "$" name " (" help "), "
+#define TEMPLATE_HELP                                 TEMPLATE_VARS(TEMPLATE_VAR_HELP)
+
 enum template_var {
 #define VAR(id, name, is_encoded, help) VAR_##id,
 	TEMPLATE_VARS(VAR)
@@ -77,9 +81,5 @@ template_is_constant(const struct template *t)
 {
 	return t->vars == 0 && t->groups == 0;
 }
-
-/* The name of a variable, without "$", and its help for the manual. */
-const char *template_var_name(enum template_var);
-const char *template_var_help(enum template_var);
 
 #endif

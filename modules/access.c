@@ -14,20 +14,18 @@ struct access {
 
 static const struct cfg_opt access_opts[] = {
 	{ "access.allow", CFG_STRS, CFG_ANY, offsetof(struct access, allow),
-	    .help = "Addresses and networks that may ask. When this is set, all others are refused "
-		    "with 403. Words: \"private\", \"loopback\", \"unix\", \"all\". Where an "
-		    "address stands in "
-		    "both lists, the narrower entry decides, and of two equal ones \"deny\".",
+	    .help = "Addresses and networks that may ask. When this is set, all others are "
+		    "refused with 403. Words: \"private\", \"loopback\", \"unix\", \"all\". "
+		    "Where an address stands in both lists, the narrower entry decides, and of "
+		    "two equal ones \"deny\".",
 	    .example = "access: { allow = [ \"10.0.0.0/8\", \"2001:db8::/32\" ]; };" },
 	{ "access.deny", CFG_STRS, CFG_ANY, offsetof(struct access, deny),
-	    .help = "Addresses and networks that are refused with 403. An \"allow\" entry inside "
-		    "one of "
-		    "them is an exception.",
+	    .help = "Addresses and networks that are refused with 403. An \"allow\" entry "
+		    "inside one of them is an exception.",
 	    .example = "access: { allow = \"192.0.2.7\"; deny = \"192.0.2.0/24\"; };" },
 	{ "access.methods", CFG_STRS, CFG_ANY, offsetof(struct access, methods),
 	    .help = "Methods that are answered; others get 405 with the list in Allow. \"GET\" "
-		    "includes "
-		    "\"HEAD\". Not set: whatever the handler takes.",
+		    "includes \"HEAD\". Not set: whatever the handler takes.",
 	    .example = "access: { methods = [ \"GET\", \"POST\" ]; };" },
 	{ 0 },
 };

@@ -43,14 +43,14 @@ static const struct cfg_opt auth_opts[] = {
 	{ "auth.realm", CFG_STR, CFG_ANY, offsetof(struct auth, realm), .def = "Restricted",
 	    .help = "What browsers say the password is for." },
 	{ "auth.require", CFG_STRS, CFG_ANY, offsetof(struct auth, require),
-	    .help = "Only these names; others who sign in get 403. Not set: everybody in the file.",
+	    .help = "Only these names; others who sign in get 403. Not set: everybody in the "
+		    "file.",
 	    .example = "auth: { require = [ \"ann\", \"bob\" ]; };" },
 	{ "auth.cache", CFG_TIME, CFG_ANY, offsetof(struct auth, cache), .min = 0, .max = 86400000,
 	    .def = "5m",
 	    .help = "How long a worker remembers (as a keyed hash) that a password was right, "
-		    "before it "
-		    "is verified again. 0s: verify each request, which costs as long as the hash "
-		    "takes." },
+		    "before it is verified again. 0s: verify each request, which costs as long "
+		    "as the hash takes." },
 	{ 0 },
 };
 
@@ -378,11 +378,10 @@ auth_stop(struct worker *w)
 
 const struct module module_auth = {
 	.name = "auth",
-	.help = "Asks for name and password (HTTP Basic authentication; only over https are they "
-		"safe on "
-		"their way). Passwords are verified beside the event loop: no request waits for "
-		"another "
-		"one's password. The name is $user in headers and logs.",
+	.help = "Asks for name and password (HTTP Basic authentication; only over https are "
+		"they safe on their way). Passwords are verified beside the event loop: no "
+		"request waits for another one's password. The name is $user in headers and "
+		"logs.",
 	.opts = auth_opts,
 	.conf_size = sizeof(struct auth),
 	.check = auth_check,

@@ -55,9 +55,8 @@ static const struct cfg_opt expire_opts[] = {
 	    .example = "expire: { default = \"1h\"; types = ( { type = \"image/*\"; for = \"30d\"; "
 		       "} ); };" },
 	{ "expire.immutable", CFG_BOOL, CFG_ANY, offsetof(struct expire, immutable), .def = "false",
-	    .help = "Says that what is at this address never changes, so that even a reload does "
-		    "not ask "
-		    "again. For files with a version in their names.",
+	    .help = "Says that what is at this address never changes, so that even a reload "
+		    "does not ask again. For files with a version in their names.",
 	    .example = "expire: { default = \"1y\"; immutable = true; };" },
 	{ 0 },
 };

@@ -29,11 +29,12 @@ static const struct cfg_opt headers_opts[] = {
 	{ "headers.set", CFG_STRS, CFG_ANY | CFG_MERGE,
 	    offsetof(struct headers, lists[HEADERS_SET]),
 	    .help = "\"Name: value\" lines that every answer has exactly once, whatever its "
-		    "status, in place "
-		    "of what a file or an application says. Values may hold variables ($host, "
-		    "$request_id …; a dollar is $$). Lists of outer scopes are added; for the same "
-		    "name "
-		    "the inner scope decides, and an empty value, \"Name:\", removes the field.",
+		    "status, in place of what a file or an application says. Values may hold "
+		    "variables. Lists of outer scopes are added; for the same name the inner "
+		    "scope decides, and an empty value, \"Name:\", removes the field. The "
+		    "variables are " TEMPLATE_HELP
+		    "and where a regular expression was matched $1 to $9; \"${host}\" is the "
+		    "same as \"$host\", and \"$$\" is a dollar.",
 	    .example = "headers: { set = [ \"X-Frame-Options: DENY\", \"X-Request-Id: "
 		       "$request_id\" ]; };" },
 	{ "headers.add", CFG_STRS, CFG_ANY | CFG_MERGE,
@@ -43,7 +44,8 @@ static const struct cfg_opt headers_opts[] = {
 	    .example = "headers: { add = \"Link: </style.css>; rel=preload\"; };" },
 	{ "headers.remove", CFG_STRS, CFG_ANY | CFG_MERGE,
 	    offsetof(struct headers, lists[HEADERS_REMOVE]),
-	    .help = "Names of fields that no answer shall have. Done before \"set\" and \"add\".",
+	    .help = "Names of fields that no answer shall have. Done before \"set\" and "
+		    "\"add\".",
 	    .example = "headers: { remove = [ \"X-Powered-By\" ]; };" },
 	{ 0 },
 };

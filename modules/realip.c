@@ -171,8 +171,7 @@ realip_start(const struct conf *conf, struct worker *w)
 const struct module module_realip = {
 	.name = "realip",
 	.help = "The client's own address behind trusted proxies. (The PROXY protocol needs no "
-		"module: see "
-		"proxy_protocol at the listener.)",
+		"module: see proxy_protocol at the listener.)",
 	.opts = realip_opts,
 	.conf_size = sizeof(struct realip),
 	.active = realip_active,

@@ -23,18 +23,15 @@ struct redirect {
 
 static const struct cfg_opt redirect_rule_opts[] = {
 	{ "to", CFG_STR, CFG_ANY | CFG_SHORT | CFG_NONEMPTY, offsetof(struct redirect_rule, to),
-	    .help = "Where to: a URL or a path, with variables: $host $uri $path $query $scheme …, "
-		    "and $1 to "
-		    "$9 from \"match\". Nothing is added that is not written: $uri is path and "
-		    "query as "
-		    "the client sent them." },
+	    .help = "Where to: a URL or a path, with variables as in headers.set, and $1 to $9 "
+		    "from \"match\". Nothing is added that is not written: $uri is path and "
+		    "query as the client sent them." },
 	{ "match", CFG_REGEX, CFG_ANY, offsetof(struct redirect_rule, match),
 	    .help = "Only for paths (decoded) that match this regular expression." },
 	{ "status", CFG_INT, CFG_ANY, offsetof(struct redirect_rule, status), .min = 301,
 	    .max = 308, .def = "302",
-	    .help = "301 or 308 for good (browsers remember it: be sure), 302 or 307 for now, 303 "
-		    "to be "
-		    "fetched with GET. 307 and 308 keep method and body." },
+	    .help = "301 or 308 for good (browsers remember it: be sure), 302 or 307 for now, "
+		    "303 to be fetched with GET. 307 and 308 keep method and body." },
 	{ 0 },
 };
 
@@ -44,11 +41,11 @@ static const struct cfg_record redirect_record = { redirect_rule_opts,
 static const struct cfg_opt redirect_opts[] = {
 	{ "redirect", CFG_RECORDS, CFG_ANY, offsetof(struct redirect, rules),
 	    .record = &redirect_record,
-	    .help = "Sends clients elsewhere: a target, a group, or a list of groups of which the "
-		    "first "
-		    "that matches is used. A request that already asks for the address it would be "
-		    "sent to is served instead, so that one line can send all names and http to "
-		    "one https address. An empty list, (), ends what an outer scope set.",
+	    .help = "Sends clients elsewhere: a target, a group, or a list of groups of which "
+		    "the first that matches is used. A request that already asks for the "
+		    "address it would be sent to is served instead, so that one line can send "
+		    "all names and http to one https address. An empty list, (), ends what an "
+		    "outer scope set.",
 	    .example = "redirect = \"https://example.org$uri\";\n"
 		       "redirect = ( { match = \"^/blog/([0-9]+)$\"; to = \"/posts/$1\"; status = "
 		       "308; } );" },

@@ -23,12 +23,11 @@ struct rewrite {
 
 static const struct cfg_opt rewrite_rule_opts[] = {
 	{ "match", CFG_REGEX, CFG_ANY | CFG_NONEMPTY, offsetof(struct rewrite_rule, match),
-	    .help = "A regular expression on the decoded path, which begins with \"/\". Groups are "
-		    "$1 to $9." },
+	    .help = "A regular expression on the decoded path, which begins with \"/\". Groups "
+		    "are $1 to $9." },
 	{ "to", CFG_STR, CFG_ANY | CFG_NONEMPTY, offsetof(struct rewrite_rule, to),
 	    .help = "The new path, with variables. With \"?\", what follows is the new query; "
-		    "without, the "
-		    "query stays as it is. \"?$query\" keeps it among others: "
+		    "without, the query stays as it is. \"?$query\" keeps it among others: "
 		    "\"/index.php?page=$1&$query\"." },
 	{ "last", CFG_BOOL, CFG_ANY, offsetof(struct rewrite_rule, last), .def = "false",
 	    .help = "Where this rule matched, those below it are not tried." },

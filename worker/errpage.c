@@ -1,3 +1,8 @@
+/*
+ * Makes error pages: which form a client prefers, and what stands in it. What comes from outside
+ * (the reason) is escaped here; all else is constant. Knows nothing of when a page is made and who
+ * may see the reason: that is res_error's (res.c).
+ */
 #include "worker/errpage.h"
 #include "worker/cond.h"
 #include "worker/request.h"
