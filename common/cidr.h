@@ -1,7 +1,7 @@
 /*
  * Sets of IP addresses and networks: "192.0.2.0/24", "2001:db8::/32", "192.0.2.7", "::1", and the
- * words "private" (RFC 1918, RFC 4193, loopback, link-local), "loopback", "unix" (any Unix socket peer),
- * "all". IPv4-mapped IPv6 addresses are compared as IPv4.
+ * words "private" (RFC 1918, RFC 4193, loopback, link-local), "loopback", "unix" (any Unix socket
+ * peer), "all". IPv4-mapped IPv6 addresses are compared as IPv4.
  */
 #ifndef COMMON_CIDR_H
 #define COMMON_CIDR_H
