@@ -58,11 +58,11 @@ octets_is_odd(octets_vec v, char unused)
 	return (octets_vec)((octets_signed)(v + 1) < 0x21);
 }
 
-/* Where the first octet of p..end that passes stands, or end. What lies between lo and p may be read,
-   and spares the last step from going octet by octet; lo == p where nothing is known. */
+/* Where the first octet of p..end that passes stands, or end. What lies between lo and p may be
+   read, and spares the last step from going octet by octet; lo == p where nothing is known. */
 static inline __attribute__((always_inline)) const char *
-octets_search(const char *lo, const char *p, const char *end, char c,
-    octets_vec (*passes)(octets_vec, char))
+octets_search(
+    const char *lo, const char *p, const char *end, char c, octets_vec (*passes)(octets_vec, char))
 {
 	char last[OCTETS_STEP] = { 0 };
 	ptrdiff_t left = end - p;
@@ -83,7 +83,8 @@ octets_search(const char *lo, const char *p, const char *end, char c,
 	return m ? p + __builtin_ctz(m) : end;
 }
 
-/* Where the first control character but HTAB (RFC 9110 5.5) stands in p..end, or end; lo as above. */
+/* Where the first control character but HTAB (RFC 9110 5.5) stands in p..end, or end; lo as above.
+ */
 static inline __attribute__((always_inline)) const char *
 octets_find_ctl(const char *lo, const char *p, const char *end)
 {

@@ -1,3 +1,8 @@
+/*
+ * Strings that are a pointer and a length: comparing, splitting, lists, numbers, and the keyed hash
+ * of this process. Nothing here allocates or changes the octets; an absent str (p NULL) is an empty
+ * one.
+ */
 #include <endian.h>
 #include <stdlib.h>
 #include <sys/random.h>

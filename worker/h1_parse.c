@@ -228,14 +228,17 @@ h1_end_at(const char *p)
 static inline const char *
 h1_find_end(const char *p, const char *end)
 {
-	const char *at = NULL;
 	ptrdiff_t left = end - p;
+	const char *at;
 
 	if (left < H1_SPAN)
 		return NULL;
-	for (; !at && left > H1_SPAN; left -= OCTETS_STEP, p += OCTETS_STEP)
+	for (; left > H1_SPAN; left -= OCTETS_STEP, p += OCTETS_STEP) {
 		at = h1_end_at(p);
-	return at ? at : h1_end_at(end - H1_SPAN);
+		if (at)
+			return at;
+	}
+	return h1_end_at(end - H1_SPAN);
 }
 
 ssize_t
@@ -397,10 +400,37 @@ h1_field(struct h1_state *st, struct str line, const char *colon)
 	return 0;
 }
 
+/* The first field of most requests is the Host of the request before, spelt the same: then there is
+   nothing to find out. Returns the octet behind its line, or p. */
+static inline const char *
+h1_host_again(struct h1_state *st, const char *p, const char *end)
+{
+	enum { AROUND = sizeof("Host: \r\n\r\n") - 1 };
+	struct h1_head *h = st->h;
+	const char *value = p + sizeof("Host: ") - 1;
+	struct field *f;
+
+	if (h->seen.n == 0 || (size_t)(end - p) < h->seen.n + AROUND ||
+	    memcmp(p, "Host: ", 6) != 0 || memcmp(value, h->seen.p, h->seen.n) != 0 ||
+	    memcmp(value + h->seen.n, "\r\n", 2) != 0)
+		return p;
+	h->authority = str_n(value, h->seen.n);
+	h->host = str_n(value, h->seen_host_n);
+	h->port = h->seen_port;
+	f = fields_add(&h->fields, st->arena);
+	f->name = str_n(p, sizeof("Host") - 1);
+	f->value = h->authority;
+	f->id = HF_HOST;
+	h->known[HF_HOST] = 1;
+	return value + h->seen.n + 2;
+}
+
 /* p..end: the lines of the fields, each with its CRLF, and the two octets behind them. */
 static int
 h1_fields(struct h1_state *st, uint32_t max, const char *buf, const char *p, const char *end)
 {
+	if (max > 0)
+		p = h1_host_again(st, p, end);
 	while (end - p > 2) {
 		const char *colon = octets_search(buf, p, end, ':', octets_is);
 		const char *cr = octets_find_ctl(buf, p, end);

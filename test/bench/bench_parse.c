@@ -1,8 +1,8 @@
 /*
  * What parsing costs: runs one case COUNT times, for callgrind to count instructions
  *     valgrind --tool=callgrind --toggle-collect=bench_one ./bench_parse CASE COUNT
- * or, without, prints nanoseconds per turn. Cases: scan and parse of a small and a browser's head, and the
- * normalisation of a target.
+ * or, without, prints nanoseconds per turn. Cases: scan and parse of a small and a browser's head,
+ * and the normalisation of a target.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -83,7 +83,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	must(q >= 0 && q <= 1000);
 	q = accept_q(part[0], part[1]);
 	must(q >= 0 && q <= 1000);
-	check_forwarded(part[0]);
+	if (part[0].n < 200) /* each look from the right is one over the whole list */
+		check_forwarded(part[0]);
 	free(buf);
 	return 0;
 }

@@ -47,7 +47,8 @@ check_head(struct verdict *v, const struct h1_head *h, const char *buf, size_t n
 }
 
 static void
-parse(struct verdict *v, const struct h1_limits *l, const char *buf, size_t n, size_t skip)
+parse(struct verdict *v, const struct h1_limits *l, const char *buf, size_t n, size_t skip,
+    bool is_seen)
 {
 	struct field room[4];
 	uint8_t known[HF_MAX] = { 0 };
@@ -56,6 +57,10 @@ parse(struct verdict *v, const struct h1_limits *l, const char *buf, size_t n, s
 	const char *why = NULL;
 	int status;
 
+	if (is_seen) { /* "Host: a" of the seeds was seen before: that changes nothing */
+		h.seen = STR("a");
+		h.seen_host_n = 1;
+	}
 	arena_init(&arena, NULL, 0);
 	status = h1_parse(&h, l, &arena, buf, n, &why);
 	must(status == 0 || (status <= -400 && why));
@@ -82,7 +87,7 @@ run(const struct h1_limits *l, const uint8_t *data, size_t n, size_t first, size
 		must(len <= (ssize_t)at && (len >= 0 || scan.why));
 		v.status = len;
 		if (len > 0)
-			parse(&v, l, buf + skip, (size_t)len - skip, skip);
+			parse(&v, l, buf + skip, (size_t)len - skip, skip, step || first < n);
 		free(buf);
 		if (at == n)
 			break;

@@ -1,6 +1,6 @@
 /*
- * The same octets in every way they can arrive: whole, octet by octet, and in two parts split at every
- * position. A parser's verdict must not depend on it.
+ * The same octets in every way they can arrive: whole, octet by octet, and in two parts split at
+ * every position. A parser's verdict must not depend on it.
  */
 #ifndef TEST_UNIT_SPLIT_H
 #define TEST_UNIT_SPLIT_H

@@ -71,7 +71,7 @@ check_inside(const struct h1_head *h, const char *buf, size_t n)
 }
 
 static void
-parse_whole(struct verdict *v, const struct h1_limits *l, const char *buf, size_t n)
+parse_whole(struct verdict *v, const struct h1_limits *l, const char *buf, size_t n, bool is_seen)
 {
 	struct field room[2];
 	uint8_t known[HF_MAX] = { 0 };
@@ -79,6 +79,10 @@ parse_whole(struct verdict *v, const struct h1_limits *l, const char *buf, size_
 	struct arena arena;
 	int status;
 
+	if (is_seen) { /* a Host that was seen before changes no verdict */
+		h.seen = STR("a");
+		h.seen_host_n = 1;
+	}
 	arena_init(&arena, NULL, 0);
 	status = h1_parse(&h, l, &arena, buf, n, &v->why);
 	if (status == 0) {
@@ -109,7 +113,7 @@ parse(struct verdict *v, const struct h1_limits *l, struct str in, const struct 
 		len = h1_scan(&scan, l, buf, n, &skip);
 		ck_assert_int_le(len, (ssize_t)n);
 		if (len > 0)
-			parse_whole(v, l, buf + skip, (size_t)len - skip);
+			parse_whole(v, l, buf + skip, (size_t)len - skip, way->first % 2);
 		free(buf);
 	}
 	if (len == 0)
