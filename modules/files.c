@@ -63,6 +63,7 @@ static void
 files_stop(struct worker *w)
 {
 	(void)w;
+	files_listing_stop();
 	files_cache_stop();
 	files_vhost_stop();
 	files_route_stop();

@@ -1,11 +1,14 @@
 /*
- * A listing is a job in one of the worker's threads: it reads a directory, asks for each entry's
- * size and time, sorts and renders. The thread touches only the job, which owns copies of all it
- * needs; configuration is immutable. The document stays in the job's memory and is sent by
- * reference.
+ * A listing is a document that is made by a job in one of the worker's threads: it reads a
+ * directory, asks for each entry's size and time, sorts and renders. The thread touches only the
+ * document, which owns copies of all it needs; configuration is immutable. Requests for the same
+ * listing share one document while it is being made and for the time of file_cache.valid
+ * afterwards, so that neither the work nor the memory grows with the number of clients; what all
+ * documents together may hold is bounded.
  *
- * Invariants: a job is freed by whoever comes last, the end of the request or the end of the work;
- * job->r is NULL once the request is gone.
+ * Invariants: a document is in docs while it may be given to more requests; it is freed when it is
+ * not, is done and no request uses it. A request waits in exactly one document's list or is
+ * answered.
  */
 #include "modules/files_listing.h"
 
@@ -19,19 +22,39 @@
 #include "modules/files_path.h"
 #include "worker/cond.h"
 
-struct listing_job {
+/* Documents being made, and octets of those that are made: beyond, 503. */
+enum { LISTING_JOBS = 64, LISTING_OCTETS = 64 << 20 };
+
+struct listing_doc {
 	struct job job;
-	struct request *r;
+	struct link link;             /* docs */
+	struct link waiters;          /* struct listing_wait */
+	unsigned refs;                /* requests that wait for it or send it */
+	const struct files_route *fr; /* key only: may be gone when the worker stops */
 	const struct files_conf *conf;
 	struct str dir; /* beneath the root, with its slash */
 	int root, fd;   /* -1 once closed */
 	bool is_json;
 	bool is_done;
 	int err;
+	uint64_t due; /* ms: when it gets too old for further requests */
 	struct listing listing;
 	struct text out;
 	char texts[]; /* of dir and listing.path */
 };
+
+/* A request's interest in a document; in its arena. */
+struct listing_wait {
+	struct link link;
+	struct request *r;
+	struct listing_doc *doc;
+};
+
+static struct {
+	struct link docs;
+	unsigned jobs;
+	size_t octets;
+} files_listings = { .docs = { &files_listings.docs, &files_listings.docs } };
 
 static bool
 files_listing_is_shown(const struct files_conf *c, const char *name)
@@ -48,7 +71,7 @@ files_listing_is_shown(const struct files_conf *c, const char *name)
 
 /* What a request for the name would find: a link is followed by the rules of the route only. */
 static bool
-files_listing_stat(const struct listing_job *j, const char *name, struct stat *st)
+files_listing_stat(const struct listing_doc *j, const char *name, struct stat *st)
 {
 	char path[4096];
 	size_t n = strlen(name);
@@ -86,7 +109,7 @@ files_listing_add(struct listing *l, const char *name, const struct stat *st)
 }
 
 static void
-files_listing_read(struct listing_job *j, DIR *dir)
+files_listing_read(struct listing_doc *j, DIR *dir)
 {
 	struct dirent *d;
 	struct stat st;
@@ -117,7 +140,7 @@ files_listing_forget(struct listing *l)
 static void
 files_listing_work(struct job *job)
 {
-	struct listing_job *j = container_of(job, struct listing_job, job);
+	struct listing_doc *j = container_of(job, struct listing_doc, job);
 	DIR *dir = fdopendir(j->fd);
 
 	if (!dir) {
@@ -133,8 +156,9 @@ files_listing_work(struct job *job)
 }
 
 static void
-files_listing_free(struct listing_job *j)
+files_listing_free(struct listing_doc *j)
 {
+	files_listings.octets -= j->out.n;
 	files_listing_forget(&j->listing);
 	text_free(&j->out);
 	if (j->fd >= 0)
@@ -143,28 +167,32 @@ files_listing_free(struct listing_job *j)
 	free(j);
 }
 
-/* The request has ended. */
 static void
-files_listing_gone(void *arg)
+files_listing_put(struct listing_doc *j)
 {
-	struct listing_job *j = arg;
-
-	j->r = NULL;
-	if (j->is_done)
+	if (--j->refs == 0 && j->is_done && !link_is_on(&j->link))
 		files_listing_free(j);
 }
 
+/* Forgets documents that are too old. */
 static void
-files_listing_done(struct job *job)
+files_listing_purge(uint64_t now)
 {
-	struct listing_job *j = container_of(job, struct listing_job, job);
-	struct request *r = j->r;
+	LIST_EACH(l, &files_listings.docs)
+	{
+		struct listing_doc *j = container_of(l, struct listing_doc, link);
 
-	j->is_done = true;
-	if (!r) {
-		files_listing_free(j);
-		return;
+		if (!j->is_done || now < j->due)
+			continue;
+		list_del(l);
+		if (j->refs == 0)
+			files_listing_free(j);
 	}
+}
+
+static void
+files_listing_answer(struct request *r, const struct listing_doc *j)
+{
 	if (j->err) {
 		res_error_fmt(r, 500, "the directory cannot be read: %s", strerror(j->err));
 		return;
@@ -180,6 +208,61 @@ files_listing_done(struct job *job)
 	res_begin(r, 200, (int64_t)j->out.n);
 	body_put_ref(&r->out_body, j->out.p, j->out.n);
 	body_end(&r->out_body);
+}
+
+static void
+files_listing_done(struct job *job)
+{
+	struct listing_doc *j = container_of(job, struct listing_doc, job);
+	struct link *l;
+
+	files_listings.jobs--;
+	files_listings.octets += j->out.n;
+	j->is_done = true;
+	j->due = j->err ? 0 : worker_now(worker_self()) + (uint64_t)j->conf->cache_valid;
+	j->refs++; /* answering may end the last request */
+	while ((l = list_pop(&j->waiters)))
+		files_listing_answer(container_of(l, struct listing_wait, link)->r, j);
+	files_listing_put(j);
+	files_listing_purge(worker_now(worker_self()));
+}
+
+void
+files_listing_stop(void)
+{
+	LIST_EACH(l, &files_listings.docs)
+	{
+		struct listing_doc *j = container_of(l, struct listing_doc, link);
+
+		list_del(l);
+		if (j->is_done && j->refs == 0)
+			files_listing_free(j);
+	}
+}
+
+/* The request has ended. */
+static void
+files_listing_leave(void *arg)
+{
+	struct listing_wait *wait = arg;
+
+	list_del(&wait->link);
+	files_listing_put(wait->doc);
+}
+
+static void
+files_listing_join(struct request *r, struct listing_doc *j)
+{
+	struct listing_wait *wait = arena_calloc(&r->arena, sizeof(*wait));
+
+	wait->r = r;
+	wait->doc = j;
+	j->refs++;
+	arena_defer(&r->arena, files_listing_leave, wait);
+	if (j->is_done)
+		files_listing_answer(r, j);
+	else
+		list_add_tail(&j->waiters, &wait->link);
 }
 
 /* --- what is asked for --- */
@@ -225,48 +308,96 @@ files_listing_key(struct str query, const struct files_conf *c)
 	return (enum files_sort)c->listing_sort;
 }
 
-static struct listing_job *
-files_listing_new(struct request *r, const struct files_route *fr, struct str name)
+/* What the request asks for, as far as it shapes the document. */
+static struct listing
+files_listing_asked(struct request *r, const struct files_conf *c)
 {
-	struct listing_job *j = must_calloc(1, sizeof(*j) + name.n + r->path.n);
+	return (struct listing){
+		.max = c->listing_max,
+		.sort = files_listing_key(r->query, c),
+		.is_descending = str_eq(files_listing_param(r->query, STR("order")), STR("desc")),
+		.path = r->path,
+	};
+}
 
-	memcpy(j->texts, name.p, name.n);
-	memcpy(j->texts + name.n, r->path.p, r->path.n);
+static struct listing_doc *
+files_listing_find(const struct files_route *fr, const struct listing *asked, bool is_json)
+{
+	LIST_EACH(l, &files_listings.docs)
+	{
+		struct listing_doc *j = container_of(l, struct listing_doc, link);
+
+		if (j->fr == fr && j->is_json == is_json && j->listing.sort == asked->sort &&
+		    j->listing.is_descending == asked->is_descending &&
+		    str_eq(j->listing.path, asked->path))
+			return j;
+	}
+	return NULL;
+}
+
+static struct listing_doc *
+files_listing_new(const struct files_route *fr, struct str dir, const struct listing *asked)
+{
+	struct listing_doc *j = must_calloc(1, sizeof(*j) + dir.n + asked->path.n);
+
+	memcpy(j->texts, dir.p, dir.n);
+	memcpy(j->texts + dir.n, asked->path.p, asked->path.n);
 	j->job.work = files_listing_work;
 	j->job.done = files_listing_done;
-	j->r = r;
+	j->fr = fr;
 	j->conf = fr->conf;
-	j->dir = str_n(j->texts, name.n);
-	j->is_json = files_listing_wants_json(r);
-	j->listing = (struct listing){
-		.max = fr->conf->listing_max,
-		.sort = files_listing_key(r->query, fr->conf),
-		.is_descending = str_eq(files_listing_param(r->query, STR("order")), STR("desc")),
-		.path = str_n(j->texts + name.n, r->path.n),
-	};
+	j->dir = str_n(j->texts, dir.n);
+	j->listing = *asked;
+	j->listing.path = str_n(j->texts + dir.n, asked->path.n);
+	list_init(&j->waiters);
 	return j;
+}
+
+/* Opens the directory and a descriptor of the root that stays when the root is switched. 0 or the
+   status. */
+static int
+files_listing_open(const struct files_route *fr, struct str dir, int *fd, int *root)
+{
+	*fd = files_path_open(
+	    fr->root->fd, dir, (enum files_links)fr->conf->symlinks, O_RDONLY | O_DIRECTORY);
+	if (*fd < 0)
+		return errno == EMFILE || errno == ENFILE ? 503 : 403;
+	*root = fcntl(fr->root->fd, F_DUPFD_CLOEXEC, 3);
+	if (*root >= 0)
+		return 0;
+	close(*fd);
+	return 503;
 }
 
 void
 files_listing(struct request *r, const struct files_route *fr, struct str name)
 {
-	struct listing_job *j;
-	int fd = files_path_open(
-	    fr->root->fd, name, (enum files_links)fr->conf->symlinks, O_RDONLY | O_DIRECTORY);
-	int root = fd < 0 ? -1 : fcntl(fr->root->fd, F_DUPFD_CLOEXEC, 3);
+	struct listing asked = files_listing_asked(r, fr->conf);
+	bool is_json = files_listing_wants_json(r);
+	struct listing_doc *j;
+	int fd, root, status;
 
-	if (root < 0) {
-		int err = errno;
-
-		if (fd >= 0)
-			close(fd);
-		res_error_fmt(r, err == EMFILE || err == ENFILE ? 503 : 403,
-		    "the directory cannot be opened: %s", strerror(err));
+	files_listing_purge(worker_now(r->w));
+	j = files_listing_find(fr, &asked, is_json);
+	if (j) {
+		files_listing_join(r, j);
 		return;
 	}
-	j = files_listing_new(r, fr, name);
+	if (files_listings.jobs >= LISTING_JOBS || files_listings.octets >= LISTING_OCTETS) {
+		res_error(r, 503, "too many listings at a time");
+		return;
+	}
+	status = files_listing_open(fr, name, &fd, &root);
+	if (status) {
+		res_error_fmt(r, status, "the directory cannot be opened: %s", strerror(errno));
+		return;
+	}
+	j = files_listing_new(fr, name, &asked);
+	j->is_json = is_json;
 	j->fd = fd;
 	j->root = root;
-	arena_defer(&r->arena, files_listing_gone, j);
+	list_add_tail(&files_listings.docs, &j->link);
+	files_listing_join(r, j);
+	files_listings.jobs++;
 	worker_offload(r->w, &j->job);
 }

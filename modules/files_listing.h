@@ -9,5 +9,7 @@
 
 /* The whole answer to a GET or HEAD of a directory; name is beneath the route's root. */
 void files_listing(struct request *, const struct files_route *, struct str name);
+/* After the last request. */
+void files_listing_stop(void);
 
 #endif

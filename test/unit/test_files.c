@@ -551,6 +551,37 @@ START_TEST(test_listing_more)
 }
 END_TEST
 
+/* A listing is made once for all who ask within file_cache.valid, but not beyond. */
+START_TEST(test_listing_shared)
+{
+	static const struct {
+		const char *valid, *target;
+		bool sees_new;
+	} rows[] = {
+		{ "1m", "/list/", false },
+		{ "1m", "/list/?sort=size", true },
+		{ "1m", "/list/?format=json", true },
+		{ "0", "/list/", true },
+	};
+	struct lo_request q = { .target = "/list/", .turn_ms = 1 };
+	struct lo_response *s;
+
+	tree_text("root/list/one", "x");
+	snprintf(conf, sizeof(conf),
+	    "server: { listen = \"127.0.0.1:8080\"; file_cache: { valid = \"%s\"; }; };\n"
+	    "sites = ( { host = \"*\"; root = \"%s/root\"; listing = true; } );\n",
+	    rows[_i].valid, tree_path());
+	lo = lo_open(conf);
+	s = lo_send(lo, &q);
+	ck_assert_ptr_nonnull(memmem(s->body.p, s->body.n, ">one<", 5));
+	tree_text("root/list/two", "x");
+	q.target = rows[_i].target;
+	s = lo_send(lo, &q);
+	ck_assert_int_eq(s->status, 200);
+	ck_assert_int_eq(memmem(s->body.p, s->body.n, "two", 3) != NULL, rows[_i].sees_new);
+}
+END_TEST
+
 /* What the server may not read is 403; a directory that may only be passed through works but for
    its listing. */
 START_TEST(test_permissions)
@@ -600,6 +631,7 @@ suite_files(void)
 	tcase_add_test(tc, test_truncated);
 	tcase_add_test(tc, test_listing);
 	tcase_add_test(tc, test_listing_more);
+	tcase_add_loop_test(tc, test_listing_shared, 0, 4);
 	tcase_add_test(tc, test_permissions);
 	suite_add_tcase(s, tc);
 	return s;
