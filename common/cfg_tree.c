@@ -517,6 +517,9 @@ tree_setting(struct parser *p, struct cfg_node *group)
 		return;
 	}
 	tree_check_duplicate(p, node->parent, node);
+	if (str_caseeq(node->name, STR("true")) || str_caseeq(node->name, STR("false")))
+		lex_error(&p->t, node->name_place, NULL, "'%.*s' is a value, not a name",
+		    STR_FMT(node->name));
 	if (!tree_assign(p, node))
 		return;
 	if (!tree_is_value_start(lex_peek(&p->t)) || tree_is_setting_ahead(p)) {
@@ -617,6 +620,7 @@ tree_parse(struct cfg_tree *tree, struct arena *arena, struct cfg_errors *errors
 {
 	struct parser p = { .t = { .file = file, .arena = arena, .errors = errors } };
 	size_t mark = cfg_errors_mark(errors);
+	int line;
 
 	tree_parse_once(&p, tree, text);
 	while (p.is_restart) {
@@ -624,10 +628,10 @@ tree_parse(struct cfg_tree *tree, struct arena *arena, struct cfg_errors *errors
 		tree_parse_once(&p, tree, text);
 	}
 	tree->is_clean = !p.t.has_error;
-	if (!tree->is_clean || tree_values(tree, arena, text))
+	if (!tree->is_clean || (line = tree_values(tree, arena, text)) == 0)
 		return;
 	tree->is_clean = false;
-	cfg_errors_add(errors, true, (struct cfg_place){ file, 1, 0 }, NULL,
+	cfg_errors_add(errors, true, (struct cfg_place){ file, line, 0 }, NULL,
 	    "the file cannot be read as a configuration");
 }
 

@@ -57,17 +57,19 @@ values_take(struct cfg_node *node, config_setting_t *s, struct arena *arena)
 	}
 }
 
-bool
+int
 tree_values(struct cfg_tree *tree, struct arena *arena, struct str text)
 {
 	/* libconfig wants the end of a line behind the last comment. */
 	struct str lines = arena_printf(arena, "%.*s\n", STR_FMT(text));
 	config_t config;
-	bool is_same;
+	int line = 0;
 
 	config_init(&config);
-	is_same = config_read_string(&config, lines.p) == CONFIG_TRUE &&
-		  values_take(tree->root, config_root_setting(&config), arena);
+	if (config_read_string(&config, lines.p) != CONFIG_TRUE)
+		line = config_error_line(&config) > 0 ? config_error_line(&config) : 1;
+	else if (!values_take(tree->root, config_root_setting(&config), arena))
+		line = 1;
 	config_destroy(&config);
-	return is_same;
+	return line;
 }

@@ -52,7 +52,8 @@ explain_listen(struct explain *x)
 {
 	const struct conf *conf = x->conf;
 	const struct conf_listen *l, *any = NULL;
-	unsigned port = x->ask->port ? x->ask->port : 80;
+	/* A path alone may be asked for anywhere. */
+	unsigned port = x->ask->port || !x->ask->host.n ? x->ask->port : 80;
 	size_t i;
 
 	for (i = 0; i < conf->nlistens; i++) {
@@ -64,7 +65,9 @@ explain_listen(struct explain *x)
 		if (!any || (any->family != LISTEN_TCP && l->family == LISTEN_TCP))
 			any = l;
 	}
-	if (any)
+	if (any && !port)
+		explain_line(x, "listener", &any->place, "%.*s", STR_FMT(any->text));
+	else if (any)
 		explain_line(x, "listener", &any->place, "%.*s (none has port %u)",
 		    STR_FMT(any->text), port);
 	return any;

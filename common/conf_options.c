@@ -2,6 +2,7 @@
  * The option reference, for the terminal and for argand.conf(5): each row says its type and range,
  * its default, where it stands, and what it is for.
  */
+#include <ctype.h>
 #include <stdlib.h>
 
 #include "common/cfg_suggest.h"
@@ -140,8 +141,8 @@ options_print_row(
 static bool
 options_is_wanted(const struct cfg_opt *o, struct str name, const char *table)
 {
-	return str_eq(str_of(o->name), name) || opt_name_after(o, name) ||
-	       str_eq(str_of(table), name);
+	return name.n && (str_eq(str_of(o->name), name) || opt_name_after(o, name) ||
+			     str_eq(str_of(table), name));
 }
 
 static int
@@ -249,9 +250,12 @@ static void
 options_mdoc_row(FILE *f, struct arena *a, const struct cfg_opt *o, bool is_member)
 {
 	const struct cfg_opt *m;
+	const char *facts;
 
 	fprintf(f, ".It Ic %s\n", o->name);
-	options_mdoc_text(f, arena_printf(a, "%s.", options_facts(a, o, is_member)).p);
+	facts = arena_printf(a, "%s.", options_facts(a, o, is_member)).p;
+	fputc(toupper((unsigned char)*facts), f);
+	options_mdoc_text(f, facts + 1);
 	if (o->help) {
 		fputs(".br\n", f);
 		options_mdoc_help(f, a, o->help);

@@ -144,6 +144,10 @@ static const struct {
 	    "} "
 	    ")\n"
 	    "1:23 error: unknown setting 'limt' in site \"a\" // did you mean 'limit'?\n" },
+	{ "server: { true = 1; limt = \"1k\"; };\n",
+	    "1:11 error: 'true' is a value, not a name\n"
+	    "1:11 error: unknown setting 'true' in server\n"
+	    "1:21 error: unknown setting 'limt' in server // did you mean 'limit'?\n" },
 	/* Other things. */
 	{ "\xEF\xBB\xBFserver: { limt = \"1k\"; };\n",
 	    "1:1 error: the file begins with a byte order mark // save it as UTF-8 without BOM\n"

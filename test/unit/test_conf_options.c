@@ -12,7 +12,8 @@ static const struct {
 } options[] = {
 	{ "expire", "expire\n"
 		    "    a time such as \"30s\" from \"1s\" to \"1d\"; default \"1h\"; in server, "
-		    "site, route\n"
+		    "site,\n"
+		    "    route\n"
 		    "    How long.\n" },
 	{ "headers",
 	    "headers\n"
