@@ -182,6 +182,7 @@ handover_exec(const char *path, int exe, int record, int back)
 
 	snprintf(value, sizeof(value), "%d:%d", record, back);
 	setenv(HANDOVER_ENV, value, 1);
+	notify_fini();
 	if (path)
 		execve(path, master.argv, environ);
 	else

@@ -491,9 +491,10 @@ listener_store(struct listener *l)
 	char name[256];
 	unsigned n = l->is_shared ? 1 : l->slots;
 
-	for (unsigned s = l->committed; s < n && !l->is_activated; s++) {
+	for (unsigned s = l->committed; s < n; s++) {
 		listener_name(l, s, name, sizeof(name));
-		notify_store(name, l->fds[s]);
+		if (s > 0 || !l->is_activated) /* else the manager has it already */
+			notify_store(name, l->fds[s]);
 	}
 	l->committed = l->slots;
 }

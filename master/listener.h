@@ -24,7 +24,7 @@ struct listener {
 	unsigned slots;       /* sockets open */
 	unsigned committed;   /* of these, final */
 	bool is_shared;       /* one socket stands at every slot */
-	bool is_activated;    /* the service manager owns it: neither stored nor unlinked */
+	bool is_activated;   /* the first socket is the service manager's: not stored, not unlinked */
 	int fds[SHM_SLOTS];   /* -1 beyond slots */
 	struct alarm leaving; /* set: the address has left the configuration */
 };

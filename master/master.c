@@ -310,6 +310,16 @@ master_open_shm(void)
 	return 0;
 }
 
+static int
+master_log_failure(const struct conf_process *p, struct text *report)
+{
+	int error = errno;
+
+	text_printf(
+	    report, "cannot open error log %.*s: %s\n", STR_FMT(p->error_log), strerror(error));
+	return error == EACCES ? EX_NOPERM : EXIT_FAILURE;
+}
+
 /* The configuration once before anything is opened: where to log and where to be controlled. */
 static int
 master_prepare(struct text *report)
@@ -321,8 +331,10 @@ master_prepare(struct text *report)
 	if (!conf)
 		return EX_CONFIG;
 	report->n = 0;
+	if (logs_open_error(conf->process.error_log) < 0)
+		status = master_log_failure(&conf->process, report);
 	ctlpath_for_server(conf->process.control, path, sizeof(path));
-	if (!master.text) /* argand serve: there may be many */
+	if (!status && !master.text) /* argand serve: there may be many */
 		status = control_open(path, report);
 	if (!status)
 		master_write_pid(&conf->process);
@@ -359,6 +371,7 @@ master_end(void)
 	if (self.pid_file)
 		unlink(self.pid_file);
 	listener_unlink();
+	notify_fini();
 	if (self.status == 0)
 		log_notice("stopped");
 }

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -10,12 +11,27 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/must.h"
+#include "master/loop.h"
 #include "master/notify.h"
+
+enum { NOTIFY_QUEUE = 8192, NOTIFY_FLUSH_MS = 1000 };
+
+/* A message that the manager has not had time to take yet. */
+struct notice {
+	struct link link;
+	int fd; /* its own duplicate, or -1 */
+	size_t n;
+	char text[];
+};
 
 static struct {
 	int fd;
 	struct sockaddr_un addr;
 	socklen_t len;
+	struct link queue;
+	unsigned queued;
+	struct watch watch;
 } self = { .fd = -1 };
 
 /* A path, or "@name" in the abstract namespace. */
@@ -32,9 +48,15 @@ notify_init(void)
 	if (path[0] == '@')
 		self.addr.sun_path[0] = '\0';
 	self.len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + (path[0] == '/'));
-	self.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (self.fd < 0)
-		log_warn("no socket for the service manager");
+	list_init(&self.queue);
+	self.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	/* Connected: only then poll() tells when there is room in the manager's queue. */
+	if (self.fd >= 0 && connect(self.fd, (struct sockaddr *)&self.addr, self.len) == 0)
+		return;
+	log_warn("the service manager's socket %s", path);
+	if (self.fd >= 0)
+		close(self.fd);
+	self.fd = -1;
 }
 
 bool
@@ -43,17 +65,16 @@ notify_is_on(void)
 	return self.fd >= 0;
 }
 
-static void
-notify_put(const char *text, size_t n, int fd)
+/* 0; -1 with errno EAGAIN when it has to wait. */
+static int
+notify_write(const char *text, size_t n, int fd)
 {
 	union {
 		struct cmsghdr align;
 		char room[CMSG_SPACE(sizeof(int))];
 	} control = { 0 };
 	struct iovec iov = { (void *)(uintptr_t)text, n };
-	struct msghdr m = {
-		.msg_name = &self.addr, .msg_namelen = self.len, .msg_iov = &iov, .msg_iovlen = 1
-	};
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
 
 	if (fd >= 0) {
 		m.msg_control = control.room;
@@ -63,8 +84,69 @@ notify_put(const char *text, size_t n, int fd)
 		CMSG_FIRSTHDR(&m)->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&m)), &fd, sizeof(fd));
 	}
-	if (sendmsg(self.fd, &m, MSG_NOSIGNAL) < 0)
-		log_warn("cannot tell the service manager");
+	if (sendmsg(self.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+		return 0;
+	if (errno == EAGAIN || errno == ENOBUFS)
+		return -1;
+	log_warn("cannot tell the service manager");
+	return 0;
+}
+
+static void
+notify_drop(struct notice *q)
+{
+	list_del(&q->link);
+	self.queued--;
+	if (q->fd >= 0)
+		close(q->fd);
+	free(q);
+}
+
+static void
+notify_flush(void *arg, short revents)
+{
+	(void)arg;
+	(void)revents;
+	while (!list_is_empty(&self.queue)) {
+		struct notice *q = container_of(list_first(&self.queue), struct notice, link);
+
+		if (notify_write(q->text, q->n, q->fd) < 0)
+			return;
+		notify_drop(q);
+	}
+	watch_del(&self.watch);
+}
+
+/* In the order they came; the master never waits for the manager. */
+static void
+notify_put(const char *text, size_t n, int fd)
+{
+	struct notice *q;
+
+	if (list_is_empty(&self.queue) && notify_write(text, n, fd) == 0)
+		return;
+	if (self.queued == NOTIFY_QUEUE) {
+		log_errorx("the service manager does not listen");
+		return;
+	}
+	q = must_malloc(sizeof(*q) + n);
+	*q = (struct notice){ .n = n };
+	memcpy(q->text, text, n);
+	q->fd = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
+	list_add_tail(&self.queue, &q->link);
+	self.queued++;
+	watch_add(&self.watch, self.fd, POLLOUT, notify_flush, NULL);
+}
+
+void
+notify_fini(void)
+{
+	struct pollfd p = { .fd = self.fd, .events = POLLOUT };
+
+	if (self.fd < 0)
+		return;
+	while (!list_is_empty(&self.queue) && poll(&p, 1, NOTIFY_FLUSH_MS) > 0)
+		notify_flush(NULL, 0);
 }
 
 void

@@ -16,6 +16,8 @@ void notify_reloading(void);
 /* Keeps fd in the manager's store under a name (no ':', at most 255 octets). */
 void notify_store(const char *name, int fd);
 void notify_unstore(const char *name);
+/* Before the process ends or executes another program: sends what waits, for a second at most. */
+void notify_fini(void);
 /* ms between two signs of life; 0: none wanted. */
 unsigned notify_watchdog_ms(void);
 
