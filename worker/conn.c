@@ -420,3 +420,20 @@ conn_close_idle(struct worker *w, bool all, enum conn_reason reason)
 	}
 	return n;
 }
+
+unsigned
+conn_close_silent(struct worker *w)
+{
+	unsigned n = 0;
+
+	LIST_EACH(l, &w->conns[CONN_HEAD])
+	{
+		struct conn *c = container_of(l, struct conn, link);
+
+		if (c->in)
+			continue;
+		conn_close(c, CONN_BY_DRAIN);
+		n++;
+	}
+	return n;
+}

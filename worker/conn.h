@@ -103,6 +103,8 @@ void conn_drop_in(struct conn *);
 void conn_reap(struct worker *);
 /* Closes idle connections: all, or only the oldest one; returns how many. */
 unsigned conn_close_idle(struct worker *, bool all, enum conn_reason);
+/* Closes connections that have not sent an octet yet. */
+unsigned conn_close_silent(struct worker *);
 const char *conn_reason_text(enum conn_reason);
 const struct conf_core *conn_core(const struct conn *);
 

@@ -6,7 +6,9 @@
  * asked for only after it was full.
  */
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "common/log.h"
@@ -496,6 +498,17 @@ out_write_expired(void *arg)
 	conn_close(h->c, CONN_BY_WRITE_TIMEOUT);
 }
 
+/* Octets that have reached the client: not those that wait in the kernel for it. */
+static int64_t
+out_taken(const struct h1 *h)
+{
+	int waiting = 0;
+
+	if (ioctl(h->c->fd, SIOCOUTQ, &waiting) != 0)
+		waiting = 0;
+	return h->r->sent_total - waiting;
+}
+
 static void
 out_writable(evutil_socket_t fd, short what, void *arg)
 {
@@ -510,7 +523,7 @@ out_writable(evutil_socket_t fd, short what, void *arg)
 	timer_del(&h->write_timer);
 	h->write_ms += c->w->now - h->write_mark;
 	if (core->min_rate > 0 && h->write_ms > (uint64_t)core->min_rate_grace &&
-	    h->r->sent_total * 1000 / (int64_t)h->write_ms < core->min_rate) {
+	    out_taken(h) * 1000 / (int64_t)h->write_ms < core->min_rate) {
 		conn_close(c, CONN_BY_RATE);
 		return;
 	}

@@ -22,7 +22,12 @@
 #include "worker/conn.h"
 #include "worker/state.h"
 
-enum { WAITING_TICK_MS = 10, POST_ROUNDS = 16 };
+enum {
+	WAITING_TICK_MS = 10,
+	POST_ROUNDS = 16,
+	SILENT_MS =
+	    1000, /* a connection that has sent nothing is waited for so long when stopping */
+};
 
 static struct worker *worker_the;
 
@@ -227,6 +232,8 @@ worker_tick(evutil_socket_t fd, short what, void *arg)
 	timer_run(w);
 	if (w->now >= w->second_due)
 		worker_second(w);
+	if (w->is_stopping && w->now - w->drain_since >= SILENT_MS)
+		conn_close_silent(w);
 	if (w->state == WORKER_DRAINING && (w->nconns == 0 || w->now >= w->drain_until) &&
 	    (w->is_stopping || w->now - w->drain_since > 1200))
 		w->state = WORKER_DONE;
