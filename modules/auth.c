@@ -359,14 +359,28 @@ auth_access(struct request *r, const void *conf)
 	return MINE;
 }
 
+/* Whether any route asks for passwords. */
+static bool
+auth_is_used(const struct conf *conf)
+{
+	for (size_t i = 0; i < conf->nsites; i++)
+		for (size_t k = 0; k < conf->sites[i].nroutes; k++) {
+			const struct conf_hooks *hooks = &conf->sites[i].routes[k].access;
+
+			for (size_t h = 0; h < hooks->n; h++)
+				if (hooks->v[h].module->access == auth_access)
+					return true;
+		}
+	return false;
+}
+
 static int
 auth_start(const struct conf *conf, struct worker *w)
 {
-	(void)conf;
 	(void)w;
 	list_init(&auth_jobs);
 	auth_njobs = 0;
-	return auth_cache_init();
+	return auth_is_used(conf) ? auth_cache_init() : 0;
 }
 
 static void

@@ -4,59 +4,44 @@
 #include "common/must.h"
 #include "modules/auth_cache.h"
 
-enum { AUTH_BLOCK = 64 /* of SHA-256 */ };
-
 struct auth_entry {
 	uint8_t mac[AUTH_MAC];
 	uint64_t until;
 };
 
 static struct auth_entry auth_entries[AUTH_CACHE_SETS][AUTH_CACHE_WAYS];
-static uint8_t auth_inner[AUTH_BLOCK], auth_outer[AUTH_BLOCK]; /* the key, padded */
-static EVP_MD *auth_sha256;
-static EVP_MD_CTX *auth_md;
+static uint8_t auth_key[AUTH_MAC];
+static EVP_MAC_CTX *auth_mac; /* BLAKE2s and not HMAC: OpenSSL 3 allocates for each HMAC */
 
 int
 auth_cache_init(void)
 {
-	uint8_t key[AUTH_BLOCK] = { 0 };
+	EVP_MAC *mac = EVP_MAC_fetch(NULL, "BLAKE2SMAC", NULL);
 
-	auth_sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-	auth_md = EVP_MD_CTX_new();
-	if (!auth_sha256 || !auth_md || RAND_bytes(key, AUTH_MAC) != 1)
-		return -1;
-	for (size_t i = 0; i < AUTH_BLOCK; i++) {
-		auth_inner[i] = key[i] ^ 0x36;
-		auth_outer[i] = key[i] ^ 0x5c;
-	}
-	explicit_bzero(key, sizeof(key));
-	return 0;
+	auth_mac = EVP_MAC_CTX_new(mac);
+	EVP_MAC_free(mac);
+	return auth_mac && RAND_bytes(auth_key, sizeof(auth_key)) == 1 ? 0 : -1;
 }
 
 void
 auth_cache_fini(void)
 {
-	EVP_MD_CTX_free(auth_md);
-	EVP_MD_free(auth_sha256);
-	auth_md = NULL;
-	auth_sha256 = NULL;
+	EVP_MAC_CTX_free(auth_mac);
+	auth_mac = NULL;
+	explicit_bzero(auth_key, sizeof(auth_key));
 	explicit_bzero(auth_entries, sizeof(auth_entries));
 }
 
 void
 auth_cache_mac(uint8_t mac[AUTH_MAC], uint64_t version, struct str credentials)
 {
-	bool ok = EVP_DigestInit_ex(auth_md, auth_sha256, NULL) &&
-		  EVP_DigestUpdate(auth_md, auth_inner, AUTH_BLOCK) &&
-		  EVP_DigestUpdate(auth_md, &version, sizeof(version)) &&
-		  EVP_DigestUpdate(auth_md, credentials.p, credentials.n) &&
-		  EVP_DigestFinal_ex(auth_md, mac, NULL) &&
-		  EVP_DigestInit_ex(auth_md, auth_sha256, NULL) &&
-		  EVP_DigestUpdate(auth_md, auth_outer, AUTH_BLOCK) &&
-		  EVP_DigestUpdate(auth_md, mac, AUTH_MAC) &&
-		  EVP_DigestFinal_ex(auth_md, mac, NULL);
+	size_t n = 0;
+	bool ok = EVP_MAC_init(auth_mac, auth_key, sizeof(auth_key), NULL) &&
+		  EVP_MAC_update(auth_mac, (const uint8_t *)&version, sizeof(version)) &&
+		  EVP_MAC_update(auth_mac, (const uint8_t *)credentials.p, credentials.n) &&
+		  EVP_MAC_final(auth_mac, mac, &n, AUTH_MAC);
 
-	must(ok); /* a hash that is not one would let anybody in */
+	must(ok && n == AUTH_MAC); /* a hash that is not one would let anybody in */
 }
 
 bool

@@ -1,5 +1,5 @@
 /*
- * What a worker remembers of passwords that were right: a keyed hash (HMAC-SHA256, RFC 2104, with a
+ * What a worker remembers of passwords that were right: a keyed hash (BLAKE2s, RFC 7693 2.9, with a
  * key of this process) and how long it counts. Neither names nor passwords are kept.
  */
 #ifndef MODULES_AUTH_CACHE_H
