@@ -1,3 +1,8 @@
+/*
+ * The JSON writer: a text it appends to, a depth, and a bit per depth that says whether a comma is
+ * due. Invariants: names and values go through one escape; nothing is written that RFC 8259 does
+ * not allow, whatever the caller passes; depth is bounded by must().
+ */
 #include <math.h>
 
 #include "common/json.h"

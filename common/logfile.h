@@ -9,9 +9,9 @@
 #include "common/str.h"
 
 /* Opens for appending (0640, created; parents are not); a command is started (by /bin/sh -c, in its
-   own process group, its standard input the other end of a pipe); *pid is its process, 0 when there is
-   none. Syslog: a datagram socket that is not connected, so that a syslog daemon may come and go.
-   Paths and pipes are non-blocking. Returns the descriptor (CLOEXEC) or -1 with errno. */
+   own process group, its standard input the other end of a pipe); *pid is its process, 0 when there
+   is none. Syslog: a datagram socket that is not connected, so that a syslog daemon may come and
+   go. Paths and pipes are non-blocking. Returns the descriptor (CLOEXEC) or -1 with errno. */
 int logfile_open(struct str destination, pid_t *pid);
 
 #endif

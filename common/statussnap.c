@@ -1,3 +1,9 @@
+/*
+ * Reads the segment once, cell by cell, into plain numbers. The server goes on meanwhile, so
+ * figures of different workers may be some microseconds apart; nothing here waits or writes. Rows
+ * are sorted for readers (newest generation first, then by seat), grouped by generation, and
+ * weighed against each other. Bounds come from this file, not from what stands in the segment.
+ */
 #include <stdlib.h>
 #include <time.h>
 

@@ -12,13 +12,14 @@
 
 /* The assembler runs in the top directory, as the compiler does. */
 __asm__(".pushsection .rodata\n"
-	".globl status_html_page, status_html_page_end\n"
-	".hidden status_html_page, status_html_page_end\n"
+	".hidden status_html_page, status_html_size\n"
+	".globl status_html_page, status_html_size\n"
 	"status_html_page: .incbin \"modules/status.html\"\n"
-	"status_html_page_end: .byte 0\n"
+	"1: .balign 8\n"
+	"status_html_size: .quad 1b - status_html_page\n"
 	".popsection\n");
 extern const char status_html_page[] __attribute__((visibility("hidden")));
-extern const char status_html_page_end[] __attribute__((visibility("hidden")));
+extern const uint64_t status_html_size __attribute__((visibility("hidden")));
 
 struct status_html {
 	const struct statussnap *s;
@@ -44,7 +45,7 @@ status_html_date(char dst[32], int64_t wall)
 	struct tm tm;
 
 	if (wall == 0 || !localtime_r(&t, &tm) || !strftime(dst, 32, "%Y-%m-%d %H:%M:%S", &tm))
-		strcpy(dst, "never");
+		memcpy(dst, "never", sizeof("never"));
 	return dst;
 }
 
@@ -253,7 +254,7 @@ status_html_split(struct str *rest)
 void
 status_html(const struct statussnap *s, const char *nonce, struct text *out)
 {
-	struct str rest = { status_html_page, (size_t)(status_html_page_end - status_html_page) };
+	struct str rest = { status_html_page, status_html_size };
 	struct status_html h = { s, nonce, out };
 
 	while (rest.p) {
