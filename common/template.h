@@ -15,7 +15,7 @@
 	VAR(HOST, "host", true, "the host name asked for, without port")                           \
 	VAR(PATH, "path", false, "the path, decoded and normalised")                               \
 	VAR(RAW_PATH, "raw_path", true, "the path as the client sent it")                          \
-	VAR(QUERY, "query", true, "the query as the client sent it, without \"?\"")                \
+	VAR(QUERY, "query", true, "the query as the client or a rewrite made it, without \"?\"")   \
 	VAR(URI, "uri", true, "path and query as the client sent them")                            \
 	VAR(METHOD, "method", true, "GET, POST …")                                                 \
 	VAR(SCHEME, "scheme", true, "http or https, as the client sees it")                        \

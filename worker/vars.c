@@ -1,8 +1,12 @@
 #include "worker/vars.h"
 
+/* Not from the parts: a rewrite may have changed the query. Only a target in absolute-form (RFC
+   9112 3.2.2) has to be put together. */
 static struct str
 vars_uri(struct request *r)
 {
+	if (r->target.n > 0 && *r->target.p == '/')
+		return r->target;
 	if (!r->query.p)
 		return r->raw_path;
 	return arena_printf(&r->arena, "%.*s?%.*s", STR_FMT(r->raw_path), STR_FMT(r->query));

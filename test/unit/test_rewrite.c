@@ -31,7 +31,11 @@ static const char guard[] =
     TELL "rewrite = ( { match = \"^/public/(.*)$\"; to = \"/secret/$1\"; } ); routes = ( "
 	 "{ path = \"/secret\"; access: { deny = \"all\"; }; } );";
 
+static const char uri[] = "headers: { set = \"X: $uri|$query\"; }; respond = \"ok\"; "
+			  "rewrite: { match = \"^/a\"; to = \"/b?new\"; };";
+
 static const struct row rewrite_rows[] = {
+	{ uri, .target = "/a?old", .status = 200, .name = "X", .value = "/a?old|new" },
 	{ wiki, .target = "/wiki/Main", .status = 200, .name = "X",
 	    .value = "/index.php|title=Main|/wiki/Main" },
 	{ wiki, .target = "/wiki/A%26b=c%3F%20d?action=edit", .status = 200, .name = "X",
