@@ -1,8 +1,9 @@
 /*
- * The way from one configuration to the next. Phases, each a row: idle → checking (a child reads
- * the configuration first and may crash over it) → starting (workers of the new generation come up)
- * → idle. Until the last of them is ready nothing that serves has been touched; a failure in any
- * phase takes back what was done and tells everybody who asked.
+ * The way from one configuration to the next. Phases: idle → checking (a child reads the
+ * configuration first and may crash over it) → starting (workers of the new generation come up) →
+ * switching (the old ones leave their listeners; who asked is told when they have) → idle. Until
+ * the last of the new workers is ready nothing that serves has been touched; a failure before that
+ * takes back what was done and tells everybody who asked.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,12 +23,16 @@
 #include "master/probe.h"
 #include "master/upgrade.h"
 
-enum reload_phase { RELOAD_IDLE, RELOAD_CHECKING, RELOAD_STARTING };
+enum reload_phase { RELOAD_IDLE, RELOAD_CHECKING, RELOAD_STARTING, RELOAD_SWITCHING };
+
+/* How long the answer waits for the old workers to leave their listeners (one tick of theirs). */
+enum { RELOAD_SWITCH_MS = 500, RELOAD_LOOK_MS = 5 };
 
 static struct {
 	enum reload_phase phase;
-	bool again;       /* asked for while busy */
-	uint64_t started; /* ms */
+	bool again;                 /* asked for while busy */
+	uint64_t started, switched; /* ms */
+	struct alarm look;
 	struct probe probe;
 	struct text report; /* for those who asked: warnings, changes */
 	struct text changes;
@@ -163,11 +168,44 @@ reload_publish(struct generation *g)
 	generation_give_slots(g);
 }
 
+/* Whether no worker of an older generation answers a new connection any more. */
+static bool
+reload_is_left(struct shm *shm, unsigned number)
+{
+	for (unsigned row = 0; shm && row < SHM_WORKERS; row++) {
+		struct shm_worker *w = shm_worker(shm, row);
+
+		if (w && atomic_load(&w->state) == ROW_READY &&
+		    atomic_load(&w->generation) < number)
+			return false;
+	}
+	return true;
+}
+
+static void
+reload_look(void *arg)
+{
+	struct generation *g = generation_serving();
+
+	if (!g || master_is_stopping()) {
+		reload_end(EXIT_FAILURE);
+		return;
+	}
+	if ((!reload_is_left(master.shm, g->number) ||
+		!reload_is_left(master.shm_old, g->number)) &&
+	    clock_ms() - self.switched < RELOAD_SWITCH_MS) {
+		alarm_set(&self.look, RELOAD_LOOK_MS, reload_look, arg);
+		return;
+	}
+	reload_tell(g);
+	handover_done(&self.report);
+	reload_end(0);
+}
+
 void
 reload_ready(struct generation *g)
 {
 	struct generation *old = generation_serving();
-	bool is_first = !old;
 
 	must(self.phase == RELOAD_STARTING);
 	if (old)
@@ -179,13 +217,13 @@ reload_ready(struct generation *g)
 	if (old)
 		reload_old(old);
 	generation_bound((unsigned)g->conf->process.max_generations);
-	if (!is_first)
+	if (old)
 		atomic_fetch_add(&shm_master(master.shm)->reloads, 1);
-	reload_tell(g);
-	handover_done(&self.report);
-	if (is_first && master.on_ready)
+	else if (master.on_ready)
 		master.on_ready(g->conf);
-	reload_end(0);
+	self.phase = RELOAD_SWITCHING;
+	self.switched = clock_ms();
+	reload_look(NULL);
 }
 
 void
