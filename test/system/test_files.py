@@ -258,6 +258,28 @@ def test_listing_of_100000(server, tmp):
     c.transcript.clear()
 
 
+def resident(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1])
+
+
+def test_listing_for_many_clients(server):
+    """Two hundred slow clients of one listing share it: 900 KB each would be 180 MB."""
+    s = server(site="listing = true;", workers=1)
+    for i in range(10000):
+        s.write(f"many/{i}")
+    one = s.get("/many/?format=json").body
+    before = resident(s.workers()[0])
+    time.sleep(1.1)  # the document made above is too old now
+    conns = [s.connect(rcvbuf=4096).request("/many/?format=json") for _ in range(200)]
+    for c in conns:
+        c.take_until(b"\r\n\r\n")
+    grown = resident(s.workers()[0]) - before
+    harness.figure("files: 200 clients of one listing", octets=len(one), grown_KiB=grown)
+    assert grown < (30 << 10) * SLOW
+    assert conns[77].take(len(one)) == one
+
+
 # ------------------------------------------------------------------------------- ranges
 
 def parse_multipart(r):

@@ -35,7 +35,7 @@ Escapes in text: \\r \\n \\t \\0 \\\\ \\xNN \\{NAME} and \\(N:text), which is te
 Every case runs twice: as written, and octet by octet, where each octet is a segment of its own (the
 parser must be resumable everywhere).
 
-    wirecase.py --seeds DIR     writes what each case sends to DIR/NAME, for the fuzzers
+    wirecase.py --seeds DIR     writes what each case sends to DIR/wire-NAME, for the fuzzers
 """
 import os
 import re
@@ -44,6 +44,7 @@ import time
 
 import harness
 
+SEED_MAX = 2048  # octets: the sizes that matter to a parser's states are small
 WIRE = os.path.join(harness.TOP, "test", "wire")
 ESCAPE = re.compile(r"\\(?:([rnt0\\])|x([0-9a-fA-F]{2})|\{(\w+)\}|\((\d+):((?:[^)\\]|\\.)*)\))")
 SIMPLE = {"r": "\r", "n": "\n", "t": "\t", "0": "\0", "\\": "\\"}
@@ -256,5 +257,5 @@ if __name__ == "__main__":
         sys.exit("usage: wirecase.py --seeds DIR")
     os.makedirs(sys.argv[2], exist_ok=True)
     for k in cases():
-        with open(os.path.join(sys.argv[2], k.name), "wb") as out:
-            out.write(k.octets())
+        with open(os.path.join(sys.argv[2], "wire-" + k.name), "wb") as out:
+            out.write(k.octets()[:SEED_MAX])
