@@ -229,6 +229,7 @@ lex_string(struct lex *t, struct cfg_node *node)
 	value[n] = '\0';
 	node->kind = NODE_STRING;
 	node->text = str_n(value, n);
+	node->is_reported = !is_closed; /* where it was meant to end is a guess: not used */
 	if (!has_nul)
 		return;
 	lex_error(t, node->place, "remove \\x00", "a string cannot hold a NUL octet");
