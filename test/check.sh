@@ -54,7 +54,7 @@ part_replay() {
 	for program in "$B"/replay/*; do
 		[ -x "$program" ] || continue
 		name=$(basename "$program")
-		if timeout -k 10 $((300 * CHECK_TIME)) "$program" "test/fuzz/corpus/$name" \
+		if timeout -k 10 $((300 * CHECK_TIME)) "$program" "$PWD/test/fuzz/corpus/$name" \
 		    >"$logs/replay-$name.log" 2>&1; then
 			p=$((p + 1))
 			inputs=$((inputs + $(sum '[0-9]+ inputs replayed' "$logs/replay-$name.log")))
