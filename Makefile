@@ -183,7 +183,12 @@ $(FUZZERS:%=fuzz-%): fuzz-%: $(FB)/fuzz_%
 
 # ---- looking at it ---------------------------------------------------------------------------------
 
-.PHONY: lint run bench
+.PHONY: lint run bench man
+# argand.conf(5) holds the reference that the program prints; made again when an option is new.
+man: $(B)/argand
+	man/conf.sh $(B)/argand >$(B)/argand.conf.5
+	mv $(B)/argand.conf.5 man/argand.conf.5
+
 lint: $(B)/argand
 	$(call deps,build lint)
 	@CC='$(CC)' COMPILE='$(filter-out -MMD -MP,$(COMPILE))' ARGAND_BIN=$(abspath $(B)/argand) \
