@@ -54,7 +54,9 @@ struct h1 {
 	uint32_t head_n, head_at;
 	const char *head;              /* in the request's arena; head_at .. head_n to be sent */
 	int64_t frame_left;            /* octets of the current chunk, or of the whole body */
+	int64_t write_taken;           /* octets that had reached the client when last asked */
 	uint64_t write_ms, write_mark; /* time spent waiting for the client to take octets */
+	uint64_t write_progress;       /* when it last took one */
 	char interim[40];
 	char frame[32]; /* end of the last chunk, line of the next one */
 	struct event wr;

@@ -490,14 +490,6 @@ h1_out_flush(struct h1 *h, bool *is_done)
 	return true;
 }
 
-static void
-out_write_expired(void *arg)
-{
-	struct h1 *h = arg;
-
-	conn_close(h->c, CONN_BY_WRITE_TIMEOUT);
-}
-
 /* Octets that have reached the client: not those that wait in the kernel for it. */
 static int64_t
 out_taken(const struct h1 *h)
@@ -510,23 +502,78 @@ out_taken(const struct h1 *h)
 }
 
 static void
+out_waited(struct h1 *h)
+{
+	uint64_t now = h->c->w->now;
+
+	h->write_ms += now - h->write_mark;
+	h->write_mark = now;
+}
+
+/* The client was waited for since write_mark: has it taken anything, and fast enough? False: the
+   connection was ended. The kernel calls a socket writable only when a third of its buffer is free,
+   so this is asked by the clock as well. */
+static bool
+out_is_taken(struct h1 *h)
+{
+	const struct conf_core *core = h->r->route->core;
+	uint64_t now = h->c->w->now;
+	int64_t taken = out_taken(h);
+
+	out_waited(h);
+	if (taken > h->write_taken) {
+		h->write_taken = taken;
+		h->write_progress = now;
+	} else if (now - h->write_progress >= (uint64_t)core->timeout_write) {
+		conn_close(h->c, CONN_BY_WRITE_TIMEOUT);
+		return false;
+	}
+	if (core->min_rate > 0 && h->write_ms > (uint64_t)core->min_rate_grace &&
+	    taken * 1000 / (int64_t)h->write_ms < core->min_rate) {
+		conn_close(h->c, CONN_BY_RATE);
+		return false;
+	}
+	return true;
+}
+
+static void out_write_watch(struct h1 *);
+
+static void
+out_write_expired(void *arg)
+{
+	struct h1 *h = arg;
+
+	/* When it is not the client that is waited for, the next full socket begins anew. */
+	if (h->is_writing && out_is_taken(h))
+		out_write_watch(h);
+}
+
+static void
+out_write_watch(struct h1 *h)
+{
+	const struct conf_core *core = h->r->route->core;
+	struct worker *w = h->c->w;
+	int64_t ms = core->timeout_write;
+
+	if (core->min_rate > 0 && core->min_rate_grace < ms)
+		ms = core->min_rate_grace > TICK_MS ? core->min_rate_grace : TICK_MS;
+	h->write_timer.fn = out_write_expired;
+	h->write_timer.arg = h;
+	timer_set(w, &h->write_timer, timer_class(w, ms));
+}
+
+static void
 out_writable(evutil_socket_t fd, short what, void *arg)
 {
 	struct h1 *h = arg;
 	struct conn *c = h->c;
-	const struct conf_core *core = h->r->route->core;
 
 	(void)fd;
 	(void)what;
 	worker_touch(c->w);
 	h->is_writing = h->is_armed = false;
-	timer_del(&h->write_timer);
-	h->write_ms += c->w->now - h->write_mark;
-	if (core->min_rate > 0 && h->write_ms > (uint64_t)core->min_rate_grace &&
-	    out_taken(h) * 1000 / (int64_t)h->write_ms < core->min_rate) {
-		conn_close(c, CONN_BY_RATE);
-		return;
-	}
+	h->write_progress = c->w->now;
+	out_waited(h);
 	c->proto->output(c);
 }
 
@@ -551,9 +598,10 @@ h1_out_wait(struct h1 *h)
 		event_assign(&h->wr, w->base, c->fd, EV_WRITE, out_writable, h);
 		must(event_add(&h->wr, NULL) == 0);
 		h->write_mark = w->now;
-		h->write_timer.fn = out_write_expired;
-		h->write_timer.arg = h;
-		timer_set(w, &h->write_timer, timer_class(w, h->r->route->core->timeout_write));
+		if (!link_is_on(&h->write_timer.link)) {
+			h->write_progress = w->now;
+			out_write_watch(h);
+		}
 		return;
 	}
 	if (h->is_headed && h->framing != H1_FRAME_NONE && h->r->out->data.fn != out_body_came)
