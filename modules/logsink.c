@@ -107,21 +107,27 @@ logsink_roll(struct logsink *s)
 	timer_del(&s->flush);
 }
 
-char *
-logsink_room(struct logsink *s, size_t want, size_t *room)
+/* A new batch when the open one is too small for what is wanted; false when too much waits. */
+static bool
+logsink_make_room(struct logsink *s, size_t want)
 {
-	if (s->open && s->open->room - s->open->used < want) {
+	if (s->open && s->open->used) {
 		logsink_roll(s);
 		logsink_submit(s);
 	}
-	if (s->open && s->open->room < want) {
-		free(s->open);
-		s->open = NULL;
-	}
 	if (s->waiting + want > LOGSINK_MAX || s->is_closed)
+		return false;
+	free(s->open);
+	s->open = logsink_buf(s, want);
+	return true;
+}
+
+char *
+logsink_room(struct logsink *s, size_t want, size_t *room)
+{
+	if (unlikely(!s->open || s->open->room - s->open->used < want) &&
+	    !logsink_make_room(s, want))
 		return NULL;
-	if (!s->open)
-		s->open = logsink_buf(s, want);
 	*room = s->open->room - s->open->used;
 	return s->open->data + s->open->used;
 }
@@ -387,6 +393,8 @@ logsink_close(struct logsink *s, uint64_t deadline)
 	struct link *l;
 
 	logsink_roll(s);
+	free(s->open);
+	s->open = NULL;
 	timer_del(&s->flush);
 	timer_del(&s->retry);
 	timer_del(&s->complain);

@@ -1,7 +1,7 @@
 /*
  * Where a worker's access log lines go: batches of lines for one destination, written beside the
- * loop. The loop never waits for a disk or a reader; at most LOGSINK_MAX octets wait in memory, and
- * lines beyond are counted lost and said so in the error log.
+ * loop. The loop never waits for a disk or a reader; at most LOGSINK_MAX octets and a batch wait in
+ * memory, and lines beyond are counted lost and said so in the error log.
  */
 #ifndef MODULES_LOGSINK_H
 #define MODULES_LOGSINK_H

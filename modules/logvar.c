@@ -147,16 +147,22 @@ static char logvar_pairs[100][2]; /* "00" .. "99" */
 static char *
 logvar_u64(char *p, int64_t v)
 {
-	unsigned u = (unsigned)v, hi = u / 100, skip;
-	char tmp[8];
+	unsigned u = (unsigned)v;
+	const char *high = logvar_pairs[u / 100 % 100], *low = logvar_pairs[u % 100];
 
 	if (v < 0 || v > 9999)
 		return p + str_from_u64(p, v < 0 ? 0 : (uint64_t)v);
-	memcpy(tmp, logvar_pairs[hi], 2);
-	memcpy(tmp + 2, logvar_pairs[u - hi * 100], 2);
-	skip = (u < 1000) + (u < 100) + (u < 10);
-	memcpy(p, tmp + skip, 4);
-	return p + 4 - skip;
+	if (u >= 1000) {
+		memcpy(p, high, 2);
+		memcpy(p + 2, low, 2);
+		return p + 4;
+	}
+	if (u >= 100)
+		*p++ = high[1];
+	if (u >= 10)
+		*p++ = low[0];
+	*p++ = low[1];
+	return p;
 }
 
 static struct {
@@ -364,6 +370,7 @@ logvar_init(void)
 static char *
 logvar_inet(char *p, const uint8_t addr[4])
 {
+#pragma GCC unroll 4
 	for (int i = 0; i < 4; i++) {
 		memcpy(p, logvar_octets[addr[i]].s, 4);
 		p += logvar_octets[addr[i]].n;

@@ -199,6 +199,26 @@ START_TEST(test_bad_request)
 }
 END_TEST
 
+/* Numbers have a fast way for four digits and another beyond. */
+START_TEST(test_numbers)
+{
+	static const int64_t ends[] = { 0, 9, 10, 99, 100, 999, 1000, 9999, 10000, 12345678,
+		INT64_MAX };
+	char want[32];
+
+	for (int i = 0; i < UNIT_COUNT(ends); i++)
+		for (int64_t v = ends[i] > 3 ? ends[i] - 3 : 0; v <= ends[i]; v++) {
+			r.sent = v;
+			snprintf(want, sizeof(want), "%lld.", (long long)v);
+			unit_str_eq(line("$bytes."), want);
+			if (v == INT64_MAX)
+				break;
+		}
+	r.sent = -1;
+	unit_str_eq(line("$bytes"), "0");
+}
+END_TEST
+
 /* Never more than the room, and what fits is the same whatever the room. */
 START_TEST(test_room)
 {
@@ -284,6 +304,7 @@ suite_logformat(void)
 	tcase_add_loop_test(t, test_escape_everywhere, 0, 256);
 	tcase_add_test(t, test_injection);
 	tcase_add_test(t, test_bad_request);
+	tcase_add_test(t, test_numbers);
 	tcase_add_test(t, test_room);
 	tcase_add_test(t, test_peers);
 	tcase_add_test(t, test_syslog_prefix);
