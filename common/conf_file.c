@@ -28,6 +28,7 @@ struct file {
 
 struct files {
 	struct build *b;
+	struct arena texts; /* and trees: gone when the scopes are filled */
 	struct file *first, **last;
 	unsigned n;
 	struct file *current; /* what is being gone through */
@@ -110,7 +111,7 @@ file_parse(struct files *fs, struct file *f, struct str text)
 
 	file_digest(b->conf, text);
 	cfg_errors_source(b->errors, f->name, text);
-	tree_parse(&f->tree, b->arena, b->errors, f->name, text);
+	tree_parse(&f->tree, &fs->texts, b->errors, f->name, text);
 }
 
 static bool
@@ -153,7 +154,7 @@ file_open(struct files *fs, const char *name, const struct file *from, struct cf
 		file_error(fs, name, at, strerror(EISDIR));
 	} else if (file_is_known(fs, &st)) {
 		file_error(fs, name, at, "it has been read already");
-	} else if (!(text = file_slurp(fs->b->arena, fd)).p) {
+	} else if (!(text = file_slurp(&fs->texts, fd)).p) {
 		file_error(fs, name, at, strerror(errno));
 	} else {
 		f = file_add(fs, name, from);
@@ -401,19 +402,21 @@ build_read(struct build *b, const char *name, const char *text)
 	struct files fs = { .b = b, .last = &fs.first };
 	struct file *f;
 
+	arena_init(&fs.texts, NULL, 0);
 	if (text) {
 		f = file_add(&fs, name, NULL);
-		file_parse(&fs, f, arena_str(b->arena, str_of(text)));
+		file_parse(&fs, f, arena_str(&fs.texts, str_of(text)));
 		file_includes(&fs, f);
 	} else {
 		file_open(&fs, name, NULL, (struct cfg_place){ NULL, 0, 0 });
 	}
-	if (!fs.first)
-		return;
-	b->dir = fs.first->dir;
-	b->server->place = (struct cfg_place){ fs.first->name, 1, 0 };
+	if (fs.first) {
+		b->dir = fs.first->dir;
+		b->server->place = (struct cfg_place){ fs.first->name, 1, 0 };
+	}
 	for (f = fs.first; f; f = f->next)
 		file_top(&fs, f);
 	for (f = fs.first; f; f = f->next)
 		tree_report_words(f->tree.root, b->errors);
+	arena_fini(&fs.texts);
 }

@@ -365,16 +365,20 @@ hook_has(const struct module *m, unsigned hook)
 static struct conf_hooks
 hook_list(struct build *b, const struct route *r, unsigned hook)
 {
-	struct conf_hook *v = arena_calloc(b->arena, (core_modules_n + 1) * sizeof(*v));
-	struct conf_hooks hooks = { v, 0 };
+	struct conf_hook v[64], *kept;
+	struct conf_hooks hooks = { NULL, 0 };
 	const struct module *m;
 	size_t i;
 
+	must(core_modules_n <= sizeof(v) / sizeof(*v));
 	for (i = 0; i < core_modules_n; i++) {
 		m = core_modules[i];
 		if (hook_has(m, hook) && (!m->active || m->active(r->conf[i])))
 			v[hooks.n++] = (struct conf_hook){ m, r->conf[i], str_of(m->name) };
 	}
+	kept = arena_alloc(b->arena, hooks.n * sizeof(*v) + 1);
+	memcpy(kept, v, hooks.n * sizeof(*v));
+	hooks.v = kept;
 	return hooks;
 }
 
