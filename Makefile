@@ -152,7 +152,7 @@ check check-full check-unit check-replay check-system check-lint: check-build
 # A real systemd in namespaces of its own; root, debootstrap and some minutes.
 check-systemd: $(B)/argand
 	$(call deps,build systemd)
-	@test/systemd/check.sh
+	@B=$(B) CC='$(CC)' test/systemd/check.sh
 
 # ---- fuzzing: clang's libFuzzer, objects of its own ------------------------------------------------
 

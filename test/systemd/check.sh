@@ -42,7 +42,8 @@ trap finish EXIT
 mkdir "$work/upper" "$work/work" "$work/tree"
 mount -t overlay overlay -o "lowerdir=$root,upperdir=$work/upper,workdir=$work/work" "$work/tree"
 
-make -C "$top" -s DEPS=no B="${B:-build}" DESTDIR="$work/tree" install >/dev/null
+env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS \
+    make -C "$top" -s DEPS=no B="${B:-build}" ${CC:+CC="$CC"} DESTDIR="$work/tree" install >/dev/null
 mkdir -p "$work/tree/test"
 cp "$here/inside.py" "$work/tree/test/"
 ln -s "$(sed -n 's/^ExecStart=\([^ ]*\) .*/\1/p' "$work/tree"/usr/*/lib/systemd/system/argand.service \
