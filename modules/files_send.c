@@ -22,10 +22,21 @@ files_send_octets(struct request *r, const struct files_rep *rep, int64_t first,
 		body_put_file(&r->out_body, rep->fd, first, len, false);
 }
 
+/* A page for an error: what is known of the page's file says nothing about what was asked for. */
+static void
+files_send_unnamed(struct request *r)
+{
+	res_field_del(r, HF_ETAG);
+	res_field_del(r, HF_LAST_MODIFIED);
+	res_field_del(r, HF_ACCEPT_RANGES);
+}
+
 static void
 files_send_whole(struct request *r, const struct files_rep *rep)
 {
 	res_fields_prepared(r, rep->fields, rep->nfields, rep->text);
+	if (unlikely(r->is_error_page))
+		files_send_unnamed(r);
 	res_begin(r, 200, rep->size);
 	if (r->method != M_HEAD)
 		files_send_octets(r, rep, 0, rep->size);

@@ -51,9 +51,9 @@ tree_remove(void)
 }
 
 static void
-tree_file(const char *name)
+tree_file(int dir, const char *name)
 {
-	int fd = open(name, O_WRONLY | O_CREAT, 0644);
+	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 
 	must(fd >= 0);
 	close(fd);
@@ -62,16 +62,22 @@ tree_file(const char *name)
 static void
 tree_make(void)
 {
-	must(mkdtemp(top) && chdir(top) == 0 && atexit(tree_remove) == 0);
-	must(mkdir("root", 0755) == 0 && mkdir("outside", 0755) == 0);
-	tree_file("outside/secret");
-	must(chdir("root") == 0 && mkdir("a", 0755) == 0 && mkdir("a/b", 0755) == 0);
-	tree_file("file");
-	tree_file("a/b/file");
+	char path[64];
+	int dir;
+
+	must(mkdtemp(top) && atexit(tree_remove) == 0);
+	dir = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	must(dir >= 0 && mkdirat(dir, "root", 0755) == 0 && mkdirat(dir, "outside", 0755) == 0);
+	tree_file(dir, "outside/secret");
+	root = openat(dir, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	must(root >= 0 && mkdirat(root, "a", 0755) == 0 && mkdirat(root, "a/b", 0755) == 0);
+	tree_file(root, "file");
+	tree_file(root, "a/b/file");
 	for (size_t i = 0; i < sizeof(links) / sizeof(*links); i++)
-		must(symlink(links[i][1], links[i][0]) == 0);
-	root = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	must(root >= 0 && nftw(".", tree_one, 8, FTW_PHYS) == 0 && chdir("/") == 0);
+		must(symlinkat(links[i][1], root, links[i][0]) == 0);
+	close(dir);
+	snprintf(path, sizeof(path), "%s/root", top);
+	must(nftw(path, tree_one, 8, FTW_PHYS) == 0);
 }
 
 /* The inode that fd is; 0: it was not opened. */

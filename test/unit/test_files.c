@@ -551,6 +551,30 @@ START_TEST(test_listing_more)
 }
 END_TEST
 
+/* A page of the site's own for an error, whatever the conditions of the request were. */
+START_TEST(test_error_page)
+{
+	static const struct row rows[] = {
+		{ NULL, "/nothing", { "If-None-Match: *", "Range: bytes=0-0" }, 404, "<docs>",
+		    { { "ETag", NULL }, { "Last-Modified", NULL }, { "Accept-Ranges", NULL },
+			{ "Content-Type", "text/html; charset=utf-8" } } },
+		{ "HEAD", "/nothing", { NULL }, 404, "", { { "ETag", NULL } } },
+		{ "POST", "/ten.txt", { NULL }, 405, "<page>",
+		    { { "Allow", "GET, HEAD, OPTIONS" } } },
+		{ NULL, "/ten.txt", { "Range: bytes=99-" }, 416, "<page>",
+		    { { "Content-Range", "bytes */10" } } },
+		{ NULL, "/ten.txt", { "If-Match: \"x\"" }, 412, NULL, { { "ETag", NULL } } },
+	};
+
+	open_site("error_pages = ( { status = 404; path = \"/docs/\"; },"
+		  "{ status = 405; path = \"/docs/page.html\"; },"
+		  "{ status = 416; path = \"/docs/page.html\"; } );",
+	    "");
+	check_row(&rows[_i]);
+	check_row(&rows[_i]);
+}
+END_TEST
+
 /* A listing is made once for all who ask within file_cache.valid, but not beyond. */
 START_TEST(test_listing_shared)
 {
@@ -631,6 +655,7 @@ suite_files(void)
 	tcase_add_test(tc, test_truncated);
 	tcase_add_test(tc, test_listing);
 	tcase_add_test(tc, test_listing_more);
+	tcase_add_loop_test(tc, test_error_page, 0, 5);
 	tcase_add_loop_test(tc, test_listing_shared, 0, 4);
 	tcase_add_test(tc, test_permissions);
 	suite_add_tcase(s, tc);
