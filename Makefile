@@ -108,6 +108,9 @@ $(B)/flags: again
 
 -include $(OBJ:.o=.d) $(UNITOBJ:.o=.d)
 
+# The assembler includes it, so the compiler's list of dependencies does not know.
+$(B)/modules/status_html.o build/fuzz/modules/status_html.o: modules/status.html
+
 # ---- tests -----------------------------------------------------------------------------------------
 
 # test/unit/test_NAME.c defines suite_NAME(); the list of them follows from the names of the files.
