@@ -394,6 +394,40 @@ control_open(const char *path, struct text *report)
 	return 0;
 }
 
+static void
+control_shut(void)
+{
+	if (self.fd < 0)
+		return;
+	watch_del(&self.watch);
+	close(self.fd);
+	unlink(self.path);
+	free(self.path);
+	self.path = NULL;
+	self.fd = -1;
+}
+
+void
+control_move(const char *path)
+{
+	int fd = self.fd;
+	char *before = self.path;
+	struct text report = { 0 };
+
+	if (before && strcmp(before, path) == 0)
+		return;
+	if (control_open(path, &report) != 0) {
+		log_errorx("%.*s", (int)(report.n ? report.n - 1 : 0), report.p);
+		text_free(&report);
+		return;
+	}
+	if (fd < 0)
+		return;
+	close(fd);
+	unlink(before);
+	free(before);
+}
+
 void
 control_flush(void)
 {
@@ -422,12 +456,5 @@ control_close(void)
 	control_flush();
 	LIST_EACH(l, &self.clients)
 	client_free(container_of(l, struct client, link));
-	if (self.fd < 0)
-		return;
-	watch_del(&self.watch);
-	close(self.fd);
-	unlink(self.path);
-	free(self.path);
-	self.path = NULL;
-	self.fd = -1;
+	control_shut();
 }

@@ -21,6 +21,8 @@ enum control_wait {
 void control_init(void);
 /* 0, or an exit status with the reason in report. path: see ctlpath.h. */
 int control_open(const char *path, struct text *report);
+/* The path has changed; clients are kept. A failure is logged, then the old one stays. */
+void control_move(const char *path);
 /* Takes over a listening socket and its path from the binary before. */
 void control_adopt(int fd, const char *path);
 /* A client of the binary before, which waits. */

@@ -18,11 +18,16 @@ enum { GEN_CUT_MS = 30000, GEN_END_MS = 5000, GEN_TERM_MS = 2000, GEN_CHECK_GAP_
 
 static struct link generations;
 
+/* A worker that serves sees the generation change. One that is not ready yet never served, and
+   would wait for its generation for ever. */
 static void
 generation_leave(struct generation *g)
 {
-	for (unsigned i = 0; i < g->nseats; i++)
+	for (unsigned i = 0; i < g->nseats; i++) {
+		if (g->seats[i].state == SEAT_STARTING)
+			seat_stop(&g->seats[i]);
 		seat_leave(&g->seats[i]);
+	}
 }
 
 static void

@@ -124,9 +124,9 @@ main_find(int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	char **args = must_calloc((size_t)argc + 2, sizeof(*args));
 	int at = main_find(argc, argv), n = 0, status;
 	const struct verb *verb;
+	char **args;
 
 	run_remember(argv);
 	cli_running_dump = client_dump;
@@ -135,6 +135,7 @@ main(int argc, char **argv)
 	verb = main_verb(at ? argv[at] : "");
 	if (!verb)
 		return main_unknown(at ? argv[at] : argv[1]);
+	args = must_calloc((size_t)argc + 2, sizeof(*args));
 	/* As the verb wants it: its name first, then what stood before and after it. */
 	args[n++] = (char *)(uintptr_t)verb->name;
 	for (int i = 1; i < argc; i++)

@@ -260,15 +260,22 @@ master_tick(void *arg)
 
 /* ---- start ---- */
 
-static void
+/* Where the configuration says now; nowhere else any more. */
+void
 master_write_pid(const struct conf_process *p)
 {
+	const char *path = p->pid_file.n ? p->pid_file.p : NULL;
 	char text[24];
 	int fd, n;
 
-	if (p->pid_file.n == 0)
+	if (self.pid_file && path && strcmp(self.pid_file, path) == 0)
 		return;
-	self.pid_file = must_strdup(p->pid_file.p);
+	if (self.pid_file)
+		unlink(self.pid_file);
+	free(self.pid_file);
+	self.pid_file = path ? must_strdup(path) : NULL;
+	if (!path)
+		return;
 	fd = open(self.pid_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
 	n = snprintf(text, sizeof(text), "%d\n", (int)master.pid);
 	if (fd < 0 || write(fd, text, (size_t)n) != n)
@@ -336,8 +343,6 @@ master_prepare(struct text *report)
 	ctlpath_for_server(conf->process.control, path, sizeof(path));
 	if (!status && !master.text) /* argand serve: there may be many */
 		status = control_open(path, report);
-	if (!status)
-		master_write_pid(&conf->process);
 	conf_free(conf);
 	return status;
 }

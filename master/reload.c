@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/must.h"
 #include "master/control.h"
+#include "master/ctlpath.h"
 #include "master/handover.h"
 #include "master/listener.h"
 #include "master/master.h"
@@ -168,6 +169,19 @@ reload_publish(struct generation *g)
 	generation_give_slots(g);
 }
 
+/* What is the master's own and follows the configuration. */
+static void
+reload_own(const struct conf *conf)
+{
+	char path[256];
+
+	master_write_pid(&conf->process);
+	if (!conf->file)
+		return; /* argand serve: there may be many */
+	ctlpath_for_server(conf->process.control, path, sizeof(path));
+	control_move(path);
+}
+
 /* Whether no worker of an older generation answers a new connection any more. */
 static bool
 reload_is_left(struct shm *shm, unsigned number)
@@ -211,6 +225,7 @@ reload_ready(struct generation *g)
 	if (old)
 		generation_tell_leaving(old, g->conf);
 	reload_publish(g);
+	reload_own(g->conf);
 	listener_steer(g->nseats);
 	listener_commit(g->conf);
 	generation_enter(g, GEN_SERVING);

@@ -220,6 +220,24 @@ def test_old_generation_finishes_its_requests(server):
     assert r.status == 200 and r.body == b"hello"
 
 
+def test_control_socket_and_pid_file_follow_the_configuration(server):
+    s = server(files=FILES, server='pid_file = "@TMP@/one.pid";')
+    old = s.tmp + "/control.sock"
+    s.rewrite(server='pid_file = "@TMP@/two.pid";')
+    with open(s.conf) as f:
+        text = f.read()
+    with open(s.conf, "w") as f:
+        f.write(text.replace("control.sock", "moved.sock"))
+    text, status = s.control("reload")
+    assert status == 0, text
+    assert not os.path.exists(old) and s.cli("status").returncode == 0
+    assert not os.path.exists(s.tmp + "/one.pid")
+    with open(s.tmp + "/two.pid") as f:
+        assert int(f.read()) == s.pid
+    assert s.stop() == 0
+    assert not os.path.exists(s.tmp + "/two.pid") and not os.path.exists(s.tmp + "/moved.sock")
+
+
 # ------------------------------------------------------------------------------- workers
 
 def test_killed_worker_is_replaced_within_100_ms(server):
@@ -400,7 +418,13 @@ def test_control_socket_is_bounded(server):
     time.sleep(0.2)
     for c in held:
         c.close()
-    wait_for(lambda: s.control("status")[1] == 0, "the socket answers again")
+
+    def answers():
+        try:
+            return s.control("status")[1] == 0
+        except OSError:
+            return False
+    wait_for(answers, "the socket answers again")
     text, status = s.control("config")
     assert status == 0 and "workers" in text
 
