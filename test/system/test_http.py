@@ -301,3 +301,14 @@ def test_many_clients(s, args):
                         "127.0.0.1", str(s.port), "/pattern.bin"], capture_output=True, text=True, timeout=120)
     r = json.loads(p.stdout)
     assert r["ok"] == r["begun"] >= 5000, (r, p.stderr)
+
+
+def test_new_connections_are_spread_evenly(server):
+    """Steering gives each of four workers its share of new connections."""
+    t = server(workers=4, files={"a": "a"}, access_log=False)
+    wait_for(lambda: len(t.workers()) == 4, "all workers are there")
+    before = {w["pid"]: w["counters"]["connections_accepted"] for w in t.status()["workers"]}
+    subprocess.run([harness.tool("loadmeter"), "-n", "-c", "32", "-m", "4000", "-f", t.root + "/a",
+                    "127.0.0.1", str(t.port), "/a"], stdout=subprocess.DEVNULL, timeout=120, check=True)
+    got = [w["counters"]["connections_accepted"] - before[w["pid"]] for w in t.status()["workers"]]
+    assert sum(got) == 4000 and min(got) > 800 and max(got) < 1200, got

@@ -253,7 +253,7 @@ def kill_one(s, rng):
 @pytest.mark.parametrize("mode", MODES)
 def test_killed_workers(server, mode):
     """kill -9: only what the victim had accepted fails; the replacement serves within 100 ms."""
-    s, rng, kills = start(server), random.Random(7), []
+    s, rng, kills, ready = start(server), random.Random(7), [], []
     with Load(s, mode) as load:
         for _ in range(KILLS):
             # A worker that dies within a second of its birth begins a crash loop, which is held back.
@@ -261,16 +261,15 @@ def test_killed_workers(server, mode):
             at, victim, others = kill_one(s, rng)
             wait_for(lambda: set(s.workers()) - others - {victim}, "a replacement", 5, 0.005)
             new = (set(s.workers()) - others - {victim}).pop()
+            ready.append(time.monotonic() * 1000 - at)
             kills.append((at, victim, new))
         time.sleep(0.3)
         r = load.stop()
     first = {w["pid"]: w["first"] for w in r["workers"]}
     took = [first[new] - at for at, _, new in kills if new in first]
     report("kill -9 of a worker", mode, KILLS, r,
-           **{"first answer of the new one ms": f"{sorted(took)[len(took) // 2]:.1f} (max {max(took):.1f})"
-              if took else "-"})
-    for k in set(FAILURES) - DEATHS:
-        assert r[k] == 0, (k, r[k], r["failures"][:5])
+           **{"new one ready ms": middle(ready), "its first answer ms": middle(took)})
+    assert_only_deaths(r)
     for f in r["failures"]:
         assert_was_the_victims(f, kills)
     assert r["ok"] > 100
@@ -281,6 +280,15 @@ def test_killed_workers(server, mode):
         assert len(slow) <= max(1, len(took) // 20) and max(took) <= 500 * harness.SLOW, sorted(took)[-5:]
 
 
+def middle(times):
+    return f"{sorted(times)[len(times) // 2]:.1f} (max {max(times):.1f})" if times else "-"
+
+
+def assert_only_deaths(r):
+    for k in set(FAILURES) - DEATHS:
+        assert r[k] == 0, (k, r[k], r["failures"][:5])
+
+
 def assert_was_the_victims(f, kills):
     """A failed request was in the hands of the worker that had just been killed."""
     mine = [k for k in kills if k[0] - 1 <= f["at"] <= k[0] + patience(1) * 1000]
@@ -288,6 +296,43 @@ def assert_was_the_victims(f, kills):
     at, victim, _ = mine[-1]
     assert f["begun"] <= at + 20 * harness.SLOW, f"begun after the kill, so nobody had accepted it: {f}, kill {at}"
     assert f["worker"] in (0, victim), f"a request of another worker: {f}, victim {victim}"
+
+
+def test_all_workers_killed_at_once(server):
+    """With nobody left to serve, connections wait in the queue for the replacements."""
+    s = start(server, workers=3)
+    with Load(s, "new", conns=16, rate=300, seconds=2) as load:
+        time.sleep(0.5)
+        at = time.monotonic() * 1000
+        for p in s.workers():
+            os.kill(p, signal.SIGKILL)
+        r = load.finish()
+    report("all 3 workers killed at once", "new", 1, r, **{"longest wait ms": r["longest_wait_ms"]})
+    assert_only_deaths(r)
+    assert all(f["begun"] <= at + 50 * harness.SLOW for f in r["failures"]), r["failures"]
+    assert r["longest_wait_ms"] <= 500 * harness.SLOW
+
+
+def test_crash_loop(server):
+    """A seat whose workers die again and again is held back; its siblings serve its share meanwhile."""
+    s = start(server, workers=2)
+    with Load(s, "new", conns=16, rate=300, seconds=3) as load:
+        time.sleep(0.3)
+        survivor, end = s.workers()[0], time.monotonic() + 2
+        while time.monotonic() < end:
+            for p in set(s.workers(None)) - {survivor, 0}:
+                try:
+                    os.kill(p, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            time.sleep(0.05)
+        r = load.finish()
+    report("crash loop of one seat, 2 s", "new", s.status()["worker_deaths"], r,
+           **{"longest wait ms": r["longest_wait_ms"]})
+    assert_only_deaths(r)
+    assert lost(r) <= 50 and r["ok"] > 500
+    assert s.status()["worker_deaths"] < 20, "no back-off"
+    wait_for(lambda: len(s.workers()) == 2, "the seat is taken again", 15)
 
 
 def test_hung_worker_new_connections(server):
@@ -350,7 +395,6 @@ def test_worker_killed_while_master_is_gone(server):
         os.kill(workers[0], signal.SIGKILL)
         r = load.finish()
     report("worker killed, no master", "new", 1, r, **{"longest wait ms": r["longest_wait_ms"]})
-    for k in set(FAILURES) - DEATHS:
-        assert r[k] == 0, (k, r[k], r["failures"][:5])
+    assert_only_deaths(r)
     assert lost(r) <= 16 and r["ok"] > 100
     assert r["longest_wait_ms"] <= 500 * harness.SLOW
