@@ -1,9 +1,12 @@
 /*
  * Which site, which route: the two lookups on every request's way. No allocation, and work that
- * grows with the length of what was asked, not with the number of sites.
+ * grows with the length of what was asked, not with the number of sites or routes (but for routes
+ * that are expressions: these are tried one after the other).
  *
  * Hosts stand in one open-addressed table, wildcards under their suffix with its dot. A name is
- * hashed from its end, so that the hash of every suffix comes by on the way.
+ * hashed from its end, so that the hash of every suffix comes by on the way. In front of it is a
+ * table of the exact names only, in which a name in lower case is found with a hash of eight octets
+ * at a time.
  */
 #include "common/conf_build.h"
 #include "common/regex.h"
@@ -17,8 +20,8 @@ struct host_entry {
 };
 
 struct host_table {
-	struct host_entry *v;
-	uint32_t mask;
+	struct host_entry *v, *exact;
+	uint32_t mask; /* of both */
 	bool has_wildcards;
 };
 
@@ -38,6 +41,34 @@ host_hash(struct str s)
 	while (s.n)
 		h = host_hash_step(h, (unsigned char)s.p[--s.n]);
 	return h;
+}
+
+static inline uint32_t
+host_hash_exact(struct str s)
+{
+	uint64_t h = s.n, word = 0;
+
+	for (; s.n >= 8; s.p += 8, s.n -= 8) {
+		memcpy(&word, s.p, 8);
+		h = (h ^ word) * 0x9e3779b97f4a7c15u;
+		h ^= h >> 32;
+	}
+	for (word = 0; s.n; s.p++, s.n--)
+		word = word << 8 | (unsigned char)*s.p;
+	h = (h ^ word) * 0x9e3779b97f4a7c15u;
+	return (uint32_t)(h >> 32);
+}
+
+static inline struct host_entry *
+host_find_exact(const struct host_table *t, struct str name)
+{
+	struct host_entry *e;
+	uint32_t i;
+
+	for (i = host_hash_exact(name) & t->mask; (e = &t->exact[i])->name.p; i = (i + 1) & t->mask)
+		if (str_eq(e->name, name))
+			break;
+	return e;
 }
 
 static struct host_entry *
@@ -66,6 +97,8 @@ host_add(struct build *b, struct str name, const struct site *site, struct cfg_p
 	e = host_find(t, host_hash(key), key);
 	if (!e->name.p) {
 		*e = (struct host_entry){ key, site, at };
+		if (key.p == name.p)
+			*host_find_exact(t, key) = *e;
 		return;
 	}
 	cfg_errors_add(b->errors, true, at,
@@ -88,6 +121,7 @@ build_hosts(struct build *b)
 		room *= 2;
 	conf->hosts = arena_calloc(b->arena, sizeof(*conf->hosts));
 	conf->hosts->v = arena_calloc(b->arena, room * sizeof(*conf->hosts->v));
+	conf->hosts->exact = arena_calloc(b->arena, room * sizeof(*conf->hosts->exact));
 	conf->hosts->mask = (uint32_t)room - 1;
 	for (i = 0; i < conf->nsites; i++, from = from->next) {
 		const struct opt_places *elems = &from->scope->elems[core_id(CORE_SITE)][0];
@@ -98,34 +132,44 @@ build_hosts(struct build *b)
 	}
 }
 
-const struct site *
-conf_site(const struct conf *conf, const struct conf_listen *listen, struct str host)
+/* A name in any case, with a dot at its end, of a wildcard, or of nobody. */
+static const struct host_entry *
+host_search(const struct host_table *t, struct str host)
 {
-	const struct host_table *t = conf->hosts;
 	const struct host_entry *e, *wild = NULL;
 	uint32_t h = HOST_SEED;
 	size_t i;
 
-	if (host.n && host.p[host.n - 1] == '.')
-		host.n--;
-	if (host.n == 0 || host.n > HOST_MAX)
-		goto none;
+	if (host.p[host.n - 1] == '.' && --host.n == 0)
+		return NULL;
 	for (i = host.n; i-- > 0;) {
 		unsigned char c = str_lower((unsigned char)host.p[i]);
 
 		h = host_hash_step(h, c);
-		if (c != '.' || !t->has_wildcards)
+		if (c != '.' || !t->has_wildcards || i == 0)
 			continue;
 		e = host_find(t, h, str_n(host.p + i, host.n - i));
-		if (e->name.p && i > 0)
+		if (e->name.p)
 			wild = e; /* longer ones come later */
 	}
 	e = host_find(t, h, host);
-	if (e->name.p && host.p[0] != '.')
-		return e->site;
-	if (wild)
-		return wild->site;
-none:
+	return e->name.p && host.p[0] != '.' ? e : wild;
+}
+
+const struct site *
+conf_site(const struct conf *conf, const struct conf_listen *listen, struct str host)
+{
+	const struct host_entry *e;
+
+	if (conf->nsites == 1)
+		return conf->sites;
+	if (host.n && host.n <= HOST_MAX) {
+		e = host_find_exact(conf->hosts, host);
+		if (!e->name.p)
+			e = host_search(conf->hosts, host);
+		if (e)
+			return e->site;
+	}
 	return listen && listen->default_site ? listen->default_site : &conf->sites[0];
 }
 
@@ -216,18 +260,21 @@ route_has_method(const struct route *r, int method)
 	return !r->methods || (r->methods >> method & 1);
 }
 
-static bool
+static inline bool
 route_has_path(const struct route *r, struct str path)
 {
-	switch (r->kind) {
-	case ROUTE_PREFIX:
-		return r->path.n == 1 || (str_has_prefix(path, r->path) &&
-					     (path.n == r->path.n || path.p[r->path.n] == '/'));
-	case ROUTE_EXACT:
-		return str_eq(path, r->path);
-	default:
+	size_t n = r->path.n;
+
+	if (r->kind == ROUTE_REGEX)
 		return regex_match(&r->regex, path, NULL);
-	}
+	if (r->kind == ROUTE_PREFIX && n == 1)
+		return true;
+	/* Most routes differ in their last octet: the call is saved. */
+	if (path.n < n || path.p[n - 1] != r->path.p[n - 1])
+		return false;
+	if (path.n > n && (r->kind == ROUTE_EXACT || path.p[n] != '/'))
+		return false;
+	return memcmp(path.p, r->path.p, n) == 0;
 }
 
 /* The first route with this very path (or prefix) that comes before the best one so far. */
