@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdarg.h>
+#include <stddef.h>
 
 enum log_level { LOG_FATAL_, LOG_ERROR_, LOG_WARN_, LOG_NOTICE_, LOG_INFO_, LOG_DEBUG_ };
 

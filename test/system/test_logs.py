@@ -105,7 +105,7 @@ def test_hostile_octets(server):
 
 
 def test_json(server):
-    s = server(files={"a": "12345"}, access_log=False,
+    s = server(files={"a": "12345"}, access_log=False, workers=1,
                server='access_log: { file = "@TMP@/access.log"; format = "json"; };')
     s.get("/a?q", {"User-Agent": 'x"\\\u00ff\u0080', "Referer": "/r"}, host="Example.org")
     s.raw(b"BROKEN\r\n\r\n")
@@ -118,8 +118,8 @@ def test_json(server):
     assert re.fullmatch(r"[0-9a-f]{16}", first["id"])
     assert 0 < first["duration_us"] < 10_000_000
     assert first["worker"] in s.workers()
-    for line in lines(s):
-        json.loads(line)
+    broken = json.loads(wait_lines(s, 2)[1])
+    assert broken["status"] == 400 and broken["why"] != ""
 
 
 def test_own_format_and_routes(server):
