@@ -33,9 +33,10 @@ static const struct row rows[] = {
 	    .fields = { "If-None-Match: *", "Range: bytes=0-1" },
 	    .status = 404,
 	    .body = "gone" },
-	/* rewrites in circles end */
-	{ .conf = "rewrite = ( { match = \"^/a$\"; to = \"/b\"; }, "
-		  "{ match = \"^/b$\"; to = \"/a\"; } ); respond = \"x\";",
+	/* rewrites in circles end; one list alone is applied once and makes none */
+	{ .conf = "respond = \"x\"; routes = ( "
+		  "{ path = \"/a\"; rewrite: { match = \"^/a$\"; to = \"/b\"; }; }, "
+		  "{ path = \"/b\"; rewrite: { match = \"^/b$\"; to = \"/a\"; }; } );",
 	    .target = "/a",
 	    .status = 508 },
 	/* the limit of a body is the route's */
