@@ -29,21 +29,22 @@ enum cfg_type {
 	CFG_STRS,    /* struct cfg_strs: one string or a list */
 	CFG_PATHS,   /* struct cfg_strs of absolute paths */
 	CFG_REGEX,   /* struct cfg_regex */
-	CFG_RECORDS, /* struct cfg_records: one group or a list of groups, each described by record */
+	CFG_RECORDS, /* struct cfg_records: one group or a list of groups, each described by record
+		      */
 };
 
-enum { /* scopes where a row may stand, and flags */
-	CFG_SERVER = 1,   /* inside server: { } */
-	CFG_SITE = 2,     /* inside a site */
-	CFG_ROUTE = 4,    /* inside a route */
-	CFG_TOP = 8,      /* the top of a file: no row stands there */
-	CFG_ANY = 7,      /* all three, inherited downwards */
-	CFG_SHORT = 16,   /* a plain value in place of the group sets this row */
-	CFG_MERGE = 32,   /* lists: own elements, then the inherited ones */
-	CFG_LIVE = 64,    /* changed in place on reload, needs no new workers */
+enum {                      /* scopes where a row may stand, and flags */
+	CFG_SERVER = 1,     /* inside server: { } */
+	CFG_SITE = 2,       /* inside a site */
+	CFG_ROUTE = 4,      /* inside a route */
+	CFG_TOP = 8,        /* the top of a file: no row stands there */
+	CFG_ANY = 7,        /* all three, inherited downwards */
+	CFG_SHORT = 16,     /* a plain value in place of the group sets this row */
+	CFG_MERGE = 32,     /* lists: own elements, then the inherited ones */
+	CFG_LIVE = 64,      /* changed in place on reload, needs no new workers */
 	CFG_NONEMPTY = 128, /* and in a record, where it has no default: must be there */
-	CFG_SECRET = 256, /* never printed */
-	CFG_AUTO = 512,   /* CFG_INT: the word "auto" is accepted, and is -1 */
+	CFG_SECRET = 256,   /* never printed */
+	CFG_AUTO = 512,     /* CFG_INT: the word "auto" is accepted, and is -1 */
 };
 
 struct cfg_strs {
@@ -73,12 +74,12 @@ struct cfg_opt {
 	enum cfg_type type;
 	unsigned where; /* CFG_SERVER … | flags */
 	size_t offset;
-	int64_t min, max;          /* max 0 with min 0: no limit beyond the type's */
-	const char *def;           /* as in the file ("30s", "true", "a b" for lists); NULL: zero */
-	const char *const *names;  /* CFG_ENUM: the words, NULL-terminated */
+	int64_t min, max;         /* max 0 with min 0: no limit beyond the type's */
+	const char *def;          /* as in the file ("30s", "true", "a b" for lists); NULL: zero */
+	const char *const *names; /* CFG_ENUM: the words, NULL-terminated */
 	const struct cfg_record *record;
-	const char *help;          /* sentences for the manual; says the unit and what it is for */
-	const char *example;       /* a line or lines of configuration, or NULL */
+	const char *help;    /* sentences for the manual; says the unit and what it is for */
+	const char *example; /* a line or lines of configuration, or NULL */
 };
 
 /* A place in a configuration file. file is NUL-terminated; line and column from 1, 0 unknown. */
@@ -94,11 +95,11 @@ struct cfg_errors; /* the list of everything that is wrong, sorted by place when
 struct cfg_check {
 	struct arena *arena; /* lives as long as the configuration */
 	struct cfg_errors *errors;
-	const struct cfg_opt *opts;       /* the module's table */
-	const struct cfg_place *places;   /* one per row: where it was set; file NULL: default */
-	struct cfg_place scope;           /* where the scope begins */
-	const char *scope_name;           /* "site \"example.org\"", "route /static" … */
-	struct cfg_check_more *more;      /* the loader's; NULL: none (tests) */
+	const struct cfg_opt *opts;     /* the module's table */
+	const struct cfg_place *places; /* one per row: where it was set; file NULL: default */
+	struct cfg_place scope;         /* where the scope begins */
+	const char *scope_name;         /* "site \"example.org\"", "route /static" … */
+	struct cfg_check_more *more;    /* the loader's; NULL: none (tests) */
 };
 
 /* An error (warning) at the place where option (a row's name) was set, or at the scope. index >= 0

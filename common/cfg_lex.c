@@ -219,7 +219,7 @@ lex_string(struct lex *t, struct cfg_node *node)
 		if (n + body.n + 1 > room) {
 			char *longer = arena_alloc(t->arena, room = 2 * (n + body.n + 1));
 
-			if (n)
+			if (value)
 				memcpy(longer, value, n);
 			value = longer;
 		}

@@ -28,9 +28,9 @@ enum route_kind { ROUTE_PREFIX, ROUTE_EXACT, ROUTE_REGEX };
 struct route {
 	const struct site *site;
 	enum route_kind kind;
-	struct str path;        /* prefix or exact path; the expression's source for ROUTE_REGEX */
+	struct str path; /* prefix or exact path; the expression's source for ROUTE_REGEX */
 	struct cfg_regex regex;
-	unsigned methods;       /* bit 1 << enum http_method; 0: any */
+	unsigned methods; /* bit 1 << enum http_method; 0: any */
 	struct conf_hooks access, handle, filter, log;
 	const void *const *conf; /* effective configuration of each module, by module index */
 	const struct conf_core *core;
@@ -38,13 +38,13 @@ struct route {
 	const struct cfg_place *core_places;
 	struct cfg_place place;
 	const char *label;      /* "example.org /static" */
-	const char *path_label; /* "/static", "= /x", "~ expression", with methods if there are any */
+	const char *path_label; /* "/static", "= /x GET", "~ expression" */
 	unsigned index;         /* over all routes of the configuration */
 };
 
 struct site {
-	struct cfg_strs hosts;   /* as written */
-	const char *name;        /* the first host, for messages */
+	struct cfg_strs hosts;      /* as written */
+	const char *name;           /* the first host, for messages */
 	const struct route *routes; /* in order; the last one is always the prefix "/" */
 	size_t nroutes;
 	struct cfg_place place;
@@ -60,14 +60,14 @@ struct conf_core {
 	int64_t timeout_keepalive; /* idle between requests */
 	int64_t timeout_linger;    /* reading on after an answer that ends the connection */
 	int64_t keepalive_requests;
-	int64_t min_rate;          /* octets/s a body must arrive or a response be taken with, 0: off */
-	int64_t min_rate_grace;    /* ms before min_rate is asked for */
-	int64_t max_head;          /* octets of request line and fields together */
-	int64_t max_line;          /* octets of the request line: 414 */
+	int64_t min_rate; /* octets/s a body must arrive or a response be taken with, 0: off */
+	int64_t min_rate_grace; /* ms before min_rate is asked for */
+	int64_t max_head;       /* octets of request line and fields together */
+	int64_t max_line;       /* octets of the request line: 414 */
 	int64_t max_fields;
-	int64_t max_body;          /* octets; 413 */
-	bool server_header;        /* send "Server:" */
-	bool debug;                /* error pages to loopback clients tell why */
+	int64_t max_body;               /* octets; 413 */
+	bool server_header;             /* send "Server:" */
+	bool debug;                     /* error pages to loopback clients tell why */
 	struct cfg_records error_pages; /* struct conf_error_page */
 };
 
@@ -79,12 +79,12 @@ struct conf_error_page {
 enum listen_family { LISTEN_TCP, LISTEN_UNIX };
 
 struct conf_listen {
-	struct str text;    /* canonical: "127.0.0.1:8080", "[::]:80", "unix:/run/x.sock": the key */
+	struct str text; /* canonical: "127.0.0.1:8080", "[::]:80", "unix:/run/x.sock": the key */
 	enum listen_family family;
-	struct str host;    /* numeric address without brackets; the path for unix */
+	struct str host; /* numeric address without brackets; the path for unix */
 	int64_t port;
 	int64_t backlog;
-	int64_t mode;       /* unix: file mode */
+	int64_t mode;           /* unix: file mode */
 	struct str user, group; /* unix: owner of the socket file */
 	bool proxy_protocol;    /* a PROXY protocol header comes first, from trusted peers only */
 	bool is_optional;       /* the IPv6 half of "*:80": a host without IPv6 goes without it */
@@ -93,8 +93,8 @@ struct conf_listen {
 };
 
 struct conf_process {
-	struct str user, group;  /* workers run as; empty: as started */
-	int64_t workers;         /* resolved number, >= 1 */
+	struct str user, group; /* workers run as; empty: as started */
+	int64_t workers;        /* resolved number, >= 1 */
 	bool workers_auto;
 	int64_t slots;           /* listening sockets per address, >= workers */
 	int64_t max_connections; /* per worker */
@@ -107,12 +107,12 @@ struct conf_process {
 	struct str error_log;    /* "stderr" or a path */
 	int log_level;           /* enum log_level */
 	struct cfg_strs trusted_proxies; /* addresses and networks, see realip */
-	struct str name;         /* in the Server field */
+	struct str name;                 /* in the Server field */
 };
 
 struct conf {
 	struct arena *arena;
-	const char *file;         /* the main file; NULL for `argand serve` */
+	const char *file; /* the main file; NULL for `argand serve` */
 	struct conf_process process;
 	struct conf_listen *listens;
 	size_t nlistens;
@@ -139,13 +139,12 @@ size_t cfg_warnings_count(const struct cfg_errors *);
 void cfg_errors_print(const struct cfg_errors *, FILE *, bool colour);
 void cfg_errors_free(struct cfg_errors *);
 
-/* The site for a host name, any case, without port: exact, longest wildcard, the listener's default. */
+/* The site for a host name, any case, without port: exact, longest wildcard, the listener's
+ * default. */
 const struct site *conf_site(const struct conf *, const struct conf_listen *, struct str host);
 
 /* The first route whose path matches the normalised path (prefixes on segment boundary) and whose
    methods include the method. Never NULL: the last route is "/" without methods. */
 const struct route *site_route(const struct site *, struct str path, int method);
-
-/* Dumps, differences, `argand options` and `argand explain`: conf_tell.h. */
 
 #endif

@@ -365,7 +365,7 @@ hook_has(const struct module *m, unsigned hook)
 static struct conf_hooks
 hook_list(struct build *b, const struct route *r, unsigned hook)
 {
-	struct conf_hook v[64], *kept;
+	struct conf_hook v[64] = { { .module = NULL } }, *kept;
 	struct conf_hooks hooks = { NULL, 0 };
 	const struct module *m;
 	size_t i;

@@ -1,14 +1,15 @@
 /*
- * What a configuration says about itself: dumps and what a reload would change, the option reference,
- * and the way of a request through it.
+ * What a configuration says about itself: dumps and what a reload would change, the option
+ * reference, and the way of a request through it.
  */
 #ifndef COMMON_CONF_TELL_H
 #define COMMON_CONF_TELL_H
 
 #include "common/conf.h"
 
-/* All that is set, a line each, in an order of its own: what two configurations are compared by, also
-   by processes that have only the text of the other one. conf_dump_diff() is conf_diff() on texts. */
+/* All that is set, a line each, in an order of its own: what two configurations are compared by,
+   also by processes that have only the text of the other one. conf_dump_diff() is conf_diff() on
+   texts. */
 void conf_dump(const struct conf *, FILE *);
 size_t conf_dump_diff(struct str a, struct str b, FILE *out);
 

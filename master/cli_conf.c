@@ -1,6 +1,6 @@
 /*
- * Commands that read a configuration and say something about it: nothing is bound, started or changed.
- * Messages about the configuration go to standard error, answers to standard output.
+ * Commands that read a configuration and say something about it: nothing is bound, started or
+ * changed. Messages about the configuration go to standard error, answers to standard output.
  */
 #include <errno.h>
 #include <getopt.h>
