@@ -20,11 +20,11 @@ struct listener {
 	struct link link;
 	char *text; /* the address as in the configuration: the key */
 	enum listen_family family;
-	char *path;           /* of a Unix socket */
-	unsigned slots;       /* sockets open */
-	unsigned committed;   /* of these, final */
-	bool is_shared;       /* one socket stands at every slot */
-	bool is_activated;   /* the first socket is the service manager's: not stored, not unlinked */
+	char *path;         /* of a Unix socket */
+	unsigned slots;     /* sockets open */
+	unsigned committed; /* of these, final */
+	bool is_shared;     /* one socket stands at every slot */
+	bool is_activated; /* the first socket is the service manager's: not stored, not unlinked */
 	int fds[SHM_SLOTS];   /* -1 beyond slots */
 	struct alarm leaving; /* set: the address has left the configuration */
 };

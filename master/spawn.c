@@ -5,11 +5,13 @@
  */
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/heritage.h"
@@ -163,6 +165,18 @@ spawn_check(const struct conf *conf, struct text *report)
 	return true;
 }
 
+/* A service manager may have given an unprivileged master the right to bind low ports. Only the
+   master binds. Where a system call filter forbids this they stay: nothing is lost by that. */
+static void
+spawn_shed_capabilities(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	syscall(SYS_capset, &head, none);
+}
+
 static void
 spawn_shed(const struct conf_process *p)
 {
@@ -171,7 +185,11 @@ spawn_shed(const struct conf_process *p)
 
 	/* Once shed, never again to be had: not by a program with the set-user-id bit either. */
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	if (geteuid() != 0 || (p->user.n == 0 && p->group.n == 0))
+	if (geteuid() != 0) {
+		spawn_shed_capabilities();
+		return;
+	}
+	if (p->user.n == 0 && p->group.n == 0)
 		return;
 	if (!spawn_ids(p, &uid, &gid))
 		_exit(1);

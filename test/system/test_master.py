@@ -238,6 +238,33 @@ def test_control_socket_and_pid_file_follow_the_configuration(server):
     assert not os.path.exists(s.tmp + "/two.pid") and not os.path.exists(s.tmp + "/moved.sock")
 
 
+def test_drain_is_bounded_in_time(server):
+    s = server(files=FILES, server='drain_timeout = "1s";')
+    c = s.connect()
+    c.send(b"GET /a.txt HTTP/1.1\r\nHost: a\r\n")
+    time.sleep(0.2)
+    start = time.monotonic()
+    s.cli("reload", check=0)
+    wait_for(lambda: len(s.workers(None)) == 2, "the old generation ends", 6)
+    assert time.monotonic() - start >= 0.9
+
+
+def test_drain_is_bounded_in_number(server):
+    s = server(files=FILES, server="max_generations = 1;")
+    idle = []
+    for _ in range(2):
+        c = s.connect()
+        c.request("/a.txt")
+        assert c.response().status == 200
+        idle.append(c)
+        s.cli("reload", check=0)
+    s.wait_log("generation 1 is cut short")
+    idle[0].expect_closed()
+    idle[1].request("/a.txt")
+    r = idle[1].response()
+    assert r.status == 200 and r["Connection"] == "close"
+
+
 # ------------------------------------------------------------------------------- workers
 
 def test_killed_worker_is_replaced_within_100_ms(server):
