@@ -8,6 +8,7 @@
 #include "worker/chunked.h"
 #include "worker/conn.h"
 #include "worker/h1_parse.h"
+#include "worker/reqlife.h"
 #include "worker/state.h"
 
 /* A body of at most so many octets that nobody asked for is read and dropped after the answer. */

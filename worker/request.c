@@ -11,7 +11,7 @@
 #include "common/log.h"
 #include "common/must.h"
 #include "worker/proto.h"
-#include "worker/request.h"
+#include "worker/reqlife.h"
 #include "worker/state.h"
 
 enum { REQUEST_ROOM = 4096, REQUEST_KEEP = 128, REQUEST_REROUTES = 10 };

@@ -16,16 +16,10 @@
 #include "common/conf.h"
 #include "common/http.h"
 #include "worker/body.h"
+#include "worker/peer.h"
 #include "worker/worker.h"
 
 enum { HTTP_10 = 10, HTTP_11 = 11, HTTP_2 = 20 };
-
-/* Who is at the other end, as text made on demand; addr is a sockaddr. */
-struct peer {
-	uint8_t family; /* AF_INET, AF_INET6, AF_UNIX */
-	uint16_t port;
-	uint8_t addr[16]; /* network order */
-};
 
 struct request {
 	struct worker *w;
@@ -111,9 +105,6 @@ struct str req_field_all(struct request *, enum http_field id);
  */
 void request_want_body(struct request *);
 
-/* The peer's address as text ("192.0.2.1", "2001:db8::1", "unix:"); into the arena. */
-struct str peer_text(struct arena *, const struct peer *);
-
 /* --- answering --- */
 
 /* Adds a response field. name and value are borrowed until the request ends. */
@@ -152,16 +143,5 @@ void res_abort(struct request *, const char *why);
 void request_reroute(struct request *, struct str path, struct str query);
 /* A hook that returned MINE without an answer says: go on with the next module. */
 void request_continue(struct request *);
-
-/* --- for protocols --- */
-
-/* A new request with its arena, from the worker's free list; proto fills in what is asked. */
-struct request *request_new(struct worker *, const struct proto *, void *stream);
-/* The head is complete: routes it and runs the hooks. */
-void request_start(struct request *);
-/* The head is not acceptable: answers with a status in place of request_start(). */
-void request_refuse(struct request *, int status, const char *why);
-/* Everything was sent, or the peer is gone (aborted): logs, then frees at the end of the turn. */
-void request_end(struct request *, bool aborted);
 
 #endif

@@ -9,6 +9,7 @@
 #include "common/must.h"
 #include "test/unit/loopback.h"
 #include "worker/proto.h"
+#include "worker/reqlife.h"
 #include "worker/state.h"
 #include "worker/uri.h"
 
