@@ -62,6 +62,8 @@ struct opt_space {
 	    struct opt_space *, size_t table, const struct cfg_opt *, const struct cfg_node *);
 	/* Takes a member that is not a row; false when it is unknown. May be NULL. */
 	bool (*take)(struct opt_space *, const struct cfg_node *);
+	/* A group with rows of that table has something unknown in it. May be NULL. */
+	void (*failed)(struct opt_space *, size_t table);
 	/* A hint for an unknown name that is known elsewhere, or NULL. May be NULL. */
 	const char *(*elsewhere)(struct opt_space *, struct str name);
 };

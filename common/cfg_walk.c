@@ -128,30 +128,43 @@ walk_other_group(const struct opt_space *s, struct str name)
 }
 
 static const char *
+walk_near(const struct opt_space *s, struct str name, struct str prefix)
+{
+	struct suggest near;
+
+	suggest_init(&near, name);
+	walk_offer(s, prefix, &near);
+	if (near.best.n == 0)
+		return NULL;
+	return cfg_errors_printf(s->reader->errors, "did you mean '%.*s'?", STR_FMT(near.best));
+}
+
+static const char *
 walk_hint(const struct opt_space *s, struct str name, struct str prefix)
 {
 	const char *hint = NULL;
-	struct suggest near;
 	size_t table;
 
 	if (prefix.n && (walk_find(s, name, false, &table) || walk_is_extra(s, name)))
 		return cfg_errors_printf(s->reader->errors, "'%.*s' stands outside of '%.*s'",
 		    STR_FMT(name), STR_FMT(prefix));
+	if (prefix.n && (hint = walk_near(s, name, prefix)))
+		return hint;
 	if (s->elsewhere && (hint = s->elsewhere((struct opt_space *)s, name)))
 		return hint;
-	suggest_init(&near, name);
-	walk_offer(s, prefix, &near);
-	if (near.best.n)
-		return cfg_errors_printf(
-		    s->reader->errors, "did you mean '%.*s'?", STR_FMT(near.best));
-	if ((hint = walk_synonym(s, name)))
+	if ((hint = walk_near(s, name, prefix)) || (hint = walk_synonym(s, name)) ||
+	    (hint = walk_other_group(s, name)))
 		return hint;
-	return walk_other_group(s, name);
+	return "'argand options' lists what there is";
 }
 
 static void
 walk_unknown(struct opt_space *s, const struct cfg_node *node, struct str prefix)
 {
+	size_t table;
+
+	if (prefix.n && s->failed && walk_find(s, prefix, true, &table))
+		s->failed(s, table);
 	cfg_errors_add(s->reader->errors, true, node->name_place, walk_hint(s, node->name, prefix),
 	    "unknown setting '%.*s'%s%.*s%s %s %s", STR_FMT(node->name), prefix.n ? " in '" : "",
 	    STR_FMT(prefix), prefix.n ? "'" : "", s->where == CFG_TOP ? "at" : "in", s->name);

@@ -26,6 +26,7 @@ scope_new(struct arena *arena, struct scope *parent, unsigned where, struct cfg_
 			s->conf[i] = parent->conf[i];
 			s->places[i] = parent->places[i];
 			s->elems[i] = parent->elems[i];
+			s->has_error[i] = parent->has_error[i];
 			continue;
 		}
 		rows = opt_count(tables[i].opts);
@@ -125,6 +126,13 @@ scope_set(
 	s->places[table][row] = node->place;
 }
 
+/* Something in a group is unknown: what its module would miss there may be just that. */
+static void
+scope_failed(struct opt_space *space, size_t table)
+{
+	((struct scope_walk *)space)->scope->has_error[table] = true;
+}
+
 static const char *
 scope_elsewhere(struct opt_space *space, struct str name)
 {
@@ -143,6 +151,7 @@ scope_apply(struct scope *s, struct opt_reader *r, const struct cfg_node *group,
 		.extra = extra,
 		.set = scope_set,
 		.take = take,
+		.failed = scope_failed,
 		.elsewhere = scope_elsewhere };
 	w.space.tables = core_tables(&w.space.n);
 	opt_walk(&w.space, group);

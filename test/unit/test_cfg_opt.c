@@ -134,7 +134,8 @@ static const struct {
 	    "}'?\n" },
 	{ "Root = \"/x\"",
 	    "1:11 error: unknown setting 'Root' in server // did you mean 'root'?\n" },
-	{ "zzz = 1", "1:11 error: unknown setting 'zzz' in server\n" },
+	{ "zzz = 1", "1:11 error: unknown setting 'zzz' in server // 'argand options' lists what "
+		     "there is\n" },
 };
 
 START_TEST(test_mistakes)

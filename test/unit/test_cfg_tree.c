@@ -146,7 +146,7 @@ static const struct {
 	    "1:23 error: unknown setting 'limt' in site \"a\" // did you mean 'limit'?\n" },
 	{ "server: { true = 1; limt = \"1k\"; };\n",
 	    "1:11 error: 'true' is a value, not a name\n"
-	    "1:11 error: unknown setting 'true' in server\n"
+	    "1:11 error: unknown setting 'true' in server // 'argand options' lists what there is\n"
 	    "1:21 error: unknown setting 'limt' in server // did you mean 'limit'?\n" },
 	/* Other things. */
 	{ "\xEF\xBB\xBFserver: { limt = \"1k\"; };\n",
@@ -225,7 +225,8 @@ START_TEST(test_bounds)
 	fake_use();
 	for (int i = 0; i < 1000; i++)
 		n += (size_t)sprintf(text + n, "a:{");
-	fake_says(text, "1:1 error: unknown setting 'a' at the top of the file\n"
+	fake_says(text, "1:1 error: unknown setting 'a' at the top of the file // 'argand options' "
+			"lists what there is\n"
 			"1:99 error: brackets are nested too deep (at most 32)\n");
 	memset(text, ' ', sizeof(text) - 1);
 	fake_says(text, "0:0 error: the file is larger than 4 MiB\n");
