@@ -348,13 +348,12 @@ seat_obituary(struct seat *s, int status, char *text, size_t len)
 		snprintf(text + n, len - n, ": %s", words);
 }
 
+/* As it was told to, or of its own will without a complaint. */
 static bool
 seat_died_well(const struct seat *s, int status)
 {
-	bool wanted = s->state == SEAT_LEAVING || s->state == SEAT_DYING;
-
 	return status == -1 || (WIFEXITED(status) && WEXITSTATUS(status) == 0) ||
-	       (wanted && s->state == SEAT_DYING);
+	       (s->state == SEAT_DYING && s->gen->state != GEN_SERVING);
 }
 
 /* 0, then 100 ms, doubled for each further death in youth. */
