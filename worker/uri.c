@@ -21,7 +21,7 @@ static const uint8_t uri_class[256] = {
 	['?'] = URI_QUERY,
 	['%'] = URI_PERCENT,
 	['#'] = URI_BAD, /* RFC 9112 3.2: a target has no fragment */
-	[0x7f ... 0xff] = URI_BAD,
+	[0x7f] = URI_BAD,
 };
 
 static int

@@ -18,10 +18,11 @@ struct uri {
 };
 
 /* Splits and normalises a target for the method. Returns 0 or the status to answer with: 400 for
-   octets that RFC 3986 does not allow, bad percent-encoding, an encoded NUL or, after decoding, a
+   control characters, space and '#', bad percent-encoding, an encoded NUL or, after decoding, a
    control character; a path that leaves the root. "%2F" stays encoded as received ("%2F" in path), so
-   that it never makes a segment. Does not copy when nothing has to change: results point into
-   target or the arena. */
+   that it never makes a segment. Octets that RFC 3986 excludes but agents send as they are (above 0x7f,
+   and "<>\^`{|} and the double quote) stand for themselves. Does not copy when nothing has to change:
+   results point into target or the arena. */
 int uri_parse(struct str target, enum http_method method, struct arena *, struct uri *out);
 
 /* Checks and splits host[:port] of a Host field (RFC 9110 7.2). host: in lower case (in arena when it

@@ -1,6 +1,7 @@
 #include "test/unit/rows.h"
 #include "test/unit/unit.h"
 #include "worker/errpage.h"
+#include "worker/reqlife.h"
 
 Suite *suite_errpage(void);
 

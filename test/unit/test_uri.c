@@ -137,13 +137,13 @@ static const struct row rows[] = {
 	ROW(GET, "/a\0b", NULL),
 	ROW(GET, "/a\nb", NULL),
 	ROW(GET, "/a\x7f", NULL),
-	ROW(GET, "/caf\xc3\xa9", NULL),
+	ROW(GET, "/caf\xc3\xa9", "/caf\xc3\xa9"),
 	ROW(GET, "/a#b", NULL),
 	ROW(GET, "/a?b#c", NULL),
 	ROW(GET, "/a?b c", NULL),
 	ROW(GET, "/a?b\x01", NULL),
 	ROW(GET, "/a?b\0", NULL),
-	ROW(GET, "/a?\xc3\xa9", NULL),
+	ROW(GET, "/a?\xc3\xa9", "/a?\xc3\xa9"),
 	ROW(GET, "#", NULL),
 	ROW(GET, "", NULL),
 	/* no form at all */
@@ -271,7 +271,7 @@ START_TEST(every_octet)
 {
 	for (unsigned c = 0; c < 256; c++) {
 		bool is_ctl = c < 0x20 || c == 0x7f;
-		bool is_text = c > ' ' && c < 0x7f && c != '#';
+		bool is_text = c > ' ' && c != 0x7f && c != '#';
 		char text[10];
 		struct uri u;
 
