@@ -362,6 +362,7 @@ value_regex(struct value *v)
 
 	if (!value_text(v, &s))
 		return false;
+	/* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): value_text() has set s */
 	if (regex_compile(&new, s, &why, &offset)) {
 		*re = new;
 		arena_defer(v->r->arena, regex_code_free, new.code);

@@ -34,7 +34,7 @@ forwarded_port(struct str text, struct forwarded *out)
 bool
 forwarded_node(struct str text, struct forwarded *out)
 {
-	struct str addr = text;
+	struct str addr;
 	int family = AF_INET;
 
 	out->family = 0;

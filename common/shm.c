@@ -251,6 +251,7 @@ shm_create_in(int fd)
 	s = shm_map(fd, head.size, false);
 	if (!s)
 		return NULL;
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): shm_map() has set it */
 	memcpy(s->base, &head, sizeof(head));
 	must(shm_tables_find(s, &head) == NULL);
 	for (unsigned c = 0; c < CTR_MAX; c++) {

@@ -24,12 +24,12 @@ sources=$(find common master worker modules -name '*.c' | sort)
 tests=$(find test -name '*.c' | sort)
 headers=$(find common master worker modules test -name '*.h' | sort)
 scripts=$(find . -name build -prune -o -name .git -prune -o -name '*.sh' -print | sort)
-flags=$(echo "$COMPILE" | tr ' ' '\n' | grep -E '^-(std|I|D)' | grep -v FORTIFY | tr '\n' ' ')
+flags=$(echo "$COMPILE" | tr ' ' '\n' | grep -E '^-(I|D)' | grep -v FORTIFY | tr '\n' ' ')
 
 tidy() {
 	# shellcheck disable=SC2086
 	printf '%s\n' $sources |
-	    xargs -P "$(nproc)" -I {} clang-tidy --quiet {} -- $flags -Wno-unknown-warning-option
+	    xargs -P "$(nproc)" -I {} clang-tidy --quiet {} -- -std=gnu17 $flags -Wno-unknown-warning-option
 }
 
 check_cpp() {
@@ -45,7 +45,7 @@ second() {
 		command -v $compiler >/dev/null || continue
 		for f in $sources; do
 			# shellcheck disable=SC2086
-			$compiler $flags -O1 -fsyntax-only -Wall -Wextra -Wshadow -Wstrict-prototypes \
+			$compiler -std=gnu17 $flags -O1 -fsyntax-only -Wall -Wextra -Wshadow -Wstrict-prototypes \
 			    -Wmissing-prototypes -Werror "$f" || return 1
 		done
 	done
