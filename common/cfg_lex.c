@@ -159,7 +159,7 @@ lex_value(char *dst, struct str body, bool *has_nul)
 		if (body.p[i] == '\\')
 			i += lex_unescape(body.p + i, body.n - i, &dst[n]);
 		else
-			/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): allocated for all of body */
+			/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): room for all */
 			dst[n] = body.p[i++];
 		*has_nul |= dst[n++] == '\0';
 	}

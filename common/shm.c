@@ -251,12 +251,12 @@ shm_create_in(int fd)
 	s = shm_map(fd, head.size, false);
 	if (!s)
 		return NULL;
-	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): shm_map() has set it */
 	memcpy(s->base, &head, sizeof(head));
 	must(shm_tables_find(s, &head) == NULL);
 	for (unsigned c = 0; c < CTR_MAX; c++) {
 		struct shm_name *n = shm_at(s, T_NAMES, c);
 
+		/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): below CTR_MAX */
 		strncpy(n->name, counter_info[c].name, sizeof(n->name) - 1);
 	}
 	return s;
