@@ -35,7 +35,7 @@ enum {
 	CHAN_CUT = 'c',    /* master -> worker: end idle connections now, shorten the drain */
 	CHAN_LEAVE = 'l',  /* master -> worker, before a drain: an octet with the index in listens[] of
 			      an address that leaves the configuration. Nobody else accepts from it: go
-			      on for 2.5 s of the drain, then close its descriptors */
+			      on for 3 s, then close its descriptors */
 	CHAN_READY = 'R',  /* worker -> master: serving */
 };
 

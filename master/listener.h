@@ -14,7 +14,8 @@
 #include "common/text.h"
 #include "master/loop.h"
 
-enum { LISTENER_GRACE_MS = 3000 }; /* a removed address is served so long by the old generation */
+/* A removed address: its old workers accept for half a second longer and close it then for good. */
+enum { LISTENER_GRACE_MS = 2500 };
 
 struct listener {
 	struct link link;

@@ -21,6 +21,7 @@
 enum {
 	ACCEPT_BUDGET = 32,     /* connections per event */
 	ACCEPT_PAUSE_MS = 100,  /* when descriptors ran out */
+	ACCEPT_LEAVE_MS = 3000, /* a removed address; a little longer than the master keeps it */
 	ACCEPT_GRACE_MS = 1000, /* a draining worker serves a slot that nobody has taken so long */
 };
 
@@ -33,7 +34,9 @@ struct acceptor {
 	bool is_shared; /* one socket for all slots */
 	bool is_owned;  /* this worker reads it, unless paused */
 	bool is_added;
-	unsigned streak; /* events in a row that brought exactly one connection */
+	unsigned listen;   /* index in heritage.listens */
+	uint64_t leave_at; /* its address leaves the configuration: accept until then, 0: stays */
+	unsigned streak;   /* events in a row that brought exactly one connection */
 };
 
 static void
@@ -181,6 +184,7 @@ accept_init(struct worker *w, struct acceptor *a, const struct heritage_listen *
 	a->conf = l->conf;
 	a->fd = l->fds[slot];
 	a->slot = slot;
+	a->listen = (unsigned)(l - w->h->listens);
 	a->is_shared = shared;
 	event_assign(&a->ev, w->base, a->fd, EV_READ | EV_PERSIST, accept_event, a);
 	event_priority_set(&a->ev, 0);
@@ -205,6 +209,37 @@ accept_open(struct worker *w)
 	w->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
+/* An address that leaves the configuration: whoever read it goes on until all close it together, so
+   that nothing that is queued is reset. */
+static void
+accept_follow_leaving(struct worker *w, struct acceptor *a)
+{
+	if (w->now < a->leave_at && !w->is_stopping)
+		return;
+	if (a->fd < 0)
+		return;
+	accept_own(a, false);
+	close(a->fd);
+	a->fd = -1;
+}
+
+void
+accept_leave(struct worker *w, unsigned listen)
+{
+	for (size_t i = 0; i < w->nacceptors; i++)
+		if (w->acceptors[i].listen == listen)
+			w->acceptors[i].leave_at = w->now + ACCEPT_LEAVE_MS;
+}
+
+bool
+accept_is_leaving(const struct worker *w)
+{
+	for (size_t i = 0; i < w->nacceptors; i++)
+		if (w->acceptors[i].leave_at && w->acceptors[i].fd >= 0)
+			return true;
+	return false;
+}
+
 /* Reads from exactly the sockets of the slots whose owner word names this worker. A draining worker
    leaves those that nobody has taken from it after a while; one that stops leaves all at once. */
 static void
@@ -216,8 +251,13 @@ accept_follow(struct worker *w)
 
 	for (size_t i = 0; i < w->nacceptors; i++) {
 		struct acceptor *a = &w->acceptors[i];
-		bool own =
-		    serves && (a->is_shared || shm_slot_owner(w->shm, a->slot) == w->h->row + 1);
+		bool own;
+
+		if (a->leave_at) {
+			accept_follow_leaving(w, a);
+			continue;
+		}
+		own = serves && (a->is_shared || shm_slot_owner(w->shm, a->slot) == w->h->row + 1);
 
 		if (own != a->is_owned)
 			accept_own(a, own);

@@ -99,6 +99,9 @@ void accept_claim(struct worker *);
 void accept_tick(struct worker *);
 void accept_pause(struct worker *, uint64_t ms);
 void accept_resume(struct worker *);
+/* The address listens[listen] leaves the configuration (CHAN_LEAVE); whether one still does. */
+void accept_leave(struct worker *, unsigned listen);
+bool accept_is_leaving(const struct worker *);
 void accept_close(struct worker *);
 
 /* offload.c */

@@ -235,7 +235,7 @@ worker_tick(evutil_socket_t fd, short what, void *arg)
 	if (w->is_stopping && w->now - w->drain_since >= SILENT_MS)
 		conn_close_silent(w);
 	if (w->state == WORKER_DRAINING && (w->nconns == 0 || w->now >= w->drain_until) &&
-	    (w->is_stopping || w->now - w->drain_since > 1200))
+	    (w->is_stopping || (w->now - w->drain_since > 1200 && !accept_is_leaving(w))))
 		w->state = WORKER_DONE;
 	worker_arm_tick(w);
 }
@@ -321,6 +321,9 @@ worker_told(struct worker *w, const unsigned char *msg, ssize_t n, int fd)
 		break;
 	case CHAN_QUIT:
 		w->state = WORKER_DONE;
+		break;
+	case CHAN_LEAVE:
+		accept_leave(w, n > 1 ? msg[1] : 255);
 		break;
 	case CHAN_CUT:
 		if (w->state == WORKER_DRAINING)

@@ -13,7 +13,8 @@ struct event_base;
 struct worker;
 
 /* The one function through which the master starts a worker, in the forked child. Does not return:
-   ends with exit status 0 (drained), 1 (could not start). Sheds the master's privileges itself. */
+   ends with exit status 0 (drained), 1 (could not start). It is unprivileged already and its log is
+   open (master/spawn.c). */
 _Noreturn void worker_run(const struct heritage *);
 
 /* The one worker of this process: for what has no request at hand. */
