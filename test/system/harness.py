@@ -615,9 +615,18 @@ class Server:
 
     def status(self):
         """What argand status --json prints: see "counters", "workers", "generation"."""
-        text, status = self.control("status --json")
-        assert status == 0, text
-        return json.loads(text)
+        for attempt in range(3):
+            try:
+                text, status = self.control("status --json")
+            except (ConnectionResetError, ConnectionRefusedError, ValueError):
+                # A question that meets the very moment of an upgrade may be lost; asking again is free.
+                if attempt == 2:
+                    raise
+                time.sleep(0.05)
+                continue
+            assert status == 0, text
+            return json.loads(text)
+        return None
 
     def read(self, name):
         try:
