@@ -409,6 +409,10 @@ build_read(struct build *b, const char *name, const char *text)
 		file_includes(&fs, f);
 	} else {
 		file_open(&fs, name, NULL, (struct cfg_place){ NULL, 0, 0 });
+		/* As an editor may leave it for a moment: a reload just then must not take it. */
+		if (fs.first && fs.first->tree.is_clean && fs.first->tree.root->n == 0)
+			cfg_errors_add(b->errors, true, (struct cfg_place){ fs.first->name, 1, 0 },
+			    NULL, "the file is empty: it does not say what to serve");
 	}
 	if (fs.first) {
 		b->dir = fs.first->dir;
