@@ -124,7 +124,9 @@ control_waiting(enum control_wait wait, unsigned i)
 	{
 		struct client *c = container_of(l, struct client, link);
 
-		if (c->wait == wait && i-- == 0)
+		if (c->wait != wait || (wait == CONTROL_REQUEST && c->n > 0))
+			continue; /* half a request line cannot be handed over */
+		if (i-- == 0)
 			return c->fd;
 	}
 	return -1;
@@ -277,6 +279,13 @@ client_new(int fd)
 	return c;
 }
 
+static void
+client_listen(struct client *c)
+{
+	alarm_set(&c->alarm, CONTROL_REQUEST_MS, client_expired, c);
+	watch_add(&c->watch, c->fd, POLLIN, client_read, c);
+}
+
 /* ---- the socket ---- */
 
 static void
@@ -284,7 +293,6 @@ control_accept(void *arg, short revents)
 {
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
-	struct client *c;
 	int fd = accept4(self.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)arg;
@@ -297,15 +305,17 @@ control_accept(void *arg, short revents)
 		close(fd);
 		return;
 	}
-	c = client_new(fd);
-	alarm_set(&c->alarm, CONTROL_REQUEST_MS, client_expired, c);
-	watch_add(&c->watch, fd, POLLIN, client_read, c);
+	client_listen(client_new(fd));
 }
 
 void
 control_adopt_client(int fd, enum control_wait wait)
 {
-	client_new(fd)->wait = wait;
+	struct client *c = client_new(fd);
+
+	c->wait = wait;
+	if (wait == CONTROL_REQUEST)
+		client_listen(c);
 }
 
 void

@@ -111,9 +111,10 @@ handover_write_generation(FILE *f, struct generation *g, bool keep)
 static void
 handover_write_clients(FILE *f, bool keep)
 {
-	static const enum control_wait waits[] = { CONTROL_UPGRADE, CONTROL_RELOAD, CONTROL_NEXT };
+	static const enum control_wait waits[] = { CONTROL_REQUEST, CONTROL_UPGRADE, CONTROL_RELOAD,
+		CONTROL_NEXT };
 
-	for (unsigned w = 0; w < 3; w++)
+	for (unsigned w = 0; w < 4; w++)
 		for (unsigned i = 0; control_waiting(waits[w], i) >= 0; i++) {
 			handover_keep(control_waiting(waits[w], i), keep);
 			fprintf(f, "client %d %d\n", control_waiting(waits[w], i), (int)waits[w]);
@@ -183,6 +184,7 @@ handover_exec(const char *path, int exe, int record, int back)
 	snprintf(value, sizeof(value), "%d:%d", record, back);
 	setenv(HANDOVER_ENV, value, 1);
 	notify_fini();
+	control_flush();
 	if (path)
 		execve(path, master.argv, environ);
 	else
@@ -371,7 +373,9 @@ handover_read_client(struct handover_reader *r, const char *values)
 	if (sscanf(values, "%d %d", &fd, &wait) != 2 || !handover_is_open(fd))
 		return false;
 	/* An upgrade loads the configuration anew: it answers those who wait for a reload, too. */
-	control_adopt_client(fd, wait == CONTROL_UPGRADE ? CONTROL_UPGRADE : CONTROL_RELOAD);
+	control_adopt_client(fd, wait == CONTROL_UPGRADE || wait == CONTROL_REQUEST
+				     ? (enum control_wait)wait
+				     : CONTROL_RELOAD);
 	return true;
 }
 

@@ -243,3 +243,25 @@ def test_upgrade_and_reload_at_the_same_time(upgradable):
         t.join()
     assert [r.returncode for _, r in out] == [0] * 5, [(v, r.stdout, r.stderr) for v, r in out]
     assert generation(s) >= 2 and s.get("/a.txt").status == 200
+
+
+def test_requests_to_the_control_socket_survive_the_upgrade(upgradable):
+    s = upgradable(files=FILES)
+    done, failed, asked = threading.Event(), [], []
+
+    def ask():
+        while not done.is_set():
+            try:
+                assert s.control("status")[1] == 0
+                asked.append(1)
+            except (OSError, AssertionError, ValueError) as e:
+                failed.append(repr(e))
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for t in threads:
+        t.start()
+    for _ in range(5):
+        s.cli("upgrade", check=0)
+    done.set()
+    for t in threads:
+        t.join()
+    assert not failed and len(asked) > 20, failed[:5]
