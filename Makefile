@@ -56,7 +56,7 @@ LIBOBJ := $(filter-out $(MAIN:%.c=$(B)/%.o),$(OBJ))
 UNITOBJ := $(UNIT:%.c=$(B)/%.o)
 
 ifeq ($(SANITIZE),)
-OPT = $(CFLAGS) $(HARDEN) $(FORTIFY)
+OPT = $(CFLAGS) $(HARDEN) $(FORTIFY) $(LTO)
 else
 OPT = $(CFLAGS) -O1 $(HARDEN) -fsanitize=$(SANITIZE) -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer -DBUILD_SANITIZE='"$(SANITIZE)"'
@@ -64,6 +64,8 @@ endif
 COMPILE = $(CC) $(CSTD) -D_GNU_SOURCE -I. $(CPPFLAGS) $(LIB_CFLAGS) $(OPT) -pthread -MMD -MP
 # Not with sanitizers: their own crypt(3) would make libcrypt look needless.
 LINK = $(CC) $(OPT) $(HARDEN_LD) $(if $(SANITIZE),,$(LD_AS_NEEDED)) $(LDFLAGS) -pthread
+# Tests link the machine code of the same objects: quicker, and each from its own file.
+LINK_TEST = $(LINK) $(if $(LTO),-fno-lto)
 # Check's macros are what they are, and a suite needs no prototype.
 TEST_WARN = $(filter-out -Wmissing-prototypes,$(WARN))
 
@@ -122,13 +124,13 @@ $(B)/test/unit/main.o: $(B)/test/unit/suites.def
 
 $(B)/unit-tests: $(UNITOBJ) $(B)/libargand.a
 	@echo "  LINK  $@"
-	@$(LINK) -o $@ $(UNITOBJ) $(B)/libargand.a $(CHECK_LIBS) $(LIBS)
+	@$(LINK_TEST) -o $@ $(UNITOBJ) $(B)/libargand.a $(CHECK_LIBS) $(LIBS)
 
 # The corpus of each fuzzer, through the fuzzer's own function, with any compiler.
 REPLAYS := $(FUZZERS:%=$(B)/replay/%)
 $(B)/replay/%: $(B)/test/fuzz/fuzz_%.o $(B)/test/fuzz/replay.o $(B)/libargand.a
 	@mkdir -p $(@D)
-	@$(LINK) -o $@ $^ $(LIBS)
+	@$(LINK_TEST) -o $@ $^ $(LIBS)
 .SECONDARY: $(FUZZERS:%=$(B)/test/fuzz/fuzz_%.o) $(B)/test/fuzz/replay.o
 -include $(FUZZERS:%=$(B)/test/fuzz/fuzz_%.d) $(B)/test/fuzz/replay.d
 
@@ -208,7 +210,7 @@ bench: all $(TOOLS) $(BENCHES)
 	@ARGAND_BIN=$(abspath $(B)/argand) ARGAND_TOOLS=$(abspath $(B)/tools) test/bench/run.sh
 $(B)/bench/%: $(B)/test/bench/%.o $(B)/libargand.a
 	@mkdir -p $(@D)
-	@$(LINK) -o $@ $^ $(LIBS)
+	@$(LINK_TEST) -o $@ $^ $(LIBS)
 
 # ---- installing ------------------------------------------------------------------------------------
 

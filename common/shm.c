@@ -335,7 +335,10 @@ shm_fd(const struct shm *s)
 struct shm_master *
 shm_master(struct shm *s)
 {
-	return shm_at(s, T_MASTER, 0);
+	struct shm_master *m = shm_at(s, T_MASTER, 0);
+
+	must(m != NULL);
+	return m;
 }
 
 struct shm_worker *
