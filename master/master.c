@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -381,11 +382,24 @@ master_end(void)
 		log_notice("stopped");
 }
 
+/* Addresses times slots may be many: as many descriptors as we may have. */
+static void
+master_raise_limit(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_cur < rl.rlim_max) {
+		rl.rlim_cur = rl.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &rl);
+	}
+}
+
 int
 master_run(void)
 {
 	struct text report = { 0 };
 
+	master_raise_limit();
 	master.pid = getpid();
 	log_open(STDERR_FILENO, log_form_for_stderr());
 	log_who("master");

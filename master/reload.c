@@ -436,9 +436,7 @@ reload_first(struct text *report)
 		return EX_CONFIG;
 	text_add_str(&self.report, text_str(report));
 	status = reload_prepare(conf);
-	if (status) {
-		report->n = 0;
-		text_add_str(report, text_str(&self.report));
-	}
+	report->n = 0;
+	text_add_str(report, text_str(&self.report));
 	return status;
 }
