@@ -2,7 +2,8 @@
  * Listening slots and new connections. A worker has an acceptor for every socket that it inherited,
  * and reads from those of the slots that it owns (see ARCHITECTURE.md, "Listening slots"). A socket
  * that all slots share (a Unix socket, one handed over by the service manager) is read by every
- * serving worker. Nothing here ever closes or shuts down a listening socket.
+ * serving worker. No listening socket is ever shut
+ * down, and none closed but those of an address that has left the configuration.
  */
 #include <arpa/inet.h>
 #include <errno.h>

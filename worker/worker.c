@@ -25,8 +25,7 @@
 enum {
 	WAITING_TICK_MS = 10,
 	POST_ROUNDS = 16,
-	SILENT_MS =
-	    1000, /* a connection that has sent nothing is waited for so long when stopping */
+	SILENT_MS = 1000, /* when stopping, for connections that have sent nothing */
 };
 
 static struct worker *worker_the;
