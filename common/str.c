@@ -141,14 +141,21 @@ str_from_u64(char *dst, uint64_t v)
 	char tmp[20];
 	size_t at = sizeof(tmp);
 
+	if (likely(v < 10000)) { /* most lengths and all statuses */
+		const char *high = pairs + v / 100 * 2, *low = pairs + v % 100 * 2;
+		size_t n = v >= 1000 ? 4 : v >= 100 ? 3 : v >= 10 ? 2 : 1;
+		char four[8] = { high[0], high[1], low[0], low[1] };
+
+		memcpy(dst, four + 4 - n, 4);
+		return n;
+	}
 	for (; v >= 100; v /= 100)
 		memcpy(tmp + (at -= 2), pairs + v % 100 * 2, 2);
 	if (v >= 10)
 		memcpy(tmp + (at -= 2), pairs + v * 2, 2);
 	else
 		tmp[--at] = (char)('0' + v);
-	for (size_t i = at; i < sizeof(tmp); i++)
-		dst[i - at] = tmp[i];
+	memcpy(dst, tmp + at, sizeof(tmp) - at);
 	return sizeof(tmp) - at;
 }
 

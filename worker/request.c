@@ -45,13 +45,13 @@ request_new(struct worker *w, const struct proto *proto, void *stream)
 		k = container_of(l, struct request_block, r.link);
 	} else {
 		k = must_malloc(sizeof(*k));
+		arena_init(&k->r.arena, k->room, sizeof(k->room));
 	}
 	r = &k->r;
 	request_clear(r);
 	r->w = w;
 	r->proto = proto;
 	r->stream = stream;
-	arena_init(&r->arena, k->room, sizeof(k->room));
 	body_init(&r->body, w);
 	body_init(&r->out_body, w);
 	r->out = &r->out_body;
@@ -70,7 +70,7 @@ request_free(struct request *r)
 	if (r->body.data.fn || !body_is_empty(&r->body) || r->body.space.fn)
 		body_fini(&r->body);
 	body_fini(&r->out_body);
-	arena_fini(&r->arena);
+	arena_reset(&r->arena);
 	if (w->free_requests.n >= REQUEST_KEEP) {
 		free(container_of(r, struct request_block, r));
 		return;
