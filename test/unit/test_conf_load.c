@@ -280,11 +280,12 @@ END_TEST
 
 /* --- files --- */
 
-static char dir[] = "/tmp/argand-conf-XXXXXX";
+static char dir[32];
 
 static void
 dir_make(void)
 {
+	strcpy(dir, "/tmp/argand-conf-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 }
 
