@@ -161,6 +161,10 @@ listen_check(struct build *b, const struct conf_listen_opts *o, struct conf_list
 	if (l->family != LISTEN_UNIX && (o->user.n || o->group.n))
 		cfg_errors_add(
 		    b->errors, true, l->place, NULL, "'user' and 'group' are for Unix sockets");
+	if (l->proxy_protocol && b->conf->process.trusted_proxies.n == 0)
+		cfg_errors_add(b->errors, false, l->place,
+		    "name the proxies in server: trusted_proxies = [ \"10.0.0.1\" ]",
+		    "proxy_protocol is believed from nobody: every connection will be closed");
 }
 
 static void

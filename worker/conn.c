@@ -325,7 +325,7 @@ conn_preface(struct conn *c)
 	if (n == 0 && !c->is_eof)
 		return;
 	if (n <= 0) {
-		conn_close(c, CONN_BY_PREFACE);
+		conn_close(c, c->in ? CONN_BY_PREFACE : CONN_BY_CLIENT);
 		return;
 	}
 	if (!pp.is_local) {
