@@ -188,7 +188,10 @@ $(FUZZERS:%=fuzz-%): fuzz-%: $(FB)/fuzz_%
 
 # ---- looking at it ---------------------------------------------------------------------------------
 
-.PHONY: lint run bench man
+.PHONY: lint format run bench man
+format:
+	clang-format -i $(shell find common master worker modules test -name '*.[ch]')
+
 # argand.conf(5) holds the reference that the program prints; made again when an option is new.
 man: $(B)/argand
 	man/conf.sh $(B)/argand >$(B)/argand.conf.5

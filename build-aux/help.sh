@@ -8,6 +8,7 @@ make check            installs what is missing, builds, runs all tests; last lin
 make check-full       the same with what takes longer: fifty reloads and kills under load, instructions
 make check-systemd    the unit file under a real systemd in namespaces (root, some minutes)
 make lint             clang-tidy, cppcheck, formatting, the rules of the house, units, manual pages
+make format           what the formatting check of lint wants
 make fuzz             every fuzzer for FUZZ_TIME seconds (600); fuzz-smoke: 10 seconds each
 make man              argand.conf(5) anew from the options that the program has
 make bench            system calls, allocations, instructions; BENCH=DIR with bench.py: other servers too
