@@ -36,8 +36,10 @@ static const struct cfg_opt core_opts[] = {
 	{ "timeout.keepalive", CFG_TIME, CFG_ANY, CORE(timeout_keepalive), 0, DAY, "75s",
 	    .help = "How long an idle connection is kept for another request; 0 closes at once." },
 	{ "timeout.linger", CFG_TIME, CFG_ANY, CORE(timeout_linger), 0, 5 * MINUTE, "5s",
-	    .help = "How long to read on and discard after an answer that ends the connection, so "
-		    "that a client that is still sending gets to see the answer." },
+	    .help =
+		"How long to wait for more octets, to discard them, after an answer that ends "
+		"the connection, so that a client that is still sending gets to see the answer; "
+		"six times as long in all." },
 	{ "keepalive_requests", CFG_INT, CFG_ANY, CORE(keepalive_requests), 1, INT32_MAX, "10000",
 	    .help = "How many requests one connection may carry." },
 	{ "min_rate", CFG_SIZE, CFG_ANY, CORE(min_rate), 0, 1 << 30, "240",

@@ -24,7 +24,7 @@ struct chunk {
 	int64_t len;
 };
 
-enum { CHUNK_KEEP = 256, CHUNK_COPY = 1024 };
+enum { CHUNK_KEEP = 256, CHUNK_COPY = 2048 };
 
 static struct pool chunk_pool;
 

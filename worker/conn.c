@@ -43,7 +43,7 @@ static const struct conn_reason_row {
 #undef REASON
 };
 
-enum { CONN_SLAB = 64, LINGER_MAX = 16 << 20 };
+enum { CONN_SLAB = 64, LINGER_MAX = 1 << 30, LINGER_TIMES = 6 };
 
 const char *
 conn_reason_text(enum conn_reason reason)
@@ -288,8 +288,10 @@ conn_linger_read(struct conn *c)
 	buf_put(b);
 	if (n > 0) {
 		c->nrequests += (uint32_t)n; /* no more requests here: counts what is dropped */
-		if (c->nrequests > LINGER_MAX)
+		if (c->nrequests > LINGER_MAX || c->w->now / 1000 >= c->linger_until)
 			conn_close(c, CONN_BY_LINGERED);
+		else
+			timer_set(c->w, &c->timer, c->timer.class);
 	} else if (n == 0) {
 		conn_close(c, CONN_BY_LINGERED);
 	} else if (errno != EAGAIN) {
@@ -307,6 +309,8 @@ conn_linger(struct conn *c)
 	conn_drop_in(c);
 	conn_enter(c, CONN_LINGER, NULL);
 	c->nrequests = 0;
+	c->linger_until =
+	    (uint32_t)((c->w->now + (uint64_t)(LINGER_TIMES * c->timer.class->ms)) / 1000);
 	c->transport->shutdown(c);
 	conn_read_on(c);
 }

@@ -71,6 +71,7 @@ struct conn {
 	uint64_t id;
 	uint32_t in_at;
 	uint32_t nrequests;
+	uint32_t linger_until; /* of worker_now(), s: lingering ends at the latest */
 	int fd;
 	struct peer peer, via; /* client; the other end of the socket */
 	uint8_t state;         /* enum conn_state */

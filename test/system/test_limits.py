@@ -139,16 +139,16 @@ def test_write_timeout_is_for_no_progress(s):
 
 
 def test_linger_timeout(s):
-    """After a 413 the rest of the body is read for a while, not for ever."""
+    """After a 413 the rest of the body is read for a while (six times timeout.linger), not for ever."""
     c = s.connect()
     c.send(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n")
     assert c.response().status == 413
     t = time.monotonic()
     with pytest.raises((ConnectionResetError, BrokenPipeError)):
-        while time.monotonic() - t < patience(8):
+        while time.monotonic() - t < patience(10):
             c.sock.sendall(b"z" * 1000)
             time.sleep(0.05)
-    assert time.monotonic() - t <= 1 + LATE
+    assert 1 < time.monotonic() - t <= 6 + LATE + 1  # the end is kept in whole seconds
 
 
 # ------------------------------------------------------------------------------- rate
