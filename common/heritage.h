@@ -25,17 +25,17 @@ struct heritage {
 	int chan; /* SOCK_SEQPACKET to the master, see below; -1 when there is none (tests) */
 };
 
-/* Messages on the channel: an octet that says what, for CHAN_REOPEN an octet with the index of the log
-   file (255: the error log) and the new descriptor attached (SCM_RIGHTS); the worker dup2()s it over
-   the old one, so that nobody else needs to know. */
+/* Messages on the channel: an octet that says what, for CHAN_REOPEN an octet with the index of the
+   log file (255: the error log) and the new descriptor attached (SCM_RIGHTS); the worker dup2()s it
+   over the old one, so that nobody else needs to know. */
 enum {
 	CHAN_REOPEN = 'r', /* master -> worker: a log file was opened anew */
 	CHAN_STOP = 'q',   /* master -> worker: graceful stop now */
 	CHAN_QUIT = 't',   /* master -> worker: exit at once */
 	CHAN_CUT = 'c',    /* master -> worker: end idle connections now, shorten the drain */
-	CHAN_LEAVE = 'l',  /* master -> worker, before a drain: an octet with the index in listens[] of
-			      an address that leaves the configuration. Nobody else accepts from it: go
-			      on for 3 s, then close its descriptors */
+	CHAN_LEAVE = 'l',  /* master -> worker, before a drain: an octet with the index in listens[]
+			      of  an address that leaves the configuration. Nobody else accepts from
+			      it: go  on for 3 s, then close its descriptors */
 	CHAN_READY = 'R',  /* worker -> master: serving */
 };
 

@@ -76,8 +76,9 @@ bool http_is_token(struct str);
 /* A field value as RFC 9110 5.5 allows it: no CTL but HTAB. */
 bool http_is_field_value(struct str);
 
-/* Splits a field line, without its CRLF, into name, trimmed value and id (RFC 9112 5). Returns NULL,
-   or what is wrong with it. The octets of the value are not looked at: see http_is_field_value. */
+/* Splits a field line, without its CRLF, into name, trimmed value and id (RFC 9112 5). Returns
+   NULL, or what is wrong with it. The octets of the value are not looked at: see
+   http_is_field_value. */
 const char *http_field_line(struct str line, struct field *out);
 /* The same when the first colon is known; it stands at or beyond the end of line: there is none. */
 const char *http_field_split(struct str line, const char *colon, struct field *out);

@@ -37,10 +37,12 @@ struct module {
 	int (*start)(const struct conf *, struct worker *);
 	void (*stop)(struct worker *); /* worker, after the last request */
 
-	enum verdict (*access)(struct request *, const void *conf); /* may answer: 401, 403, 301 … */
+	enum verdict (*access)(
+	    struct request *, const void *conf); /* may answer: 401, 403, 301 … */
 	enum verdict (*handle)(struct request *, const void *conf); /* produces the response */
-	void (*filter)(struct request *, const void *conf); /* head is set: edit it, wrap the body */
-	void (*log)(struct request *, const void *conf);    /* exactly once, when all is over */
+	void (*filter)(
+	    struct request *, const void *conf);         /* head is set: edit it, wrap the body */
+	void (*log)(struct request *, const void *conf); /* exactly once, when all is over */
 };
 
 /* The one ordered array, NULL-terminated, and its length. A module's index in it is its id. */

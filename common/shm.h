@@ -47,14 +47,14 @@ enum row_state {
 /* One live worker process. Written by that worker, state transitions also by the master. */
 struct shm_worker {
 	_Atomic int32_t pid;
-	_Atomic uint32_t state;      /* enum row_state */
+	_Atomic uint32_t state; /* enum row_state */
 	_Atomic uint32_t generation;
-	_Atomic uint32_t seat;       /* 0..workers-1 within its generation */
-	_Atomic uint64_t heartbeat;  /* clock_ms() of its last loop turn */
-	_Atomic uint64_t started;    /* clock_ms() */
-	_Atomic uint64_t starttime;  /* field 22 of /proc/PID/stat: identity across masters */
+	_Atomic uint32_t seat;      /* 0..workers-1 within its generation */
+	_Atomic uint64_t heartbeat; /* clock_ms() of its last loop turn */
+	_Atomic uint64_t started;   /* clock_ms() */
+	_Atomic uint64_t starttime; /* field 22 of /proc/PID/stat: identity across masters */
 	_Atomic uint64_t counters[CTR_MAX];
-	char words[SHM_WORDS];       /* last words, see must.h; written only by a dying worker */
+	char words[SHM_WORDS]; /* last words, see must.h; written only by a dying worker */
 } __attribute__((aligned(64)));
 
 /* One listening slot, the same index in every address. */
@@ -69,15 +69,16 @@ struct shm_master {
 	_Atomic uint32_t workers;    /* of the serving generation */
 	_Atomic uint32_t slots;      /* in use */
 	_Atomic uint32_t log_level;
-	_Atomic uint64_t started;    /* wall seconds, of the first master */
+	_Atomic uint64_t started; /* wall seconds, of the first master */
 	_Atomic uint64_t reloads, reload_failures, upgrades, deaths, restarts;
-	_Atomic uint64_t reloaded;   /* wall seconds of the last successful load */
-	_Atomic uint64_t stopping;   /* 1: graceful stop asked for */
-	_Atomic uint64_t hung;       /* 1 + row of the worker that hangs */
+	_Atomic uint64_t reloaded;     /* wall seconds of the last successful load */
+	_Atomic uint64_t stopping;     /* 1: graceful stop asked for */
+	_Atomic uint64_t hung;         /* 1 + row of the worker that hangs */
 	_Atomic uint64_t reload_tried; /* wall seconds of the last attempt to load, good or bad */
-	char reload_error[SHM_WORDS]; /* why it failed; empty: it did not. A reader may see half of a
-	                                 new text, never beyond its bound */
-	_Atomic uint64_t retired[CTR_MAX]; /* counters of workers that are gone: totals never fall */
+	char reload_error[SHM_WORDS];  /* why it failed; empty: it did not. A reader may see half of
+					  a  new text, never beyond its bound */
+	_Atomic uint64_t
+	    retired[CTR_MAX]; /* counters of workers that are gone: totals never fall */
 } __attribute__((aligned(64)));
 
 struct shm;
@@ -102,8 +103,8 @@ struct shm_slot *shm_slot(struct shm *, unsigned slot);
 
 /* Master: takes a free row for a worker about to be forked. Returns the row or -1. */
 int shm_worker_claim(struct shm *, unsigned generation, unsigned seat, uint64_t now);
-/* Worker (and the master after fork): pid is the row's writer from here on; twice is harmless. False
-   when the row belongs to another process. Counters start at 0: a free row holds nothing. */
+/* Worker (and the master after fork): pid is the row's writer from here on; twice is harmless.
+   False when the row belongs to another process. Counters start at 0: a free row holds nothing. */
 bool shm_worker_enter(struct shm *, unsigned row, pid_t pid);
 /* A transition; false when the row was not in state from. */
 bool shm_worker_move(struct shm_worker *, enum row_state from, enum row_state to);

@@ -15,9 +15,12 @@ struct str {
 	size_t n;
 };
 
-#define STR(lit)      ((struct str){ (lit), sizeof(lit) - 1 })
-#define STR_INIT(lit) { (lit), sizeof(lit) - 1 }
-#define STR_FMT(s)    (int)(s).n, (s).p /* for "%.*s" */
+#define STR(lit) ((struct str){ (lit), sizeof(lit) - 1 })
+#define STR_INIT(lit)                                                                              \
+	{                                                                                          \
+		(lit), sizeof(lit) - 1                                                             \
+	}
+#define STR_FMT(s) (int)(s).n, (s).p /* for "%.*s" */
 
 static inline struct str
 str_of(const char *z)

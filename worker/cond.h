@@ -32,9 +32,9 @@ struct range {
 enum { RANGE_MAX = 16 };
 
 /* Byte ranges of a representation of size octets. Returns the number of satisfiable ranges in out
-   (in the order asked; overlapping and adjacent ones joined when there are more than two), 0: ignore the
-   field (absent, another unit, malformed, or a flood: more than RANGE_MAX after joining, or together
-   longer than the representation), -1: none can be satisfied (416). */
+   (in the order asked; overlapping and adjacent ones joined when there are more than two), 0:
+   ignore the field (absent, another unit, malformed, or a flood: more than RANGE_MAX after joining,
+   or together longer than the representation), -1: none can be satisfied (416). */
 int range_parse(struct str value, int64_t size, struct range out[RANGE_MAX]);
 
 /* Weak and strong comparison of RFC 9110 8.8.3.2. */
@@ -42,8 +42,8 @@ bool etag_weak_eq(struct str a, struct str b);
 bool etag_strong_eq(struct str a, struct str b);
 
 /* Quality (0..1000) that an Accept-Encoding or Accept value gives to a coding or media type, by the
-   rules of RFC 9110 12.4.2, 12.5.1, 12.5.3; absent (p NULL) means anything goes (1000), but "identity"
-   is always acceptable unless excluded: 1, the last resort, when it is not named. */
+   rules of RFC 9110 12.4.2, 12.5.1, 12.5.3; absent (p NULL) means anything goes (1000), but
+   "identity" is always acceptable unless excluded: 1, the last resort, when it is not named. */
 int accept_encoding_q(struct str value, struct str coding);
 int accept_q(struct str value, struct str media_type);
 

@@ -23,34 +23,36 @@ enum { H1_MAX_FIELDS = 254, H1_MAX_METHOD = 32 };
 struct h1_scan {
 	uint32_t pos, line_start, lines;
 	uint32_t checked, checked_lines; /* what was looked at line by line, as pos and lines */
-	const char *why;  /* the reason for a negative verdict */
+	const char *why;                 /* the reason for a negative verdict */
 };
 
 /* Looks for the end of the head in buf[0..n), which holds the same octets as at the last call and
    perhaps more (it may have moved). Returns the length of the head with its empty line, 0 when more
    is needed, or minus the status to answer with (400, 414, 431, 505 …) as soon as it is certain.
-   Empty lines before the request line are skipped (RFC 9112 2.2): *skip octets, part of the length. */
-ssize_t h1_scan(struct h1_scan *, const struct h1_limits *, const char *buf, size_t n, size_t *skip);
+   Empty lines before the request line are skipped (RFC 9112 2.2): *skip octets, part of the length.
+ */
+ssize_t h1_scan(
+    struct h1_scan *, const struct h1_limits *, const char *buf, size_t n, size_t *skip);
 
 struct h1_head {
-	uint8_t method;          /* enum http_method */
-	uint8_t version;         /* 10 or 11; a higher minor version counts as 11 */
-	bool is_chunked;         /* body framed by chunks */
-	bool keep_alive;         /* the client lets the connection stay open (RFC 9112 9.3) */
-	bool expects_continue;   /* RFC 9110 10.1.1; never for version 10 */
-	bool has_upgrade;        /* Upgrade, and Connection names it */
+	uint8_t method;        /* enum http_method */
+	uint8_t version;       /* 10 or 11; a higher minor version counts as 11 */
+	bool is_chunked;       /* body framed by chunks */
+	bool keep_alive;       /* the client lets the connection stay open (RFC 9112 9.3) */
+	bool expects_continue; /* RFC 9110 10.1.1; never for version 10 */
+	bool has_upgrade;      /* Upgrade, and Connection names it */
 	struct str method_name, target;
-	struct str authority;    /* the Host field, trimmed and checked; p NULL when there is none */
-	struct str host;         /* its host part as uri_authority gives it, and the port; 0: none */
+	struct str authority; /* the Host field, trimmed and checked; p NULL when there is none */
+	struct str host;      /* its host part as uri_authority gives it, and the port; 0: none */
 	uint16_t port;
-	int64_t length;          /* Content-Length; 0 when there is none; -1 with is_chunked */
-	struct fields fields;    /* v, room set by the caller; names and values point into buf */
+	int64_t length;       /* Content-Length; 0 when there is none; -1 with is_chunked */
+	struct fields fields; /* v, room set by the caller; names and values point into buf */
 	/* Set by the caller, or zero: a Host value that was found well-formed before, its host (the
 	   first octets of it, in lower case) and port. It is not taken apart again. */
 	struct str seen;
 	size_t seen_host_n;
 	uint16_t seen_port;
-	uint8_t *known;          /* caller's, HF_MAX octets, zeroed: 1 + index of first of a kind */
+	uint8_t *known; /* caller's, HF_MAX octets, zeroed: 1 + index of first of a kind */
 };
 
 /* Parses the complete head in buf[0..n) (n as h1_scan returned less the skipped octets) and checks

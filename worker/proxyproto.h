@@ -8,8 +8,8 @@
 #include "worker/request.h"
 
 struct proxyproto {
-	bool is_local;      /* LOCAL / UNKNOWN: keep the connection's own addresses */
-	bool is_tls;        /* v2 PP2_TYPE_SSL says the client's side was encrypted */
+	bool is_local; /* LOCAL / UNKNOWN: keep the connection's own addresses */
+	bool is_tls;   /* v2 PP2_TYPE_SSL says the client's side was encrypted */
 	struct peer client, server;
 };
 

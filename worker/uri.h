@@ -8,26 +8,26 @@
 #include "common/http.h"
 
 struct uri {
-	struct str scheme;    /* absolute-form only; else n 0 */
-	struct str host;      /* as uri_authority gives it; n 0 when there is none */
-	uint16_t port;        /* 0: none given */
-	struct str raw_path;  /* as received, without the query; "*" for OPTIONS * */
-	struct str path;      /* percent-decoded once, dot segments and double slashes removed */
-	struct str query;     /* as received, without '?'; p NULL: there is none */
+	struct str scheme;   /* absolute-form only; else n 0 */
+	struct str host;     /* as uri_authority gives it; n 0 when there is none */
+	uint16_t port;       /* 0: none given */
+	struct str raw_path; /* as received, without the query; "*" for OPTIONS * */
+	struct str path;     /* percent-decoded once, dot segments and double slashes removed */
+	struct str query;    /* as received, without '?'; p NULL: there is none */
 	bool is_asterisk;
 };
 
 /* Splits and normalises a target for the method. Returns 0 or the status to answer with: 400 for
    control characters, space and '#', bad percent-encoding, an encoded NUL or, after decoding, a
-   control character; a path that leaves the root. "%2F" stays encoded as received ("%2F" in path), so
-   that it never makes a segment. Octets that RFC 3986 excludes but agents send as they are (above 0x7f,
-   and "<>\^`{|} and the double quote) stand for themselves. Does not copy when nothing has to change:
-   results point into target or the arena. */
+   control character; a path that leaves the root. "%2F" stays encoded as received ("%2F" in path),
+   so that it never makes a segment. Octets that RFC 3986 excludes but agents send as they are
+   (above 0x7f, and "<>\^`{|} and the double quote) stand for themselves. Does not copy when nothing
+   has to change: results point into target or the arena. */
 int uri_parse(struct str target, enum http_method method, struct arena *, struct uri *out);
 
-/* Checks and splits host[:port] of a Host field (RFC 9110 7.2). host: in lower case (in arena when it
-   must change), an IPv6 address with its brackets, a name without its final dot; may be empty. port: 0
-   when there is none. False when it is malformed. */
+/* Checks and splits host[:port] of a Host field (RFC 9110 7.2). host: in lower case (in arena when
+   it must change), an IPv6 address with its brackets, a name without its final dot; may be empty.
+   port: 0 when there is none. False when it is malformed. */
 bool uri_authority(struct str s, struct arena *, struct str *host, uint16_t *port);
 
 /* Percent-encodes a path for a Location field or a link: all but unreserved, sub-delims, ":@/". */
