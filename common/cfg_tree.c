@@ -419,15 +419,20 @@ tree_name(struct parser *p, struct cfg_node *group)
 	const char *begin = p->t.at;
 	struct str left, name;
 	struct cfg_node *node;
+	bool ends_in_dot;
 
 	while (lex_is_name(lex_peek(&p->t)) || lex_peek(&p->t) == '.')
 		lex_step(&p->t);
 	left = str_n(begin, (size_t)(p->t.at - begin));
 	if (begin > p->t.begin && begin[-1] == '"' && lex_peek(&p->t) == '"')
 		lex_step(&p->t); /* of a name in quotes */
+	ends_in_dot = left.n && left.p[left.n - 1] == '.';
 	while (left.n && left.p[left.n - 1] == '.')
 		left.n--;
 	name = str_split(&left, '.');
+	if (ends_in_dot && !left.p)
+		lex_error(&p->t, from, cfg_errors_printf(p->t.errors, "write %.*s", STR_FMT(name)),
+		    "a name has no dots");
 	if (left.p)
 		lex_error(&p->t, from,
 		    cfg_errors_printf(

@@ -130,6 +130,9 @@ static const struct {
 	    "1:11 error: a name has no dots // write auth: { realm = ...; }\n"
 	    "1:24 error: a realm without users // add users\n"
 	    "1:29 error: unknown setting 'limt' in server // did you mean 'limit'?\n" },
+	{ "server: { limit. = \"1k\"; limt = \"1k\"; };\n",
+	    "1:11 error: a name has no dots // write limit\n"
+	    "1:26 error: unknown setting 'limt' in server // did you mean 'limit'?\n" },
 	{ "server: { \"root\" = \"/x\"; limt = \"1k\"; };\n",
 	    "1:11 error: names stand without quotes // remove the quotes\n"
 	    "1:26 error: unknown setting 'limt' in server // did you mean 'limit'?\n" },
