@@ -17,7 +17,13 @@
 #include "common/clock.h"
 #include "modules/logwrite.h"
 
-enum { LOGWRITE_LOCK_PAUSE = 5 }; /* ms between two attempts at the lock */
+enum {
+	LOGWRITE_LOCK_PAUSE = 1, /* ms between two attempts at the lock */
+	LOGWRITE_PATIENCE = 100, /* ms that a reader has at least, once it is our turn */
+	LOGWRITE_LOCK_WAIT =
+	    1000, /* ms to wait for it: whoever has it gives it up sooner, even when the
+		     reader is stalled, and a worker that never had its turn would lose lines */
+};
 
 /* How one kind of destination is written to. */
 struct logwrite_way {
@@ -82,6 +88,7 @@ logwrite_turn(int fd, uint64_t deadline)
 {
 	const struct timespec pause = { .tv_nsec = LOGWRITE_LOCK_PAUSE * 1000000L };
 
+	deadline += LOGWRITE_LOCK_WAIT;
 	while (!logwrite_lock(fd, F_WRLCK)) {
 		if (clock_ms() >= deadline)
 			return EAGAIN;
@@ -103,6 +110,9 @@ logwrite_in_turn(int fd, bool is_socket, struct logbuf *b, uint64_t deadline)
 	err = logwrite_turn(fd, deadline);
 	if (err)
 		return err;
+	/* The time spent waiting for the turn is not the reader's. */
+	if (deadline < clock_ms() + LOGWRITE_PATIENCE)
+		deadline = clock_ms() + LOGWRITE_PATIENCE;
 	err = logwrite_all(fd, way, b, deadline);
 	logwrite_lock(fd, F_UNLCK);
 	return err;
