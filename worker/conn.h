@@ -79,6 +79,7 @@ struct conn {
 	bool is_reading;       /* rd is added: orthogonal, any state may pause reading */
 	bool is_eof;           /* the peer has sent its last octet; it may still read */
 	bool is_tls;           /* told by a PROXY header */
+	bool is_bulk;          /* the transport was told that much is sent */
 	bool is_draining;      /* the next answer is the last: set while the worker drains */
 };
 

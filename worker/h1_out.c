@@ -368,8 +368,12 @@ out_file(struct h1 *h, int fd, int64_t off, int64_t len, int64_t *budget)
 
 	if (len > h->frame_left)
 		len = h->frame_left;
-	if (len > OUT_SENDFILE)
+	if (len > OUT_SENDFILE) {
 		len = OUT_SENDFILE;
+		if (!c->is_bulk)
+			c->transport->bulk(c);
+		c->is_bulk = true;
+	}
 	sent = c->transport->sendfile(c, fd, &off, (size_t)len);
 	if (sent < 0)
 		return out_failed(h);

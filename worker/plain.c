@@ -4,6 +4,8 @@
  * has threads (offload.c), and nobody cancels them.
  */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -11,6 +13,11 @@
 
 #include "common/must.h"
 #include "worker/conn.h"
+
+enum {
+	PLAIN_NEAR_US = 1000,         /* round trip of a near client */
+	PLAIN_NEAR_QUEUE = 400 << 10, /* octets that may wait for it in the kernel, doubled by it */
+};
 
 static ssize_t
 plain_read(struct conn *c, void *dst, size_t max)
@@ -54,6 +61,22 @@ plain_sendfile(struct conn *c, int fd, int64_t *off, size_t max)
 	return n;
 }
 
+/* What waits in a deep queue for a near client leaves the processor's cache before it is copied: a
+   short one costs a third less CPU time. For a near client it is no slower (the kernel doubles the
+   value: 6 Gbit/s at a round trip of 1 ms); for all others the kernel's own tuning stays. */
+static void
+plain_bulk(struct conn *c)
+{
+	struct tcp_info info = { .tcpi_rtt = PLAIN_NEAR_US };
+	socklen_t len = sizeof(info);
+	int size = PLAIN_NEAR_QUEUE;
+
+	if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 ||
+	    info.tcpi_rtt >= PLAIN_NEAR_US)
+		return;
+	(void)setsockopt(c->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+}
+
 static void
 plain_shutdown(struct conn *c)
 {
@@ -65,5 +88,6 @@ const struct transport transport_plain = {
 	.read = plain_read,
 	.writev = plain_writev,
 	.sendfile = plain_sendfile,
+	.bulk = plain_bulk,
 	.shutdown = plain_shutdown,
 };

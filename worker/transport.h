@@ -20,6 +20,8 @@ struct transport {
 	/* At most max octets of a file from *off, which is advanced; 0: the file ended before. A
 	   transport that cannot (TLS) reads and writes inside. */
 	ssize_t (*sendfile)(struct conn *, int fd, int64_t *off, size_t max);
+	/* Much is about to be sent: called once for a connection. */
+	void (*bulk)(struct conn *);
 	/* Ends the sending direction. */
 	void (*shutdown)(struct conn *);
 };
