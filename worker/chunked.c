@@ -246,8 +246,8 @@ chunked_step(struct chunked *c, struct arena *a, struct fields *trailers, unsign
 		return chunked_end_field(c, a, trailers, ch);
 	if (c->state == CHUNKED_LINE && ch != '\r' && !c->trailer)
 		c->trailer = arena_alloc(a, CHUNKED_MAX_TRAILER);
-	/* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): states without a row do not get here
-	 */
+	/* States without a row do not get here. */
+	/* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage) */
 	return chunked_rows[c->state](c, ch);
 }
 
