@@ -7,7 +7,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -103,8 +102,7 @@ accept_peer(struct peer *p, const struct sockaddr_storage *ss)
 	}
 }
 
-/* No descriptor for a connection that is waiting: make room by ending an idle one, else pause. The
-   reserve is for others (files, log); it is not spent on connections. */
+/* No descriptor for a connection that is waiting: make room by ending an idle one, else pause. */
 static void
 accept_no_fd(struct worker *w)
 {
@@ -207,7 +205,6 @@ accept_open(struct worker *w)
 		for (unsigned s = 0; s < (shared ? 1 : l->slots); s++)
 			accept_init(w, &w->acceptors[w->nacceptors++], l, s, shared);
 	}
-	w->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
 /* An address that leaves the configuration: whoever read it goes on until all close it together, so
@@ -332,6 +329,4 @@ accept_close(struct worker *w)
 	free(w->acceptors);
 	w->acceptors = NULL;
 	w->nacceptors = 0;
-	if (w->reserve_fd >= 0)
-		close(w->reserve_fd);
 }

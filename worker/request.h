@@ -74,7 +74,7 @@ struct request {
 	bool is_running;    /* the hooks are on the stack */
 	bool goes_on;       /* a hook asked to be continued while it was on the stack */
 	bool is_rerouted;   /* a hook asked to start over while it was on the stack */
-	bool is_error_page; /* a page of the site is being made for status error_status */
+	bool is_error_page; /* the page for error_status is made; modules may read this one */
 	int error_status;
 	bool is_complete; /* proto has sent all of it */
 	bool is_aborted;  /* the client is gone, or the answer had to be cut */

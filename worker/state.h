@@ -70,7 +70,6 @@ struct worker {
 	size_t nacceptors;
 	bool is_paused; /* at the connection limit, or out of descriptors */
 	uint64_t pause_until;
-	int reserve_fd; /* given up when descriptors run out */
 	struct offload *offload;
 };
 

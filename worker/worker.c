@@ -403,7 +403,6 @@ worker_new(const struct heritage *h)
 	list_init(&w->dead);
 	for (int s = 0; s < CONN_STATES_MAX; s++)
 		list_init(&w->conns[s]);
-	w->reserve_fd = -1;
 	w->base = worker_new_base();
 	worker_touch_slow(w);
 	worker_sync_wall(w);
