@@ -21,6 +21,18 @@
 
 enum { HTTP_10 = 10, HTTP_11 = 11, HTTP_2 = 20 };
 
+/* What a request to a backend has to tell the log and the status; made by the gateway, in the
+   request's arena. Times in microseconds, -1: not reached. */
+struct request_backend {
+	struct str pool, host; /* the last host tried; empty: none was reached */
+	unsigned attempts;     /* hosts tried */
+	struct str failures; /* why each attempt but the last failed: "10.0.0.3:80 refused, …" */
+	int64_t queue, connect, first_byte, total;
+	char termination[3]; /* two letters, see argand.conf(5), logging */
+	bool is_reused;      /* the last attempt went over a kept connection */
+	bool is_retried;
+};
+
 struct request {
 	struct worker *w;
 	const struct proto *proto;
@@ -64,6 +76,9 @@ struct request {
 	struct str prepared_text;
 	const char *why;    /* reason for an error, for the log and debug error pages */
 	struct str handler; /* name of the module that answered */
+	struct request_backend *backend;   /* NULL: no backend was asked */
+	const struct fields *out_trailers; /* sent after a chunked body that has ended; or NULL */
+	bool is_tunnel;                    /* see res_begin_tunnel() */
 
 	/* private to request.c */
 	uint8_t known[HF_MAX]; /* 1 + index in in.v of the first field of a kind */
@@ -125,6 +140,18 @@ void res_vary(struct request *, struct str name);
    be sent. After it the handler puts the body into r->out_body and ends it. For HEAD, 204 and 304
    the body may be left out; what is put is dropped. Asserts that it is the first call. */
 void res_begin(struct request *, int status, int64_t length);
+
+/* An interim response (103 …; RFC 9110 15.2) with fields; borrowed for the call. Dropped for
+   clients that do not know them (HTTP/1.0). Before res_begin only. */
+void res_interim(struct request *, int status, const struct fields *);
+
+/* Ends HTTP on this connection (101, RFC 9110 7.8): after the head r->body has the client's raw
+   octets until it ends, r->out_body goes out as it is; ending it half-closes. r->fields must have
+   Upgrade; Connection is added. Only while req_can_tunnel(). */
+void res_begin_tunnel(struct request *);
+/* The client asked for a protocol change that this connection could make: HTTP/1.1, no request
+   body, Connection: upgrade and an Upgrade field. */
+bool req_can_tunnel(const struct request *);
 
 /* Whole answers. res_error makes a page (HTML, JSON or text by Accept, or the route's own page),
    and may be called in place of res_begin by any hook; after res_begin it cuts the answer instead.

@@ -1,0 +1,139 @@
+/*
+ * What all workers know of backends, in the shared segment: one row per host (pool name + address),
+ * found by key; each worker's requests in flight in its own column; the state of each host as one
+ * 64-bit word changed by compare-and-swap, so that exactly one worker makes a transition and writes
+ * its log line. Rows outlive reloads and upgrades: they are found again by key.
+ *
+ *   UP --failure--> SUSPECT --threshold--> DOWN --until passed, one worker wins--> TRIAL
+ *   UP/SUSPECT --overload--> OVERLOADED --until--> TRIAL;  TRIAL --success--> UP, --failure--> DOWN
+ *
+ * SUSPECT is chosen as UP is; DOWN, OVERLOADED and TRIAL are not. A TRIAL belongs to the worker
+ * that won it, until its lease ends. What an operator says (drain, disable, weight) stands beside.
+ */
+#ifndef COMMON_BACKEND_H
+#define COMMON_BACKEND_H
+
+#include "common/conf_pool.h"
+#include "common/shm.h"
+
+enum { BACKEND_ROWS = 1024, BACKEND_POOLS = 256, BACKEND_NAME = 160, BACKEND_BUCKETS = 24 };
+
+enum backend_state { BACKEND_UP, BACKEND_SUSPECT, BACKEND_OVERLOADED, BACKEND_DOWN, BACKEND_TRIAL };
+enum backend_admin { ADMIN_NONE, ADMIN_DRAIN, ADMIN_DISABLE };
+enum backend_cause {
+	CAUSE_NONE,
+	CAUSE_REFUSED,     /* ECONNREFUSED, ENOENT, EHOSTDOWN: conf failover.refused */
+	CAUSE_UNREACHABLE, /* network or host unreachable, connect timeout, TLS failure */
+	CAUSE_OVERLOAD,    /* listen queue full, EAGAIN, 503 with Retry-After */
+	CAUSE_ERRORS,      /* 5xx, early close, reset, protocol error, response timeouts */
+	CAUSE_CHECK,       /* the active check failed */
+	CAUSE_MAX
+};
+enum pool_counter { /* of a row; gauges are not here */
+	BACKEND_REQUESTS,
+	BACKEND_FAILURES,
+	BACKEND_RETRIES,
+	BACKEND_CONNECTS,
+	BACKEND_REUSES,
+	BACKEND_5XX,
+	BACKEND_EJECTIONS,
+	BACKEND_CHECKS,
+	BACKEND_CHECK_FAILURES,
+	BACKEND_COUNTERS
+};
+
+/* What backend_tell() and a status show of a row: plain numbers. */
+struct backend_view {
+	char pool[64], host[BACKEND_NAME];
+	enum backend_state state;
+	enum backend_admin admin;
+	enum backend_cause cause;
+	int64_t since, until;     /* wall ms of the last transition; when a trial may be made, 0 */
+	unsigned failures, level; /* consecutive; how often the disable time was doubled */
+	unsigned weight;          /* an operator's, 0: as configured */
+	unsigned in_flight;       /* sum over workers */
+	uint64_t counters[BACKEND_COUNTERS];
+	uint64_t latency_us[3]; /* p50, p90, p99 to the first octet */
+	uint64_t ewma_us;
+};
+struct backend_pool_view {
+	char pool[64];
+	unsigned queued, in_flight, hosts;
+	uint64_t queued_total, queue_timeouts, queue_full, retries, retries_denied;
+};
+
+/* --- rows --- */
+
+/* The row for a host of a pool, claimed when there is none yet (any process may); -1 when the table
+   is full. The same pool and address give the same row in every worker and after every reload. */
+int backend_row(struct shm *, struct str pool, struct str address);
+int backend_pool_row(struct shm *, struct str pool);
+/* Master, after a reload and on a timer: frees rows that no live process has touched for ms.
+   Workers touch theirs once a second. */
+void backend_touch(struct shm *, unsigned row, uint64_t now);
+void backend_pool_touch(struct shm *, unsigned pool_row, uint64_t now);
+void backend_sweep(struct shm *, uint64_t now, uint64_t ms);
+/* Called by shm_worker_bury for the column of a dead worker, and by shm_carry. */
+void backend_clear_column(struct shm *, unsigned worker_row);
+
+/* --- requests in flight: the caller's own column, no locked instruction --- */
+void backend_take(struct shm *, unsigned worker_row, unsigned row);
+void backend_release(struct shm *, unsigned worker_row, unsigned row);
+unsigned backend_in_flight(struct shm *, unsigned row);
+/* Requests that wait for a host of the pool. */
+void backend_queue(struct shm *, unsigned worker_row, unsigned pool_row, int delta);
+unsigned backend_queued(struct shm *, unsigned pool_row);
+
+/* --- the state machine. Each returns true when this call made the transition that it is named
+   after (so the caller writes the log line, see backend_tell). --- */
+
+/* A failure seen by a request, a trial or a check. retry_after ms overrides the disable time
+   (CAUSE_OVERLOAD). pool gives times and the cap on ejection. True: the host went out. */
+bool backend_failed(struct shm *, unsigned row, const struct conf_pool *, unsigned pool_row,
+    enum backend_cause, int64_t retry_after, uint64_t now);
+/* A response came. True: the host came back (TRIAL -> UP). First-octet latency updates EWMA and
+   histogram. */
+bool backend_succeeded(
+    struct shm *, unsigned row, const struct conf_pool *, uint64_t latency_us, uint64_t now);
+/* Its time out is over: takes the trial for this worker for lease ms. True for exactly one. */
+bool backend_try(struct shm *, unsigned row, unsigned worker_row, uint64_t lease, uint64_t now);
+/* The trial could not be made (nothing sent): back to what it was, to be tried at once. */
+void backend_untry(struct shm *, unsigned row, unsigned worker_row, uint64_t now);
+enum backend_state backend_state_of(struct shm *, unsigned row, uint64_t *until);
+/* Whether a new request may go there now: UP or SUSPECT, not drained or disabled. */
+bool backend_is_usable(struct shm *, unsigned row);
+/* 0..100: the part of its weight that a host that came back has so far. */
+unsigned backend_warmth(struct shm *, unsigned row, const struct conf_pool *, uint64_t now);
+
+/* Active checks: the lease of a host's check, taken by one worker for ms; true for exactly one.
+   When the holder dies its lease ends by time. backend_checked() applies rise and fall. */
+bool backend_check_take(struct shm *, unsigned row, unsigned worker_row, uint64_t now, uint64_t ms);
+bool backend_checked(struct shm *, unsigned row, const struct conf_pool *, unsigned pool_row,
+    bool is_good, uint64_t now);
+
+/* --- counters, retry budget --- */
+void backend_count(struct shm *, unsigned row, enum pool_counter);
+/* A request of the pool began: adds to the budget. A retry is about to be made: takes from it;
+   false when there is none left (counted). */
+void backend_budget_add(struct shm *, unsigned pool_row, const struct conf_pool *);
+bool backend_budget_take(struct shm *, unsigned pool_row, const struct conf_pool *, uint64_t now);
+enum pool_event { POOL_QUEUED, POOL_QUEUE_TIMEOUT, POOL_QUEUE_FULL, POOL_EVENTS };
+void backend_pool_count(struct shm *, unsigned pool_row, enum pool_event);
+
+/* --- the operator --- */
+bool backend_admin_set(struct shm *, unsigned row, enum backend_admin);
+bool backend_weight_set(struct shm *, unsigned row, unsigned weight);
+unsigned backend_weight(struct shm *, unsigned row); /* 0: as configured */
+enum backend_admin backend_admin_of(struct shm *, unsigned row);
+
+/* --- telling --- */
+/* Views of row; false when the row is free. */
+bool backend_view(struct shm *, unsigned row, struct backend_view *);
+bool backend_pool_view(struct shm *, unsigned pool_row, struct backend_pool_view *);
+/* One log line for the transition that the caller just made: "backend app 10.0.0.3:80 is down:
+   refused (3 failures), again in 1s". why: detail or NULL. */
+void backend_tell(struct shm *, unsigned row, const char *why);
+const char *backend_state_name(enum backend_state);
+const char *backend_cause_name(enum backend_cause);
+
+#endif

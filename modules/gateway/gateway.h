@@ -1,0 +1,58 @@
+/*
+ * The options of a route that goes to backends: `gateway = "POOL"` and the group `gateway = { … }`.
+ * The table is in gateway_conf.c; the module's descriptor and hooks in gateway.c.
+ */
+#ifndef GATEWAY_GATEWAY_H
+#define GATEWAY_GATEWAY_H
+
+#include "common/conf_pool.h"
+#include "common/module.h"
+#include "common/template.h"
+
+enum gateway_request { REQUEST_AUTO, REQUEST_BUFFER, REQUEST_SPOOL, REQUEST_STREAM };
+enum gateway_response { RESPONSE_SPOOL, RESPONSE_STREAM, RESPONSE_BUFFER };
+enum gateway_host { HOST_CLIENT, HOST_BACKEND, HOST_TEXT };
+
+/* A record { name = "X"; value = "$client"; }. */
+struct gateway_pair {
+	struct str name, value;
+	struct template text; /* derived */
+};
+
+struct gateway_conf {
+	struct str backend;      /* the pool's name; empty: not for us */
+	struct str authorizer;   /* a FastCGI pool that is asked first */
+	int request_body;        /* enum gateway_request */
+	int response_body;       /* enum gateway_response */
+	int64_t response_memory; /* octets in memory before disk (spool) or pause (stream) */
+	int64_t response_disk;   /* octets on disk before the backend is paused */
+	bool ignore_client_abort;
+	struct cfg_records environment; /* struct gateway_pair */
+	/* scripts */
+	struct str root;       /* DOCUMENT_ROOT on the backend's machine; empty: the site's root */
+	struct cfg_strs split; /* ".php": where SCRIPT_NAME ends; empty: all is SCRIPT_NAME … */
+	struct str prefix;     /* … or: SCRIPT_NAME is this prefix, PATH_INFO the rest */
+	struct cfg_strs index; /* "index.php": for paths that end in "/" */
+	struct str front;      /* front controller: SCRIPT_NAME when the path is no existing file */
+	bool check;            /* the script must exist below root (here) */
+	/* http */
+	int host;                      /* enum gateway_host */
+	struct str host_text;          /* "client", "backend", or a text with variables */
+	struct template host_template; /* derived */
+	struct cfg_records set; /* struct gateway_pair: request fields; empty value: removed */
+	struct cfg_strs remove; /* request fields that are not passed on */
+	struct cfg_strs hide;   /* response fields that are not passed on */
+	struct str path_from, path_to; /* "/app" -> "/": also back in Location and cookie paths */
+	bool forwarded;                /* also the Forwarded field (RFC 7239) */
+	bool x_forwarded;              /* X-Forwarded-For, -Proto, -Host */
+	bool via;
+	bool upgrade;          /* WebSocket and other protocol changes are let through */
+	bool intercept_errors; /* answers >= 400 get the site's error pages */
+	/* derived */
+	const struct conf_pool *pool, *authorizer_pool;
+};
+
+extern const struct cfg_opt gateway_opts[];
+void gateway_check(void *conf, struct cfg_check *);
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * What CGI calls the script: the path of a request split into SCRIPT_NAME and PATH_INFO, and the
+ * environment made of the request (RFC 3875, and what PHP needs beyond it). Shared by FastCGI,
+ * SCGI, uwsgi, AJP13's attributes and CGI.
+ */
+#ifndef GATEWAY_SCRIPT_H
+#define GATEWAY_SCRIPT_H
+
+#include "worker/request.h"
+
+struct gateway_conf;
+struct codec_request;
+
+struct script {
+	struct str name;      /* SCRIPT_NAME: decoded path up to the script */
+	struct str path_info; /* what follows it; may be empty */
+	struct str filename;  /* SCRIPT_FILENAME, empty: none (the backend is no file runner) */
+	struct str root;      /* DOCUMENT_ROOT as the backend sees it */
+};
+
+/* Splits the request's path by the route's options: gateway.split, gateway.index, gateway.root,
+   gateway.check. 0, or a status to answer with (404: no such script) and *why. */
+int script_find(struct script *, struct request *, const struct gateway_conf *, const char **why);
+
+/* The environment in its order, without duplicates. A request field whose variable name collides
+   with another's after mapping ("-" and "_" both give "_") is refused: 400. "Proxy" is never
+   passed on (httpoxy), nor what is hop-by-hop. What the route adds comes last and wins. The list is
+   in the request's arena; a second call (a retry) returns the same. 0 or a status and *why. */
+struct script_env {
+	struct script_var {
+		struct str name, value;
+	} * v;
+	unsigned n, room;
+	size_t octets; /* of all names and values */
+};
+int script_env_make(struct script_env *, const struct codec_request *, const char **why);
+
+#endif
