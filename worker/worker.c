@@ -128,6 +128,18 @@ worker_touch_slow(struct worker *w)
 	}
 }
 
+uint64_t
+worker_now_ns(const struct worker *w)
+{
+	return w->now_ns;
+}
+
+void
+worker_woken(struct worker *w)
+{
+	worker_touch(w);
+}
+
 /* The wall clock may be set while we run. */
 static void
 worker_sync_wall(struct worker *w)
