@@ -106,8 +106,11 @@ struct conf_process {
 	struct str pid_file;     /* empty: none */
 	struct str error_log;    /* "stderr" or a path */
 	int log_level;           /* enum log_level */
-	struct cfg_strs trusted_proxies; /* addresses and networks, see realip */
-	struct str name;                 /* in the Server field */
+	struct cfg_strs trusted_proxies;   /* addresses and networks, see realip */
+	struct str name;                   /* in the Server field */
+	struct cfg_strs spool_directories; /* of bodies that wait on disk, in order; never empty */
+	int64_t spool_max; /* octets on disk of one worker, all bodies together; 0: no limit */
+	struct cfg_strs resolvers; /* DNS servers, "ADDRESS:PORT"; none: /etc/resolv.conf */
 };
 
 struct conf {

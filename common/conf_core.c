@@ -149,6 +149,19 @@ static const struct cfg_opt server_opts[] = {
 	    .example = "trusted_proxies = [ \"10.0.0.0/8\", \"unix\" ];" },
 	{ "name", CFG_STR, CFG_SERVER, SERVER(process.name), .def = "Argand",
 	    .help = "The value of the Server field in responses." },
+	{ "spool.directories", CFG_PATHS, CFG_SERVER | CFG_SHORT | CFG_NONEMPTY,
+	    SERVER(process.spool_directories), .def = "/var/tmp",
+	    .help = "Where bodies wait that are too large for memory, in files without a name. The "
+		    "next one is taken when one is full. Workers must be able to write there.",
+	    .example =
+		"spool: { directories = [ \"/srv/spool\", \"/var/tmp\" ]; max = \"20G\"; };" },
+	{ "spool.max", CFG_SIZE, CFG_SERVER, SERVER(process.spool_max), 0, INT64_MAX, "0",
+	    .help = "Octets that one worker may have there, all bodies together; beyond, requests "
+		    "with a body to spool get 507. 0: as much as there is room for." },
+	{ "resolver", CFG_STRS, CFG_SERVER, SERVER(process.resolvers),
+	    .help = "DNS servers to ask for the names of backends, numeric, with or without port. "
+		    "Default: those of /etc/resolv.conf. /etc/hosts is read in any case.",
+	    .example = "resolver = [ \"127.0.0.1:5353\", \"[2001:db8::53]\" ];" },
 	{ 0 },
 };
 

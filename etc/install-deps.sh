@@ -8,7 +8,7 @@ set -eu
 packages_of() {
 	case $1 in
 	build) echo gcc libc6-dev make autoconf pkg-config libevent-dev libssl-dev \
-	    libconfig-dev libpcre2-dev libcrypt-dev check media-types ;;
+	    libconfig-dev libpcre2-dev libcrypt-dev libc-ares-dev check media-types ;;
 	check) echo python3 python3-pytest curl strace ;;
 	lint) echo clang-tidy cppcheck clang-format python3 systemd shellcheck mandoc ;;
 	fuzz) echo clang libclang-rt-14-dev llvm ;;
