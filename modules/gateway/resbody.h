@@ -1,0 +1,64 @@
+/*
+ * The body of a response on its way from a backend to the client: where octets wait that the client
+ * has not taken yet, and when the backend is to pause.
+ *
+ *   policy   the client gets the head     what it has not taken waits
+ *   SPOOL    at once                      in memory up to response_memory, then on disk up to
+ *                                         response_disk; then the backend is paused
+ *   STREAM   at once                      in memory up to response_memory; then it is paused
+ *   BUFFER   when the body is complete,   as SPOOL; a body larger than that begins to be sent
+ *            with its length              without its length
+ *
+ * A full disk pauses the backend and fails nothing.
+ */
+#ifndef GATEWAY_RESBODY_H
+#define GATEWAY_RESBODY_H
+
+#include "modules/gateway/gateway.h"
+#include "worker/request.h"
+#include "worker/spool.h"
+
+/* Embedded in its owner, who reads nothing but through the functions. */
+struct resbody {
+	struct request *r;
+	struct body held;  /* what does not fit into r->out_body: memory and disk, in order */
+	struct spool disk; /* where it waits */
+	struct post resume;
+	int64_t memory;  /* octets in memory, out_body and held together */
+	int status;      /* that the answer will begin with */
+	int64_t length;  /* as told by the backend */
+	uint8_t policy;  /* enum gateway_response */
+	bool is_begun;   /* res_begin() was called */
+	bool is_ended;   /* all of the body has come */
+	bool is_paused;  /* resbody_is_paused() was true: resume is owed */
+	bool is_stalled; /* the disk is full: nothing more goes there until the client took octets
+			  */
+};
+
+/* The head of the response is known; its fields stand in r->fields. Calls res_begin(status, length)
+   at once, or with BUFFER when the body has ended. length -1: unknown. resume(arg) is posted when a
+   paused backend may go on. */
+void resbody_start(struct resbody *, struct request *, const struct gateway_conf *,
+    enum gateway_response policy, int status, int64_t length, void (*resume)(void *), void *arg);
+/* Drops what has not reached r->out_body. Harmless on a zeroed one, and twice. */
+void resbody_fini(struct resbody *);
+
+/* Octets of a block; takes a reference of its own, copies nothing but small pieces. All of them are
+   taken, also by a paused one. */
+void resbody_put(struct resbody *, struct buf *, const char *, size_t);
+/* No more now: resume is called later. Asked after each put. */
+bool resbody_is_paused(struct resbody *);
+/* The body is complete. What waits goes on to the client by itself, also after the backend is gone:
+   the resbody must live until the request ends. */
+void resbody_end(struct resbody *);
+/* It is not, and will not be. Before anything was sent (BUFFER) false: the caller answers with an
+   error of its own. True: the answer was cut after what had come. */
+bool resbody_fail(struct resbody *, const char *why);
+/* All that came has left for r->out_body. */
+static inline bool
+resbody_is_drained(const struct resbody *s)
+{
+	return body_is_empty(&s->held);
+}
+
+#endif
