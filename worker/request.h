@@ -17,6 +17,7 @@
 #include "common/http.h"
 #include "worker/body.h"
 #include "worker/peer.h"
+#include "worker/res.h"
 #include "worker/worker.h"
 
 enum { HTTP_10 = 10, HTTP_11 = 11, HTTP_2 = 20 };
@@ -120,49 +121,7 @@ struct str req_field_all(struct request *, enum http_field id);
  */
 void request_want_body(struct request *);
 
-/* --- answering --- */
-
-/* Adds a response field. name and value are borrowed until the request ends. */
-void res_field(struct request *, enum http_field id, struct str value);
-void res_field_named(struct request *, struct str name, struct str value);
-/* Adds n fields whose HTTP/1 form ("Name: value\r\n" one after the other) is at hand: what caches
-   keep. Both are borrowed until the request ends. Editing the fields afterwards is as safe as with
-   any others: the text is used only as long as they are what they were. */
-void res_fields_prepared(struct request *, const struct field *v, unsigned n, struct str text);
-/* Replaces all fields of a kind. */
-void res_field_set(struct request *, enum http_field id, struct str value);
-void res_field_del(struct request *, enum http_field id);
-struct str res_field_get(const struct request *, enum http_field id);
-/* Adds a token to Vary unless it is there. */
-void res_vary(struct request *, struct str name);
-
-/* Status and length of the body (-1: unknown) are known: runs the filter hooks, then the head may
-   be sent. After it the handler puts the body into r->out_body and ends it. For HEAD, 204 and 304
-   the body may be left out; what is put is dropped. Asserts that it is the first call. */
-void res_begin(struct request *, int status, int64_t length);
-
-/* An interim response (103 …; RFC 9110 15.2) with fields; borrowed for the call. Dropped for
-   clients that do not know them (HTTP/1.0). Before res_begin only. */
-void res_interim(struct request *, int status, const struct fields *);
-
-/* Ends HTTP on this connection (101, RFC 9110 7.8): after the head r->body has the client's raw
-   octets until it ends, r->out_body goes out as it is; ending it half-closes. r->fields must have
-   Upgrade; Connection is added. Only while req_can_tunnel(). */
-void res_begin_tunnel(struct request *);
-/* The client asked for a protocol change that this connection could make: HTTP/1.1, no request
-   body, Connection: upgrade and an Upgrade field. */
-bool req_can_tunnel(const struct request *);
-
-/* Whole answers. res_error makes a page (HTML, JSON or text by Accept, or the route's own page),
-   and may be called in place of res_begin by any hook; after res_begin it cuts the answer instead.
-   why is for the log, and for loopback clients with debug on; NULL for none. */
-void res_error(struct request *, int status, const char *why);
-void res_error_fmt(struct request *, int status, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-void res_redirect(struct request *, int status, struct str location);
-void res_text(struct request *, int status, struct str type, struct str text);
-/* The answer cannot be finished: the client is made to notice (connection closed, RST_STREAM). */
-void res_abort(struct request *, const char *why);
+/* --- answering: res.h --- */
 
 /* Starts over with another path (decoded, normalised) and the query kept or replaced (p not NULL):
    routing, access, handle. For rewrites, try lists and error pages; at most 10 times, then 508.
