@@ -56,10 +56,18 @@ struct backend_view {
 	uint64_t latency_us[3]; /* p50, p90, p99 to the first octet */
 	uint64_t ewma_us;
 };
+/* The local processes of a pool, as the master tells them; all 0 for a pool that has none. */
+struct backend_local {
+	uint32_t running, wanted, least, most;
+	uint64_t starts, deaths; /* since the row was claimed */
+	int32_t last_status;     /* of the last death, as of waitpid() */
+	int64_t last_death;      /* wall ms; 0: none */
+};
 struct backend_pool_view {
 	char pool[64];
 	unsigned queued, in_flight, hosts;
 	uint64_t queued_total, queue_timeouts, queue_full, retries, retries_denied;
+	struct backend_local local;
 };
 
 /* --- rows --- */
@@ -125,6 +133,9 @@ bool backend_admin_set(struct shm *, unsigned row, enum backend_admin);
 bool backend_weight_set(struct shm *, unsigned row, unsigned weight);
 unsigned backend_weight(struct shm *, unsigned row); /* 0: as configured */
 enum backend_admin backend_admin_of(struct shm *, unsigned row);
+
+/* Master: what there is of local processes now. */
+void backend_pool_tell_local(struct shm *, unsigned pool_row, const struct backend_local *);
 
 /* --- telling --- */
 /* Views of row; false when the row is free. */
