@@ -122,6 +122,8 @@ struct conf {
 	struct site *sites;
 	size_t nsites;
 	size_t nroutes;
+	struct conf_pool *pools; /* see conf_pool.h */
+	size_t npools;
 	const void *const *server_conf; /* modules' configuration in the server scope */
 	struct cidr_set trusted;        /* process.trusted_proxies, compiled */
 	struct cfg_strs log_files;      /* what cfg_log_file() collected, without duplicates */

@@ -110,6 +110,13 @@ struct conf_pool {
 	struct cfg_place place;
 };
 
+/* Whether the master starts processes for it; for CGI there need not be a command. */
+static inline bool
+conf_pool_is_local(const struct conf_pool *p)
+{
+	return p->spawn.command.n > 0 || p->protocol == POOL_CGI;
+}
+
 /* By name; NULL. For check hooks: conf_pools_of(check) is what the file has, before conf exists. */
 const struct conf_pool *conf_pool_find(const struct conf *, struct str name);
 const struct conf_pool *cfg_pool_find(const struct cfg_check *, struct str name);
