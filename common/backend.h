@@ -77,7 +77,7 @@ struct backend_pool_view {
 int backend_row(struct shm *, struct str pool, struct str address);
 int backend_pool_row(struct shm *, struct str pool);
 /* Master, after a reload and on a timer: frees rows that no live process has touched for ms.
-   Workers touch theirs once a second. */
+   Workers touch theirs once a second. now is clock_ms() everywhere. */
 void backend_touch(struct shm *, unsigned row, uint64_t now);
 void backend_pool_touch(struct shm *, unsigned pool_row, uint64_t now);
 void backend_sweep(struct shm *, uint64_t now, uint64_t ms);
@@ -93,31 +93,43 @@ void backend_queue(struct shm *, unsigned worker_row, unsigned pool_row, int del
 unsigned backend_queued(struct shm *, unsigned pool_row);
 
 /* --- the state machine. Each returns true when this call made the transition that it is named
-   after (so the caller writes the log line, see backend_tell). --- */
+   after; the caller then writes the log line: backend_tell(shm, at, why). --- */
 
-/* A failure seen by a request, a trial or a check. retry_after ms overrides the disable time
-   (CAUSE_OVERLOAD). pool gives times and the cap on ejection. True: the host went out. */
-bool backend_failed(struct shm *, unsigned row, const struct conf_pool *, unsigned pool_row,
-    enum backend_cause, int64_t retry_after, uint64_t now);
-/* A response came. True: the host came back (TRIAL -> UP). First-octet latency updates EWMA and
-   histogram. */
-bool backend_succeeded(
-    struct shm *, unsigned row, const struct conf_pool *, uint64_t latency_us, uint64_t now);
+/* Who reports about which host. Only the holder of a trial ends it: what other requests, begun
+   before the host went out, say meanwhile is counted and changes nothing. */
+struct backend_at {
+	unsigned row, pool_row;
+	const struct conf_pool *conf;
+	int trial;     /* worker row that won backend_try (BALANCE_TRIAL), -1: any other request */
+	uint64_t made; /* the state's word after the transition that was made, for backend_tell */
+};
+
+/* A failure seen by a request or a trial. retry_after ms (at most failover.max) overrides the
+   disable time (CAUSE_OVERLOAD), 0: none. True: the host went out. A trial that fails leaves it
+   out, for twice as long: false. */
+bool backend_failed(
+    struct shm *, struct backend_at *, enum backend_cause, int64_t retry_after, uint64_t now);
+/* A response came (for a trial by health.c: a connection). True: the host came back. First-octet
+   latency updates EWMA and histogram; 0: not measured. */
+bool backend_succeeded(struct shm *, struct backend_at *, uint64_t latency_us, uint64_t now);
 /* Its time out is over: takes the trial for this worker for lease ms. True for exactly one. */
 bool backend_try(struct shm *, unsigned row, unsigned worker_row, uint64_t lease, uint64_t now);
 /* The trial could not be made (nothing sent): back to what it was, to be tried at once. */
 void backend_untry(struct shm *, unsigned row, unsigned worker_row, uint64_t now);
+/* until: when a trial may be made, or when the lease of the one that is being made ends; 0. */
 enum backend_state backend_state_of(struct shm *, unsigned row, uint64_t *until);
+enum backend_cause backend_cause_of(struct shm *, unsigned row);
 /* Whether a new request may go there now: UP or SUSPECT, not drained or disabled. */
 bool backend_is_usable(struct shm *, unsigned row);
-/* 0..100: the part of its weight that a host that came back has so far. */
+/* 10..100: the part of its weight that a host that came back has so far. */
 unsigned backend_warmth(struct shm *, unsigned row, const struct conf_pool *, uint64_t now);
 
 /* Active checks: the lease of a host's check, taken by one worker for ms; true for exactly one.
-   When the holder dies its lease ends by time. backend_checked() applies rise and fall. */
+   When the holder dies its lease ends by time. backend_checked() applies rise and fall; true: the
+   host went out or came back. A good check does not bring back a host that is out for overload or
+   errors: a request does. */
 bool backend_check_take(struct shm *, unsigned row, unsigned worker_row, uint64_t now, uint64_t ms);
-bool backend_checked(struct shm *, unsigned row, const struct conf_pool *, unsigned pool_row,
-    bool is_good, uint64_t now);
+bool backend_checked(struct shm *, struct backend_at *, bool is_good, uint64_t now);
 
 /* --- counters, retry budget --- */
 void backend_count(struct shm *, unsigned row, enum pool_counter);
@@ -142,8 +154,8 @@ void backend_pool_tell_local(struct shm *, unsigned pool_row, const struct backe
 bool backend_view(struct shm *, unsigned row, struct backend_view *);
 bool backend_pool_view(struct shm *, unsigned pool_row, struct backend_pool_view *);
 /* One log line for the transition that the caller just made: "backend app 10.0.0.3:80 is down:
-   refused (3 failures), again in 1s". why: detail or NULL. */
-void backend_tell(struct shm *, unsigned row, const char *why);
+   refused (3 failures), tried again in 1s". why: detail or NULL. */
+void backend_tell(struct shm *, const struct backend_at *, const char *why);
 const char *backend_state_name(enum backend_state);
 const char *backend_cause_name(enum backend_cause);
 

@@ -36,6 +36,7 @@ struct balance_ask {
 	uint64_t sticky;       /* hash of the host that the cookie names; 0: none */
 	const unsigned *tried; /* indexes of hosts not to be taken again unless none is left */
 	unsigned ntried;
+	bool avoids_trial; /* cannot be repeated: makes a trial only when no other host is there */
 };
 
 enum balance_verdict {
