@@ -135,7 +135,7 @@ $(B)/replay/%: $(B)/test/fuzz/fuzz_%.o $(B)/test/fuzz/replay.o $(B)/libargand.a
 -include $(FUZZERS:%=$(B)/test/fuzz/fuzz_%.d) $(B)/test/fuzz/replay.d
 
 # Helpers of the system tests: without the sanitizers of what they measure.
-TOOLS := $(B)/tools/loadmeter $(B)/tools/malloc_count.so
+TOOLS := $(B)/tools/loadmeter $(B)/tools/peer $(B)/tools/malloc_count.so
 TOOL_COMPILE = $(CC) $(CSTD) -D_GNU_SOURCE -I. -O2 -g $(TEST_WARN)
 $(B)/tools/%.so: test/load/%.c
 	@mkdir -p $(@D)

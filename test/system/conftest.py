@@ -5,6 +5,7 @@ import sys
 import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import backends  # noqa: E402
 import harness  # noqa: E402
 
 
@@ -92,3 +93,12 @@ def shared_server(request):
         found += s.sanitizer_reports()
         harness.remove_tmp(d)
     assert not found, "a sanitizer found something:\n" + found[:10000]
+
+
+@pytest.fixture
+def peers(tmp):
+    """Fake backends: peers("fastcgi") -> backends.Peer. A breach of its protocol fails the test."""
+    made = backends.Peers(tmp)
+    yield made
+    seen = made.stop()
+    assert not seen, "backends complain:\n" + "\n".join(seen)
