@@ -104,7 +104,7 @@ h1_body_data(struct h1 *h, const char *p, size_t n)
 	h->r->received += (int64_t)n;
 	if (h->body != H1_BODY_READING || n == 0)
 		return;
-	if (h->r->received > h->r->route->core->max_body) {
+	if (h->r->received > h->r->route->core->max_body && !h->r->is_tunnel) {
 		h1_body_fail(h, EFBIG);
 		return;
 	}
@@ -168,7 +168,11 @@ h1_body_feed(struct h1 *h)
 	}
 	if (h->body == H1_BODY_READING && h->r->body.state == BODY_CANCELLED)
 		h->body = H1_BODY_DISCARD;
-	if (h->c->is_eof && !h->c->in && h1_body_is_open(h))
+	if (!h->c->is_eof || h->c->in || !h1_body_is_open(h))
+		return;
+	if (h->r->is_tunnel)
+		h1_body_done(h);
+	else
 		h1_body_fail(h, ECONNRESET);
 }
 
@@ -192,10 +196,30 @@ h1_want_body(struct request *r)
 	h->read_mark = h->c->w->now;
 	/* RFC 9110 10.1.1: no 100 when some of the body is already here. */
 	if (h->expects_continue && !h->c->in && !r->is_begun)
-		h1_out_interim(r, 100);
+		h1_out_interim(r, 100, NULL);
 	h->expects_continue = false;
 	body_on_space(&r->body, h1_body_space, h);
 	h1_post(h);
+}
+
+/* From here on both bodies are what the peers mean by it; what the client sent right behind its
+   head is part of it. */
+static void
+h1_tunnel(struct h1 *h)
+{
+	must(h->body == H1_BODY_NONE);
+	h->body = H1_BODY_READING;
+	h->is_chunked = false;
+	h->left = INT64_MAX;
+	body_on_space(&h->r->body, h1_body_space, h);
+}
+
+static void
+h1_head(struct request *r)
+{
+	h1_out_head(r);
+	if (unlikely(r->is_tunnel))
+		h1_tunnel(r->stream);
 }
 
 /* --- the head --- */
@@ -438,7 +462,7 @@ h1_read_interest(struct h1 *h)
 		conn_read_on(c);
 	else
 		conn_read_off(c);
-	if (h1_body_is_open(h) && !c->is_eof)
+	if (h1_body_is_open(h) && !c->is_eof && !h->r->is_tunnel)
 		timer_set(c->w, &c->timer, timer_class(c->w, h->r->route->core->timeout_body));
 	else
 		timer_del(&c->timer);
@@ -463,6 +487,19 @@ h1_rest_is_here(struct h1 *h)
 	return h->body == H1_BODY_NONE || h->body == H1_BODY_BROKEN;
 }
 
+/* Our side of a tunnel is ended and sent: the client is told, once. What still comes when nobody
+   takes it any more is left to lingering. */
+static bool
+h1_tunnel_is_over(struct h1 *h)
+{
+	if (h->body != H1_BODY_READING)
+		return true;
+	if (!h->is_shut)
+		h->c->transport->shutdown(h->c);
+	h->is_shut = true;
+	return false;
+}
+
 void
 h1_step(struct h1 *h)
 {
@@ -478,7 +515,7 @@ h1_step(struct h1 *h)
 		h1_body_feed(h);
 	if (!h1_out_flush(h, &is_done))
 		return;
-	if (is_done && h1_rest_is_here(h)) {
+	if (is_done && (h->r->is_tunnel ? h1_tunnel_is_over(h) : h1_rest_is_here(h))) {
 		h1_done(h);
 		return;
 	}
@@ -512,7 +549,7 @@ h1_active_input(struct conn *c)
 	if (h->body == H1_BODY_READING || h->body == H1_BODY_DISCARD) {
 		h->read_ms += now - h->read_mark;
 		h->read_mark = now;
-		if (unlikely(h1_is_too_slow(h))) {
+		if (unlikely(h1_is_too_slow(h)) && !h->r->is_tunnel) {
 			conn_close(c, CONN_BY_RATE);
 			return;
 		}
@@ -618,7 +655,7 @@ const struct proto proto_h1 = {
 	.open = h1_open,
 	.input = h1_input,
 	.output = h1_output,
-	.head = h1_out_head,
+	.head = h1_head,
 	.interim = h1_out_interim,
 	.want_body = h1_want_body,
 	.abort = h1_abort,

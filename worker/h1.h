@@ -22,7 +22,13 @@ enum h1_body {
 	H1_BODY_BROKEN,  /* cannot be read on */
 };
 
-enum h1_framing { H1_FRAME_NONE, H1_FRAME_LENGTH, H1_FRAME_CHUNKED, H1_FRAME_CLOSE };
+enum h1_framing {
+	H1_FRAME_NONE,
+	H1_FRAME_LENGTH,
+	H1_FRAME_CHUNKED,
+	H1_FRAME_CLOSE,
+	H1_FRAME_TUNNEL, /* as it is, and what comes as well */
+};
 
 struct h1 {
 	struct link link; /* free list */
@@ -50,22 +56,25 @@ struct h1 {
 	bool is_armed;    /* wr is added */
 	bool is_stepping; /* h1_step() is about to run: nobody needs to post it */
 	bool has_last;    /* the last chunk is in frame */
-	uint8_t interim_n, interim_at;
-	uint8_t frame_n, frame_at;
+	bool is_shut;     /* of a tunnel: our sending side is ended */
+	uint16_t interim_at;
 	uint32_t head_n, head_at;
-	const char *head;              /* in the request's arena; head_at .. head_n to be sent */
-	int64_t frame_left;            /* octets of the current chunk, or of the whole body */
-	int64_t write_taken;           /* octets that had reached the client when last asked */
+	uint32_t frame_n, frame_at;
+	struct buf *interim; /* interim responses to be sent from interim_at; or NULL */
+	const char *head;    /* in the request's arena; head_at .. head_n to be sent */
+	const char *frame;   /* line, or one of the tail; frame_at .. frame_n to be sent */
+	struct str tail;     /* end of a chunked body behind its last octet */
+	int64_t frame_left;  /* octets of the current chunk, or of the whole body */
+	int64_t write_taken; /* octets that had reached the client when last asked */
 	uint64_t write_ms, write_mark; /* time spent waiting for the client to take octets */
 	uint64_t write_progress;       /* when it last took one */
-	char interim[40];
-	char frame[32]; /* end of the last chunk, line of the next one */
+	char line[32];                 /* end of the last chunk, line of the next one */
 	struct event wr;
 };
 
-/* Composes the head of the response: proto->head. */
+/* Composes the head of the response. */
 void h1_out_head(struct request *);
-void h1_out_interim(struct request *, int status);
+void h1_out_interim(struct request *, int status, const struct fields *);
 /* Sends a whole answer at once. False: it is not done; h1_out_flush() goes on. */
 bool h1_out_whole(struct h1 *);
 /* Sends what there is. False when the connection has ended (h is gone). *is_done: all is sent. */

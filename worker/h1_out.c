@@ -40,6 +40,8 @@ out_has_no_body(const struct request *r)
 static enum h1_framing
 out_framing(const struct request *r)
 {
+	if (unlikely(r->is_tunnel))
+		return H1_FRAME_TUNNEL;
 	if (out_has_no_body(r))
 		return H1_FRAME_NONE;
 	if (r->out_length >= 0)
@@ -57,10 +59,13 @@ out_keeps(const struct h1 *h)
 			(h->expects_continue || h->is_chunked || h->left > H1_DISCARD_MAX);
 
 	return h->keep && !r->wants_close && !has_rest && !c->is_draining && !c->is_eof &&
-	       h->framing != H1_FRAME_CLOSE && c->nrequests < r->route->core->keepalive_requests;
+	       h->framing < H1_FRAME_CLOSE && c->nrequests < r->route->core->keepalive_requests;
 }
 
-enum { OUT_HEAD_FIXED = 64 + sizeof(((struct worker *)0)->stamp) + 64 + 32 };
+enum {
+	OUT_STATUS_LINE = 64,
+	OUT_HEAD_FIXED = OUT_STATUS_LINE + sizeof(((struct worker *)0)->stamp) + 64 + 32
+};
 
 static char *
 out_status_line(char *p, int status)
@@ -125,7 +130,9 @@ out_framing_fields(char *p, const struct h1 *h)
 		p += str_from_u64(p, (uint64_t)r->out_length);
 		p = out_put(p, STR("\r\n"));
 	}
-	if (!h->keep)
+	if (h->framing == H1_FRAME_TUNNEL)
+		p = out_put(p, STR("Connection: upgrade\r\n"));
+	else if (!h->keep)
 		p = out_put(p, STR("Connection: close\r\n"));
 	else if (r->version == HTTP_10)
 		p = out_put(p, STR("Connection: keep-alive\r\n"));
@@ -157,7 +164,7 @@ h1_out_head(struct request *r)
 	h->head_at = 0;
 	h->is_headed = true;
 	h->frame_left = h->framing == H1_FRAME_LENGTH  ? r->out_length
-			: h->framing == H1_FRAME_CLOSE ? INT64_MAX
+			: h->framing >= H1_FRAME_CLOSE ? INT64_MAX
 						       : 0;
 	if (h->framing == H1_FRAME_NONE)
 		body_cancel(r->out);
@@ -165,25 +172,64 @@ h1_out_head(struct request *r)
 		worker_post(w, &h->step);
 }
 
+/* What is not sent yet is bounded: interim responses are hints, and what does not fit is dropped.
+ */
 void
-h1_out_interim(struct request *r, int status)
+h1_out_interim(struct request *r, int status, const struct fields *fields)
 {
 	struct h1 *h = r->stream;
-	struct str line = http_status_line(status);
+	size_t max = OUT_STATUS_LINE + (fields ? out_fields_size(fields, 0) : 0) + 2;
+	char *p;
 
-	if (r->version < HTTP_11 || h->interim_n + line.n + 2 > sizeof(h->interim) || h->is_headed)
+	if (h->is_headed)
 		return;
-	memcpy(h->interim + h->interim_n, line.p, line.n);
-	memcpy(h->interim + h->interim_n + line.n, "\r\n", 2);
-	h->interim_n = (uint8_t)(h->interim_n + line.n + 2);
+	if (!h->interim)
+		h->interim = buf_get();
+	if (max > h->interim->room - h->interim->used)
+		return;
+	p = out_status_line(h->interim->data + h->interim->used, status);
+	for (unsigned i = 0; fields && i < fields->n; i++)
+		p = out_field(p, &fields->v[i]);
+	p = out_put(p, STR("\r\n"));
+	h->interim->used = (unsigned)(p - h->interim->data);
 	ctr_add(r->w->row, CTR_R1XX, 1);
 	worker_post(r->w, &h->step);
 }
 
 /* --- frames --- */
 
+/* What ends a chunked body behind its last octet: end of the chunk, last chunk, trailer section
+   (RFC 9112 7.1). The same at each call. */
+static struct str
+out_tail(struct h1 *h)
+{
+	struct request *r = h->r;
+	char *start, *p;
+
+	if (likely(!r->out_trailers || r->out_trailers->n == 0))
+		return STR("\r\n" CHUNKED_LAST);
+	if (h->tail.n == 0) {
+		start = arena_alloc(&r->arena, out_fields_size(r->out_trailers, 0) + 8);
+		p = out_put(start, STR("\r\n0\r\n"));
+		for (unsigned i = 0; i < r->out_trailers->n; i++)
+			p = out_field(p, &r->out_trailers->v[i]);
+		p = out_put(p, STR("\r\n"));
+		h->tail = str_n(start, (size_t)(p - start));
+	}
+	return h->tail;
+}
+
+/* The rest of s, from octet at on, is what comes next. */
+static void
+out_set_frame(struct h1 *h, struct str s, size_t at)
+{
+	h->frame = s.p;
+	h->frame_n = (uint32_t)s.n;
+	h->frame_at = (uint32_t)at;
+}
+
 /* When the current chunk is sent and more is queued: the line of the next; at the end of the body
-   the last chunk (RFC 9112 7.1). */
+   the tail. */
 static void
 out_frame(struct h1 *h)
 {
@@ -195,21 +241,15 @@ out_frame(struct h1 *h)
 	/* body->total counts what came before: a first chunk has no end of another before it. */
 	if (b->queued > 0) {
 		if (b->total != b->queued)
-			n = (size_t)(out_put(h->frame, STR("\r\n")) - h->frame);
-		n += chunked_head(h->frame + n, (uint64_t)b->queued);
+			n = (size_t)(out_put(h->line, STR("\r\n")) - h->line);
+		n += chunked_head(h->line + n, (uint64_t)b->queued);
 		h->frame_left = b->queued;
+		out_set_frame(h, str_n(h->line, n), 0);
 	} else if (b->state == BODY_ENDED) {
-		if (b->total > 0)
-			n = (size_t)(out_put(h->frame, STR("\r\n")) - h->frame);
-		n = (size_t)(out_put(h->frame + n, STR(CHUNKED_LAST)) - h->frame);
+		out_set_frame(h, out_tail(h), b->total > 0 ? 0 : 2);
 		h->has_last = true;
 	}
-	h->frame_n = (uint8_t)n;
-	h->frame_at = 0;
 }
-
-static const char out_tail[] = "\r\n" CHUNKED_LAST;
-enum { OUT_TAIL = sizeof(out_tail) - 1 };
 
 /* Everything that is at hand before the next file range, in order. *data: octets of it that are
    content. */
@@ -219,9 +259,9 @@ out_iov(struct h1 *h, struct iovec *iov, size_t *data)
 	int n = 0;
 
 	*data = 0;
-	if (h->interim_at < h->interim_n)
-		iov[n++] = (struct iovec){ h->interim + h->interim_at,
-			(size_t)(h->interim_n - h->interim_at) };
+	if (h->interim)
+		iov[n++] = (struct iovec){ h->interim->data + h->interim_at,
+			h->interim->used - h->interim_at };
 	if (!h->is_headed)
 		return n;
 	if (h->head_at < h->head_n)
@@ -231,8 +271,8 @@ out_iov(struct h1 *h, struct iovec *iov, size_t *data)
 		return n;
 	out_frame(h);
 	if (h->frame_n > 0)
-		iov[n++] =
-		    (struct iovec){ h->frame + h->frame_at, (size_t)(h->frame_n - h->frame_at) };
+		iov[n++] = (struct iovec){ (void *)(uintptr_t)(h->frame + h->frame_at),
+			h->frame_n - h->frame_at };
 	if (h->frame_left > 0) {
 		int more = body_iov(h->r->out, iov + n, OUT_IOV - n - 1, data);
 
@@ -249,10 +289,29 @@ out_iov(struct h1 *h, struct iovec *iov, size_t *data)
 			*data = (size_t)h->frame_left;
 		/* The end of a chunked body goes with its last octets. */
 		if (h->framing == H1_FRAME_CHUNKED && h->r->out->state == BODY_ENDED &&
-		    (int64_t)*data == h->r->out->queued && (int64_t)*data == h->frame_left)
-			iov[n++] = (struct iovec){ (void *)(uintptr_t)out_tail, OUT_TAIL };
+		    (int64_t)*data == h->r->out->queued && (int64_t)*data == h->frame_left) {
+			struct str tail = out_tail(h);
+
+			iov[n++] = (struct iovec){ (void *)(uintptr_t)tail.p, tail.n };
+		}
 	}
 	return n;
+}
+
+/* n octets are sent; returns those of them that were no interim response. */
+static size_t
+out_interim_sent(struct h1 *h, size_t n)
+{
+	size_t part = h->interim->used - h->interim_at;
+
+	part = part < n ? part : n;
+	h->interim_at = (uint16_t)(h->interim_at + part);
+	if (h->interim_at == h->interim->used) {
+		buf_put(h->interim);
+		h->interim = NULL;
+		h->interim_at = 0;
+	}
+	return n - part;
 }
 
 /* n octets of what out_iov() showed are sent. */
@@ -262,19 +321,15 @@ out_sent(struct h1 *h, size_t n)
 	size_t part;
 
 	h->r->sent_total += (int64_t)n;
-	part = (size_t)(h->interim_n - h->interim_at);
-	part = part < n ? part : n;
-	h->interim_at = (uint8_t)(h->interim_at + part);
-	n -= part;
-	if (h->interim_at == h->interim_n)
-		h->interim_at = h->interim_n = 0;
+	if (unlikely(h->interim != NULL))
+		n = out_interim_sent(h, n);
 	part = h->head_n - h->head_at;
 	part = part < n ? part : n;
 	h->head_at += (uint32_t)part;
 	n -= part;
-	part = (size_t)(h->frame_n - h->frame_at);
+	part = h->frame_n - h->frame_at;
 	part = part < n ? part : n;
-	h->frame_at = (uint8_t)(h->frame_at + part);
+	h->frame_at += (uint32_t)part;
 	n -= part;
 	if (h->frame_at == h->frame_n)
 		h->frame_at = h->frame_n = 0;
@@ -286,10 +341,11 @@ out_sent(struct h1 *h, size_t n)
 	}
 	n -= part;
 	if (n > 0) { /* some of the tail */
+		struct str tail = out_tail(h);
+
 		h->has_last = true;
-		h->frame_n = (uint8_t)(OUT_TAIL - n);
-		h->frame_at = 0;
-		memcpy(h->frame, out_tail + n, h->frame_n);
+		if (n < tail.n)
+			out_set_frame(h, tail, n);
 	}
 }
 
@@ -297,7 +353,7 @@ out_sent(struct h1 *h, size_t n)
 static bool
 out_is_done(const struct h1 *h)
 {
-	if (!h->is_headed || h->head_at < h->head_n || h->interim_at < h->interim_n)
+	if (!h->is_headed || h->head_at < h->head_n || h->interim)
 		return false;
 	switch ((enum h1_framing)h->framing) {
 	case H1_FRAME_NONE:
@@ -307,18 +363,20 @@ out_is_done(const struct h1 *h)
 	case H1_FRAME_CHUNKED:
 		return h->has_last && h->frame_n == 0;
 	case H1_FRAME_CLOSE:
+	case H1_FRAME_TUNNEL:
 		return body_is_done(h->r->out);
 	}
 	return false;
 }
 
-/* The answer cannot be finished: a close-delimited one must not look complete (RFC 9112 8). */
+/* The answer cannot be finished: a close-delimited one must not look complete (RFC 9112 8), nor the
+   end of a tunnel be one that was meant. */
 static bool
 out_cut(struct h1 *h)
 {
 	struct linger hard = { .l_onoff = 1, .l_linger = 0 };
 
-	if (h->framing == H1_FRAME_CLOSE)
+	if (h->framing >= H1_FRAME_CLOSE)
 		setsockopt(h->c->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
 	conn_close(h->c, CONN_BY_CUT);
 	return false;
@@ -446,7 +504,7 @@ h1_out_whole(struct h1 *h)
 	int n;
 
 	if (h->framing != H1_FRAME_LENGTH || b->state != BODY_ENDED || b->queued != h->frame_left ||
-	    !h->is_headed || h->head_at > 0 || h->interim_n > 0 || h->is_cut || h->is_writing)
+	    !h->is_headed || h->head_at > 0 || h->interim || h->is_cut || h->is_writing)
 		return false;
 	iov[0] = (struct iovec){ (void *)(uintptr_t)h->head, h->head_n };
 	n = body_iov(b, iov + 1, OUT_IOV - 1, &data);
@@ -532,7 +590,8 @@ out_is_taken(struct h1 *h)
 		conn_close(h->c, CONN_BY_WRITE_TIMEOUT);
 		return false;
 	}
-	if (core->min_rate > 0 && h->write_ms > (uint64_t)core->min_rate_grace &&
+	if (core->min_rate > 0 && !h->r->is_tunnel &&
+	    h->write_ms > (uint64_t)core->min_rate_grace &&
 	    taken * 1000 / (int64_t)h->write_ms < core->min_rate) {
 		conn_close(h->c, CONN_BY_RATE);
 		return false;
@@ -617,5 +676,7 @@ h1_out_fini(struct h1 *h)
 {
 	if (h->is_armed)
 		event_del(&h->wr);
+	if (unlikely(h->interim != NULL))
+		buf_put(h->interim);
 	timer_del(&h->write_timer);
 }

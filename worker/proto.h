@@ -6,6 +6,7 @@
 #define WORKER_PROTO_H
 
 struct conn;
+struct fields;
 struct request;
 
 struct proto {
@@ -15,10 +16,11 @@ struct proto {
 	void (*input)(struct conn *);
 	/* The socket takes octets again. */
 	void (*output)(struct conn *);
-	/* res_begin() was called: the head may be sent; r->out will have the body. */
+	/* res_begin() was called: the head may be sent; r->out will have the body. With
+	   r->is_tunnel: both bodies are raw octets from now on. */
 	void (*head)(struct request *);
-	/* An interim response (100, 103). */
-	void (*interim)(struct request *, int status);
+	/* An interim response (100, 103 …); fields may be NULL. */
+	void (*interim)(struct request *, int status, const struct fields *);
 	/* A handler wants the body. */
 	void (*want_body)(struct request *);
 	/* The answer must be cut. */

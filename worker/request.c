@@ -259,6 +259,18 @@ req_field_all(struct request *r, enum http_field id)
 	return all;
 }
 
+bool
+req_can_tunnel(const struct request *r)
+{
+	if (r->version != HTTP_11 || r->length != 0 || !r->known[HF_UPGRADE] || r->is_begun)
+		return false;
+	for (unsigned i = 0; i < r->in.n; i++)
+		if (r->in.v[i].id == HF_CONNECTION &&
+		    str_list_has(r->in.v[i].value, STR("upgrade")))
+			return true;
+	return false;
+}
+
 struct str
 peer_text(struct arena *a, const struct peer *p)
 {

@@ -121,6 +121,10 @@ struct str req_field_all(struct request *, enum http_field id);
  */
 void request_want_body(struct request *);
 
+/* The client asks for a protocol change that its connection can make (RFC 9110 7.8): HTTP/1.1, no
+   request body, Upgrade, and Connection names it. See res_begin_tunnel(). */
+bool req_can_tunnel(const struct request *);
+
 /* --- answering: res.h --- */
 
 /* Starts over with another path (decoded, normalised) and the query kept or replaced (p not NULL):

@@ -116,6 +116,25 @@ res_begin(struct request *r, int status, int64_t length)
 	r->proto->head(r);
 }
 
+void
+res_interim(struct request *r, int status, const struct fields *fields)
+{
+	must(!r->is_begun && status >= 100 && status < 200 && status != 101);
+	if (r->version > HTTP_10) /* RFC 9110 15.2 */
+		r->proto->interim(r, status, fields);
+}
+
+void
+res_begin_tunnel(struct request *r)
+{
+	must(req_can_tunnel(r));
+	r->is_begun = r->is_tunnel = true;
+	r->status = 101;
+	r->out_length = -1;
+	r->body.state = BODY_OPEN;
+	r->proto->head(r);
+}
+
 static bool
 res_is_loopback(const struct request *r)
 {

@@ -32,13 +32,12 @@ void res_begin(struct request *, int status, int64_t length);
    clients that do not know them (HTTP/1.0). Before res_begin only. */
 void res_interim(struct request *, int status, const struct fields *);
 
-/* Ends HTTP on this connection (101, RFC 9110 7.8): after the head r->body has the client's raw
-   octets until it ends, r->out_body goes out as it is; ending it half-closes. r->fields must have
-   Upgrade; Connection is added. Only while req_can_tunnel(). */
+/* Ends HTTP on this connection with 101 (RFC 9110 7.8): after the head r->body is open and has the
+   client's octets until it ends them, and r->out_body goes out as it is; ending it ends the sending
+   side only. The request is over when both have ended (r->body also by body_cancel()), or when the
+   connection breaks. r->fields must have Upgrade; Connection is added; no filter hooks run. Only
+   while req_can_tunnel(). Timeouts are the caller's, but that of a client that takes nothing. */
 void res_begin_tunnel(struct request *);
-/* The client asked for a protocol change that this connection could make: HTTP/1.1, no request
-   body, Connection: upgrade and an Upgrade field. */
-bool req_can_tunnel(const struct request *);
 
 /* Whole answers. res_error makes a page (HTML, JSON or text by Accept, or the route's own page),
    and may be called in place of res_begin by any hook; after res_begin it cuts the answer instead.

@@ -49,11 +49,12 @@ lo_head(struct request *r)
 }
 
 static void
-lo_interim(struct request *r, int status)
+lo_interim(struct request *r, int status, const struct fields *fields)
 {
 	struct loopback *lo = r->stream;
 
 	(void)status;
+	(void)fields;
 	lo->res.interims++;
 }
 
