@@ -18,8 +18,14 @@ struct script {
 	struct str root;      /* DOCUMENT_ROOT as the backend sees it */
 };
 
-/* Splits the request's path by the route's options: gateway.split, gateway.index, gateway.root,
-   gateway.check. 0, or a status to answer with (404: no such script) and *why. */
+/* The path is not a script's but, with gateway.check, perhaps that of a file or directory: the next
+   handler is asked. */
+enum { SCRIPT_NONE = -1 };
+
+/* Splits the request's path by the route's options, the first that fits: gateway.split (the first
+   segment with a suffix that is a file), gateway.prefix, gateway.index, gateway.front, the whole
+   path. 0, SCRIPT_NONE, or a status to answer with (404: no such script) and *why. Sets
+   r->path_info. */
 int script_find(struct script *, struct request *, const struct gateway_conf *, const char **why);
 
 /* The environment in its order, without duplicates. A request field whose variable name collides
