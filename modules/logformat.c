@@ -27,7 +27,7 @@ static const struct {
 		     "\"received\":$received,\"duration_us\":$duration_us,"
 		     "\"referer\":\"$referer\",\"user_agent\":\"$user_agent\","
 		     "\"handler\":\"$handler\",\"worker\":$worker,\"id\":\"$request_id\","
-		     "\"end\":\"$end\",\"why\":\"$why\"}") },
+		     "\"end\":\"$end\",\"why\":\"$why\",\"backend\":$backend_json}") },
 	{ STR_INIT("short"), STR_INIT("$clock $colour$status$plain $size $took  $method $target") },
 };
 

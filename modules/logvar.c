@@ -14,6 +14,7 @@
 
 #include "common/clock.h"
 #include "common/json.h"
+#include "modules/logbackend.h"
 #include "modules/logformat.h"
 #include "modules/logvar.h"
 #include "worker/request.h"
@@ -163,6 +164,18 @@ logvar_u64(char *p, int64_t v)
 		*p++ = low[0];
 	*p++ = low[1];
 	return p;
+}
+
+char *
+logvar_put_text(char *p, const struct logline *l, struct str s, bool is_json)
+{
+	return logvar_text(p, l, s, is_json);
+}
+
+char *
+logvar_put_number(char *p, int64_t v)
+{
+	return logvar_u64(p, v);
 }
 
 static struct {
@@ -552,6 +565,17 @@ const struct logvar logvars[] = {
 	{ "worker", logvar_put_worker },
 	{ "end", logvar_put_end },
 	{ "why", logvar_put_why },
+	{ "backend", logbackend_put_host },
+	{ "backend_pool", logbackend_put_pool },
+	{ "backend_tries", logbackend_put_tries },
+	{ "backend_failures", logbackend_put_failures },
+	{ "backend_queue_us", logbackend_put_queue },
+	{ "backend_connect_us", logbackend_put_connect },
+	{ "backend_first_us", logbackend_put_first },
+	{ "backend_total_us", logbackend_put_total },
+	{ "backend_term", logbackend_put_term },
+	{ "backend_reused", logbackend_put_reused },
+	{ "backend_json", logbackend_put_json },
 	{ "size", logvar_put_size },
 	{ "took", logvar_put_took },
 	{ "colour", logvar_put_colour },

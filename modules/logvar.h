@@ -41,6 +41,11 @@ struct logvar {
 /* Ends with a row without a name. Names that end in ':' take the name of a header field. */
 extern const struct logvar logvars[];
 
+/* For writers in other files: text of any length, "-" or nothing when it is empty (NULL: not enough
+   room for the worst case); a number of at most 20 octets. */
+char *logvar_put_text(char *p, const struct logline *, struct str, bool is_json);
+char *logvar_put_number(char *p, int64_t);
+
 /* For a step that is a literal only. */
 char *logvar_nothing(char *p, const struct logline *, const struct logstep *);
 

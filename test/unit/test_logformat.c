@@ -124,6 +124,80 @@ START_TEST(test_value)
 }
 END_TEST
 
+/* Requests to backends: without one, reached by none, after a retry, over a kept connection. */
+static struct request_backend asked = { .pool = STR_INIT("app"),
+	.host = STR_INIT("10.0.0.4:80"),
+	.attempts = 2,
+	.failures = STR_INIT("10.0.0.3:80 refused"),
+	.queue = 0,
+	.connect = 412,
+	.first_byte = 10412,
+	.total = 123456789,
+	.termination = "SD" };
+static struct request_backend unreached = { .pool = STR_INIT("a\"p"),
+	.queue = 5000000,
+	.connect = -1,
+	.first_byte = -1,
+	.total = -1,
+	.termination = "QQ" };
+
+static const struct {
+	struct request_backend *backend;
+	const char *format, *line;
+} backend_rows[] = {
+	{ NULL, "$backend $backend_pool $backend_tries $backend_failures", "- - - -" },
+	{ NULL, "$backend_queue_us $backend_total_us $backend_term $backend_reused", "- - - -" },
+	{ NULL, "{\"b\":$backend_json,\"q\":$backend_queue_us,\"h\":\"$backend\"}",
+	    "{\"b\":null,\"q\":null,\"h\":\"\"}" },
+	{ NULL, "b=$backend_json", "b=null" },
+	{ &asked, "$backend_pool/$backend $backend_tries [$backend_failures]",
+	    "app/10.0.0.4:80 2 [10.0.0.3:80 refused]" },
+	{ &asked, "$backend_queue_us/$backend_connect_us/$backend_first_us/$backend_total_us",
+	    "0/412/10412/123456789" },
+	{ &asked, "$backend_term $backend_reused", "SD 0" },
+	{ &asked, "{\"backend\":$backend_json}",
+	    "{\"backend\":{\"pool\":\"app\",\"host\":\"10.0.0.4:80\",\"tries\":2,"
+	    "\"failures\":\"10.0.0.3:80 refused\",\"queue_us\":0,\"connect_us\":412,"
+	    "\"first_us\":10412,\"total_us\":123456789,\"term\":\"SD\",\"reused\":0}}" },
+	{ &unreached, "$backend $backend_pool $backend_tries $backend_queue_us $backend_connect_us",
+	    "- a\\x22p 0 5000000 -" },
+	{ &unreached, "$backend_term $backend_reused", "QQ -" },
+	{ &unreached, "$backend_json",
+	    "{\"pool\":\"a\\\"p\",\"host\":\"\",\"tries\":0,\"failures\":\"\","
+	    "\"queue_us\":5000000,\"connect_us\":null,\"first_us\":null,\"total_us\":null,"
+	    "\"term\":\"QQ\",\"reused\":null}" },
+};
+
+START_TEST(test_backend)
+{
+	r.backend = backend_rows[_i].backend;
+	unit_str_eq(line(backend_rows[_i].format), backend_rows[_i].line);
+}
+END_TEST
+
+/* However little room there is: nothing is written beyond it, and a line is whole or not there. */
+START_TEST(test_backend_room)
+{
+	static char dst[2048];
+	const struct logformat *f = compile("{\"b\":$backend_json}");
+	size_t whole = logformat_put(f, (r.backend = &asked, &r), &now, dst, sizeof(dst));
+	bool is_there = false;
+
+	ck_assert_uint_gt(whole, 0);
+	for (size_t room = 0; room < sizeof(dst); room++) {
+		size_t n;
+
+		memset(dst, '#', sizeof(dst));
+		n = logformat_put(f, &r, &now, dst, room);
+		ck_assert(n == 0 || n == whole);
+		for (size_t i = room; i < sizeof(dst); i++)
+			ck_assert_int_eq(dst[i], '#');
+		is_there |= n != 0;
+	}
+	ck_assert(is_there);
+}
+END_TEST
+
 START_TEST(test_json_preset)
 {
 	struct str l = line("json");
@@ -135,7 +209,7 @@ START_TEST(test_json_preset)
 		"\"duration_us\":")));
 	ck_assert(
 	    str_has_suffix(l, STR("\"handler\":\"files\",\"worker\":3,\"id\":\"00000000feed5eed\","
-				  "\"end\":\"ok\",\"why\":\"\"}")));
+				  "\"end\":\"ok\",\"why\":\"\",\"backend\":null}")));
 }
 END_TEST
 
@@ -300,6 +374,8 @@ suite_logformat(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, test_value, 0, UNIT_COUNT(value_rows));
+	tcase_add_loop_test(t, test_backend, 0, UNIT_COUNT(backend_rows));
+	tcase_add_test(t, test_backend_room);
 	tcase_add_test(t, test_json_preset);
 	tcase_add_loop_test(t, test_escape_everywhere, 0, 256);
 	tcase_add_test(t, test_injection);
