@@ -1,8 +1,9 @@
 /*
  * Bodies: see body.h for the contract. A chunk is one of three kinds: owned memory (a part of a
- * buf, one reference each), borrowed memory, a file range. Chunks come from a free list; none is
- * allocated in steady state. Only an OPEN body takes chunks; a CANCELLED one drops them, and closes
- * the descriptors that come with them.
+ * buf, one reference each), borrowed memory, a file range: of a descriptor, or of a spool file that
+ * chunks share by reference. Chunks come from a free list; none is allocated in steady state. Only
+ * an OPEN body takes chunks; a CANCELLED one drops them, and closes the descriptors that come with
+ * them.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #include "common/must.h"
 #include "worker/body.h"
+#include "worker/spool.h"
 
 enum chunk_kind { CHUNK_BUF, CHUNK_REF, CHUNK_FILE };
 
@@ -19,8 +21,9 @@ struct chunk {
 	bool owns_fd;
 	int fd;
 	struct buf *buf;
-	const char *p; /* memory */
-	int64_t off;   /* file */
+	struct spool_file *spool; /* file: whose fd is; NULL: see owns_fd */
+	const char *p;            /* memory */
+	int64_t off;              /* file */
 	int64_t len;
 };
 
@@ -43,6 +46,7 @@ chunk_new(enum chunk_kind kind)
 	k->kind = kind;
 	k->owns_fd = false;
 	k->buf = NULL;
+	k->spool = NULL;
 	return k;
 }
 
@@ -53,7 +57,9 @@ chunk_free(struct chunk *k)
 	list_del(&k->link);
 	if (k->buf)
 		buf_put(k->buf);
-	if (k->kind == CHUNK_FILE && k->owns_fd)
+	if (k->spool)
+		spool_file_put(k->spool);
+	else if (k->kind == CHUNK_FILE && k->owns_fd)
 		close(k->fd);
 	if (chunk_pool.n >= CHUNK_KEEP) {
 		free(k);
@@ -219,6 +225,29 @@ body_put_file(struct body *b, int fd, int64_t off, int64_t len, bool own)
 }
 
 void
+body_put_spool(struct body *b, struct spool_file *f, int64_t off, int64_t len)
+{
+	struct chunk *k = body_back(b);
+
+	if (b->state != BODY_OPEN || len <= 0) {
+		spool_file_put(f);
+		return;
+	}
+	if (k && k->spool == f && k->off + k->len == off) {
+		k->len += len;
+		spool_file_put(f);
+	} else {
+		k = chunk_new(CHUNK_FILE);
+		k->spool = f;
+		k->fd = f->fd;
+		k->off = off;
+		k->len = len;
+		list_add_tail(&b->chunks, &k->link);
+	}
+	body_added(b, len, 0);
+}
+
+void
 body_end(struct body *b)
 {
 	if (b->state != BODY_OPEN)
@@ -292,6 +321,14 @@ body_file(const struct body *b, int *fd, int64_t *off, int64_t *len)
 	return true;
 }
 
+/* Memory or all of the queue went away: is the producer to be told? */
+static void
+body_shrunk(struct body *b, bool was_full)
+{
+	if (b->space.fn && (was_full ? b->memory <= b->low : list_is_empty(&b->chunks)))
+		body_notify(b, &b->space);
+}
+
 void
 body_consume(struct body *b, int64_t n)
 {
@@ -315,8 +352,7 @@ body_consume(struct body *b, int64_t n)
 		if (k->len == 0)
 			chunk_free(k);
 	}
-	if (b->space.fn && (was_full ? b->memory <= b->low : list_is_empty(&b->chunks)))
-		body_notify(b, &b->space);
+	body_shrunk(b, was_full);
 }
 
 /* Reads of a file range at most max octets; a file that became shorter fails the body. */
@@ -363,16 +399,32 @@ body_take(struct body *b, void *dst, size_t max)
 	return done == 0 && b->state == BODY_FAILED ? -1 : (ssize_t)done;
 }
 
-/* Puts the first n octets of a memory chunk into dst without copying where that is possible. */
-static void
-body_share(struct body *dst, struct chunk *k, size_t n)
+/* Puts the first n octets of a chunk into dst as well, without copying where that is possible. A
+   descriptor that the chunk owns alone goes with all of it (is_last), else a second one is made.
+   False: there is none. */
+static bool
+body_share(struct body *dst, struct chunk *k, int64_t n, bool is_last)
 {
 	if (k->kind == CHUNK_REF) {
-		body_put_ref(dst, k->p, n);
-		return;
+		body_put_ref(dst, k->p, (size_t)n);
+	} else if (k->kind == CHUNK_BUF) {
+		k->buf->refs++;
+		body_put_buf(dst, k->buf, k->p, (size_t)n);
+	} else if (k->spool) {
+		k->spool->refs++;
+		body_put_spool(dst, k->spool, k->off, n);
+	} else {
+		int fd = k->owns_fd && !is_last ? dup(k->fd) : k->fd;
+
+		if (fd < 0) {
+			body_fail(dst, errno);
+			return false;
+		}
+		body_put_file(dst, fd, k->off, n, k->owns_fd);
+		if (is_last)
+			k->owns_fd = false;
 	}
-	k->buf->refs++;
-	body_put_buf(dst, k->buf, k->p, n);
+	return true;
 }
 
 int64_t
@@ -387,25 +439,125 @@ body_move(struct body *dst, struct body *src, int64_t max)
 		if (!k)
 			break;
 		n = k->len < max - moved ? k->len : max - moved;
-		if (k->kind == CHUNK_FILE) {
-			/* A part of an owned range keeps its descriptor with the rest. */
-			bool own = k->owns_fd && n == k->len;
-			int fd = k->owns_fd && !own ? dup(k->fd) : k->fd;
-
-			if (fd < 0) {
-				body_fail(dst, errno);
-				break;
-			}
-			body_put_file(dst, fd, k->off, n, k->owns_fd);
-			if (own)
-				k->owns_fd = false;
-		} else {
-			body_share(dst, k, (size_t)n);
-		}
+		if (!body_share(dst, k, n, n == k->len))
+			break;
 		body_consume(src, n);
 		moved += n;
 	}
 	return moved;
+}
+
+void
+body_clone(struct body *dst, const struct body *src)
+{
+	LIST_EACH(l, &src->chunks)
+	{
+		struct chunk *k = container_of(l, struct chunk, link);
+
+		if (!body_share(dst, k, k->len, false))
+			return;
+	}
+}
+
+/* The first chunk in memory, or NULL. */
+static struct chunk *
+body_run_front(const struct body *b)
+{
+	LIST_EACH(l, &b->chunks)
+	{
+		struct chunk *k = container_of(l, struct chunk, link);
+
+		if (k->kind != CHUNK_FILE)
+			return k;
+	}
+	return NULL;
+}
+
+int
+body_run(const struct body *b, struct iovec *iov, int max, size_t *n)
+{
+	struct chunk *k = body_run_front(b);
+	int i = 0;
+
+	*n = 0;
+	for (; k && k->kind != CHUNK_FILE && i < max; i++) {
+		iov[i] = (struct iovec){ (void *)(uintptr_t)k->p, (size_t)k->len };
+		*n += (size_t)k->len;
+		k = k->link.next == &b->chunks ? NULL
+					       : container_of(k->link.next, struct chunk, link);
+	}
+	return i;
+}
+
+/* A range of a spool file in front of a chunk, or as a part of the range that stands there. */
+static void
+body_store_before(struct body *b, struct chunk *k, struct spool_file *f, int64_t off, int64_t n)
+{
+	struct link *l = k->link.prev;
+	struct chunk *before = l == &b->chunks ? NULL : container_of(l, struct chunk, link);
+
+	if (before && before->spool == f && before->off + before->len == off) {
+		before->len += n;
+		return;
+	}
+	before = chunk_new(CHUNK_FILE);
+	f->refs++;
+	before->spool = f;
+	before->fd = f->fd;
+	before->off = off;
+	before->len = n;
+	list_add_tail(&k->link, &before->link);
+}
+
+void
+body_run_stored(struct body *b, struct spool_file *f, int64_t off, size_t n)
+{
+	struct chunk *k = body_run_front(b);
+	int64_t left = (int64_t)n;
+	bool was_full = body_is_full(b);
+
+	must(k != NULL);
+	body_store_before(b, k, f, off, left);
+	while (left > 0) {
+		struct link *next = k->link.next;
+		int64_t part = left < k->len ? left : k->len;
+
+		must(k->kind != CHUNK_FILE);
+		k->p += part;
+		k->len -= part;
+		if (k->kind == CHUNK_BUF)
+			b->memory -= (size_t)part;
+		left -= part;
+		if (k->len == 0)
+			chunk_free(k);
+		k = container_of(next, struct chunk, link);
+	}
+	body_shrunk(b, was_full);
+}
+
+void
+body_compact(struct body *b)
+{
+	struct iovec iov[64];
+	size_t n;
+	int niov = body_run(b, iov, 64, &n);
+	struct chunk *k;
+
+	if (niov == 0 || n != (size_t)b->queued || b->memory != n)
+		return;
+	k = chunk_new(CHUNK_BUF);
+	k->buf = buf_get_big(n);
+	k->buf->used = (unsigned)n;
+	k->p = k->buf->data;
+	k->len = (int64_t)n;
+	for (char *p = k->buf->data; niov > 0; niov--) {
+		struct chunk *old = body_front(b);
+
+		memcpy(p, old->p, (size_t)old->len);
+		p += old->len;
+		chunk_free(old);
+	}
+	list_add_tail(&b->chunks, &k->link);
 }
 
 void

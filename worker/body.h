@@ -25,7 +25,7 @@
 enum body_state { BODY_OPEN, BODY_ENDED, BODY_FAILED, BODY_CANCELLED };
 
 /* A block of memory that chunks own a part of; BUF_ROOM octets. From the worker's pool. */
-enum { BUF_SIZE = 16384, BUF_ROOM = BUF_SIZE - 32 };
+enum { BUF_SIZE = 16384, BUF_ROOM = BUF_SIZE - 32, BUF_BULK_ROOM = 4 * BUF_SIZE };
 struct buf {
 	struct link link;
 	unsigned refs; /* chunks and owners that hold it */
@@ -34,8 +34,11 @@ struct buf {
 	char data[];
 };
 struct buf *buf_get(void);            /* one reference, BUF_ROOM octets, used 0 */
+struct buf *buf_get_bulk(void);       /* four times as much, for what comes fast */
 struct buf *buf_get_big(size_t room); /* any room; not kept in the pool */
 void buf_put(struct buf *);           /* gives one reference back */
+
+struct spool_file;
 
 struct body {
 	struct worker *w;
@@ -65,6 +68,8 @@ void body_put_ref(struct body *, const void *p, size_t n);
 void body_put_buf(struct body *, struct buf *, const char *p, size_t n);
 /* A file range; with own the descriptor is closed when the range is sent or dropped. */
 void body_put_file(struct body *, int fd, int64_t off, int64_t len, bool own);
+/* A range of a spool file; takes one reference of it. See spool.h. */
+void body_put_spool(struct body *, struct spool_file *, int64_t off, int64_t len);
 void body_end(struct body *);
 void body_fail(struct body *, int err);
 /* Over the high mark: the producer must pause. */
@@ -90,8 +95,19 @@ void body_consume(struct body *, int64_t n);
 ssize_t body_take(struct body *, void *dst, size_t max);
 /* Moves chunks, up to max octets, to the end of dst without copying; returns the octets moved. */
 int64_t body_move(struct body *dst, struct body *src, int64_t max);
+/* Puts all of src into dst a second time: memory and spool files are shared, not copied. */
+void body_clone(struct body *dst, const struct body *src);
 /* The consumer wants no more: queued chunks are dropped, the producer is told through on_space. */
 void body_cancel(struct body *);
+
+/* --- where it waits: spool.c --- */
+/* The first run of memory, behind files that stand before it; *n its octets. */
+int body_run(const struct body *, struct iovec *iov, int max, size_t *n);
+/* The first n octets of that run stand in a file from off on: their memory is given back. */
+void body_run_stored(struct body *, struct spool_file *, int64_t off, size_t n);
+/* Moves a queue of few octets in memory into one block of just their size. */
+void body_compact(struct body *);
+
 /* No more octets will come and none are queued, all went well. */
 static inline bool
 body_is_done(const struct body *b)

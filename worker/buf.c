@@ -1,44 +1,98 @@
 /*
  * Blocks of memory for what is read and queued, kept in a list for the next user: the block just
- * given back is the next one handed out, so that a busy worker lives in a few warm ones.
+ * given back is the next one handed out, so that a busy worker lives in a few warm ones. Blocks
+ * come from the kernel in slabs and stay ours for good, but the memory of those beyond a few warm
+ * ones is given back at once: a thousand slow uploads that held a block each for a moment leave
+ * nothing behind.
  */
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "common/must.h"
 #include "worker/body.h"
 
-enum { BUF_KEEP = 64 }; /* blocks kept when idle; the rest goes back to malloc */
+enum {
+	BUF_KEEP = 64, /* blocks kept warm when idle */
+	BUF_SLAB = 64, /* blocks asked of the kernel at once */
+	BUF_BULK_KEEP = 4,
+};
 
-static struct pool buf_pool;
+static struct pool buf_warm, buf_bulk;
+/* Free blocks without memory: they cannot hold a list themselves. */
+static struct buf **buf_cold;
+static size_t buf_ncold, buf_cold_room;
 
-struct buf *
-buf_get(void)
+static void
+buf_push_cold(struct buf *b)
 {
-	struct link *l = pool_pop(&buf_pool);
-	struct buf *b;
-
-	if (likely(l != NULL)) {
-		b = container_of(l, struct buf, link);
-	} else {
-		b = must_malloc(BUF_SIZE);
-		b->room = BUF_ROOM;
+	if (buf_ncold == buf_cold_room) {
+		buf_cold_room += BUF_SLAB;
+		buf_cold = must_realloc(buf_cold, buf_cold_room * sizeof(struct buf *));
 	}
-	b->link.next = NULL;
-	b->refs = 1;
-	b->used = 0;
-	return b;
+	buf_cold[buf_ncold++] = b;
 }
 
-struct buf *
-buf_get_big(size_t room)
+static struct buf *
+buf_pop_cold(void)
 {
-	struct buf *b = must_malloc(sizeof(*b) + room);
+	if (buf_ncold == 0) {
+		char *slab = mmap(NULL, (size_t)BUF_SLAB * BUF_SIZE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
+		must(slab != MAP_FAILED);
+		for (size_t i = BUF_SLAB; i-- > 0;)
+			buf_push_cold((struct buf *)(void *)(slab + i * BUF_SIZE));
+	}
+	return buf_cold[--buf_ncold];
+}
+
+static struct buf *
+buf_ready(struct buf *b, size_t room)
+{
 	b->link.prev = b->link.next = NULL;
 	b->refs = 1;
 	b->used = 0;
 	b->room = (unsigned)room;
 	return b;
+}
+
+struct buf *
+buf_get(void)
+{
+	struct link *l = pool_pop(&buf_warm);
+
+	return buf_ready(
+	    likely(l != NULL) ? container_of(l, struct buf, link) : buf_pop_cold(), BUF_ROOM);
+}
+
+struct buf *
+buf_get_bulk(void)
+{
+	struct link *l = pool_pop(&buf_bulk);
+
+	return buf_ready(
+	    l ? container_of(l, struct buf, link) : must_malloc(sizeof(struct buf) + BUF_BULK_ROOM),
+	    BUF_BULK_ROOM);
+}
+
+struct buf *
+buf_get_big(size_t room)
+{
+	/* The two sizes with a pool must not be met by chance. */
+	if (room == BUF_ROOM || room == BUF_BULK_ROOM)
+		room++;
+	return buf_ready(must_malloc(sizeof(struct buf) + room), room);
+}
+
+static void
+buf_put_room(struct buf *b)
+{
+	if (buf_warm.n < BUF_KEEP) {
+		pool_push(&buf_warm, &b->link);
+		return;
+	}
+	madvise(b, BUF_SIZE, MADV_DONTNEED);
+	buf_push_cold(b);
 }
 
 void
@@ -47,9 +101,10 @@ buf_put(struct buf *b)
 	must(b->refs > 0);
 	if (--b->refs > 0)
 		return;
-	if (b->room != BUF_ROOM || buf_pool.n >= BUF_KEEP) {
+	if (likely(b->room == BUF_ROOM))
+		buf_put_room(b);
+	else if (b->room == BUF_BULK_ROOM && buf_bulk.n < BUF_BULK_KEEP)
+		pool_push(&buf_bulk, &b->link);
+	else
 		free(b);
-		return;
-	}
-	pool_push(&buf_pool, &b->link);
 }

@@ -1,10 +1,11 @@
 /*
  * Spooling: octets of a body that wait on disk. Files are unlinked from birth (O_TMPFILE, or
  * mkostemp and unlink), of at most SPOOL_FILE octets each, and closed as soon as the last of their
- * octets is consumed, so that disk use shrinks while a body is forwarded. Their descriptors are
- * shared by reference: a part of one costs no dup().
+ * octets is consumed, so that disk use shrinks while a body is forwarded. Chunks share them by
+ * reference. None is ever written over: what sendfile handed to the kernel may still be on its way.
  *
- * Directories are tried in order; the next one when one is full (ENOSPC, EDQUOT) or fails.
+ * The directories are those of the option spool.directories, in order; one that is full or fails
+ * is left out for a second. The limit over all bodies of the worker is spool.max.
  */
 #ifndef WORKER_SPOOL_H
 #define WORKER_SPOOL_H
@@ -13,27 +14,38 @@
 
 enum { SPOOL_FILE = 1 << 20, SPOOL_MEMORY = 65536 };
 
-/* Options of the process: `spool.directories`, `spool.max` (octets on disk of this worker). */
-
-struct spool {
-	struct worker *w;
-	struct spool_file *file; /* the one being written; NULL: none yet */
-	int64_t on_disk;         /* octets written and not yet consumed */
-	int64_t written;         /* octets ever written */
-	int64_t max;             /* of on_disk; then spool_put says EFBIG. 0: no limit of its own */
-	int err;                 /* of the last failure: ENOSPC (all directories), EFBIG, EIO … */
+struct spool_file {
+	struct link link;    /* in its spool */
+	struct spool *owner; /* NULL: that is gone */
+	unsigned refs;       /* chunks, and the spool that writes it */
+	int fd;
+	int64_t size; /* octets written */
 };
 
-void spool_init(struct spool *, struct worker *, int64_t max);
-void spool_fini(struct spool *); /* what is queued in bodies stays */
+/* What one body, or two that share its chunks, have on disk. */
+struct spool {
+	struct worker *w;
+	uint64_t id; /* of the request; for the log */
+	struct link files;
+	struct spool_file *file; /* the one being written; NULL: none */
+	size_t dir;              /* that it is in */
+	int64_t on_disk;         /* octets in files that are open */
+	int64_t written;         /* octets ever written */
+};
 
-/* Writes up to max octets from the front of src to disk and queues them at the end of dst as file
-   chunks; memory is given back. Returns the octets moved, or -1 (spool->err; logged once in ten
-   seconds per cause), with src and dst as they were for what was not written. src may equal dst:
-   then the whole queue's memory goes to disk in place. */
-int64_t spool_move(struct spool *, struct body *dst, struct body *src, int64_t max);
+void spool_init(struct spool *, struct worker *, uint64_t request_id);
+/* What is queued in bodies stays. */
+void spool_fini(struct spool *);
 
-/* Totals of this worker, for the status: octets on disk now. */
+/* Writes what the queue has in memory to disk, in place and in order; memory is given back. 0, or
+   -1 with errno: ENOSPC when no directory takes it (logged once in ten seconds); what was not
+   written is as it was. */
+int spool_store(struct spool *, struct body *);
+
+/* Gives one reference back. */
+void spool_file_put(struct spool_file *);
+
+/* Octets on disk of this worker now. */
 int64_t spool_total(void);
 
 #endif

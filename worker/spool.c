@@ -1,0 +1,292 @@
+/*
+ * Spool files: see spool.h. Invariants: a spool's file being written is in its list and has a
+ * reference of the spool's own; a file of which only that is left is closed at once, because nobody
+ * waits for its octets; on_disk and the total count a file from the octet that is written to
+ * its closing, which is when the disk has its room back.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/must.h"
+#include "worker/spool.h"
+
+enum { SPOOL_IOV = 64, SPOOL_DIRS = 16, SPOOL_BAD_MS = 1000, SPOOL_LOG_MS = 10000 };
+
+/* What is known of the directories, by their place in the configuration. */
+static struct spool_dir {
+	uint64_t bad_until; /* clock_ms(); 0: well */
+	int err;            /* why */
+	bool has_no_tmpfile;
+} spool_dirs[SPOOL_DIRS];
+static int64_t spool_octets;
+static uint64_t spool_quiet_until;
+
+static const struct conf_process *
+spool_conf(const struct spool *s)
+{
+	return &worker_conf(s->w)->process;
+}
+
+static size_t
+spool_ndirs(const struct spool *s)
+{
+	size_t n = spool_conf(s)->spool_directories.n;
+
+	return n < SPOOL_DIRS ? n : SPOOL_DIRS;
+}
+
+int64_t
+spool_total(void)
+{
+	return spool_octets;
+}
+
+void
+spool_init(struct spool *s, struct worker *w, uint64_t request_id)
+{
+	*s = (struct spool){ .w = w, .id = request_id };
+	list_init(&s->files);
+}
+
+static void
+spool_count(struct worker *w, int64_t n)
+{
+	spool_octets += n;
+	ctr_add(worker_row(w), CTR_SPOOL_BYTES, n);
+	if (n > 0)
+		ctr_add(worker_row(w), CTR_SPOOL_WRITTEN, n);
+}
+
+static void
+spool_file_close(struct spool_file *f)
+{
+	struct spool *s = f->owner;
+
+	if (s) {
+		s->on_disk -= f->size;
+		if (s->file == f)
+			s->file = NULL;
+	}
+	list_del(&f->link);
+	spool_count(worker_self(), -f->size);
+	close(f->fd);
+	free(f);
+}
+
+void
+spool_file_put(struct spool_file *f)
+{
+	bool is_written = f->owner && f->owner->file == f;
+
+	must(f->refs > 0);
+	if (--f->refs == (is_written ? 1 : 0))
+		spool_file_close(f);
+}
+
+void
+spool_fini(struct spool *s)
+{
+	struct spool_file *f = s->file;
+
+	if (!s->w)
+		return;
+	LIST_EACH(l, &s->files)
+	{
+		container_of(l, struct spool_file, link)->owner = NULL;
+		list_del(l);
+	}
+	s->file = NULL;
+	s->on_disk = 0;
+	if (f)
+		spool_file_put(f);
+}
+
+/* --- directories --- */
+
+static int
+spool_open_in(struct spool_dir *d, const char *dir)
+{
+	char name[4096];
+	int fd;
+
+	if (!d->has_no_tmpfile) {
+		fd = open(dir, O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+		if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
+			return fd;
+		d->has_no_tmpfile = true;
+	}
+	if (snprintf(name, sizeof(name), "%s/argand-XXXXXX", dir) >= (int)sizeof(name)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	fd = mkostemp(name, O_CLOEXEC);
+	if (fd >= 0)
+		unlink(name);
+	return fd;
+}
+
+static void
+spool_dir_failed(size_t i, int err)
+{
+	spool_dirs[i].err = err;
+	spool_dirs[i].bad_until = clock_ms() + SPOOL_BAD_MS;
+}
+
+/* Why each directory is of no use, once in a while. */
+static void
+spool_complain(const struct spool *s)
+{
+	const struct cfg_strs *dirs = &spool_conf(s)->spool_directories;
+	uint64_t now = clock_ms();
+	char text[2048];
+	size_t n = 0;
+
+	if (now < spool_quiet_until)
+		return;
+	spool_quiet_until = now + SPOOL_LOG_MS;
+	text[0] = '\0';
+	for (size_t i = 0; i < spool_ndirs(s) && n < sizeof(text); i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%.*s: %s", i ? "; " : "",
+		    STR_FMT(dirs->v[i]), strerror(spool_dirs[i].err));
+	log_errorx("request %016llx: no spool directory takes its body: %s",
+	    (unsigned long long)s->id, text);
+}
+
+static void
+spool_complain_max(const struct spool *s)
+{
+	uint64_t now = clock_ms();
+
+	if (now < spool_quiet_until)
+		return;
+	spool_quiet_until = now + SPOOL_LOG_MS;
+	log_errorx("request %016llx: its body does not go to disk: spool.max of %lld octets is "
+		   "reached",
+	    (unsigned long long)s->id, (long long)spool_conf(s)->spool_max);
+}
+
+/* A new file in the first directory that is well. *dir: which. NULL: there is none. */
+static struct spool_file *
+spool_file_open(struct spool *s, size_t *dir)
+{
+	const struct cfg_strs *dirs = &spool_conf(s)->spool_directories;
+	uint64_t now = clock_ms();
+
+	for (size_t i = 0; i < spool_ndirs(s); i++) {
+		struct spool_file *f;
+		int fd;
+
+		if (spool_dirs[i].bad_until > now)
+			continue;
+		fd = spool_open_in(&spool_dirs[i], dirs->v[i].p);
+		if (fd < 0) {
+			spool_dir_failed(i, errno);
+			continue;
+		}
+		f = must_malloc(sizeof(*f));
+		*f = (struct spool_file){ .owner = s, .refs = 1, .fd = fd };
+		list_add_tail(&s->files, &f->link);
+		*dir = i;
+		return f;
+	}
+	return NULL;
+}
+
+/* --- writing --- */
+
+/* The file that is written to has room; else it is left to its chunks and a new one begun. */
+static bool
+spool_ready(struct spool *s)
+{
+	struct spool_file *f = s->file;
+
+	if (f && f->size < SPOOL_FILE)
+		return true;
+	if (f) {
+		s->file = NULL;
+		spool_file_put(f);
+	}
+	s->file = spool_file_open(s, &s->dir);
+	return s->file != NULL;
+}
+
+/* The file takes no more, whatever the reason: its directory is left out. */
+static void
+spool_gave_up(struct spool *s, int err)
+{
+	struct spool_file *f = s->file;
+
+	spool_dir_failed(s->dir, err);
+	s->file = NULL;
+	spool_file_put(f);
+}
+
+/* Shortens a list of n octets to at most max. */
+static size_t
+spool_cut(struct iovec *iov, int *niov, size_t n, size_t max)
+{
+	while (n > max) {
+		struct iovec *last = &iov[*niov - 1];
+		size_t over = n - max;
+
+		if (last->iov_len > over) {
+			last->iov_len -= over;
+			return max;
+		}
+		n -= last->iov_len;
+		(*niov)--;
+	}
+	return n;
+}
+
+/* Writes some of the first run. 0 or an errno. */
+static int
+spool_write(struct spool *s, struct body *b, struct iovec *iov, int niov, size_t n)
+{
+	struct spool_file *f = s->file;
+	ssize_t done;
+
+	spool_cut(iov, &niov, n, (size_t)(SPOOL_FILE - f->size));
+	do
+		done = pwritev(f->fd, iov, niov, f->size);
+	while (done < 0 && errno == EINTR);
+	if (done <= 0)
+		return done < 0 ? errno : EIO;
+	body_run_stored(b, f, f->size, (size_t)done);
+	f->size += done;
+	s->on_disk += done;
+	s->written += done;
+	spool_count(s->w, done);
+	return 0;
+}
+
+int
+spool_store(struct spool *s, struct body *b)
+{
+	int64_t max = spool_conf(s)->spool_max;
+	struct iovec iov[SPOOL_IOV];
+	size_t n;
+	int niov, err;
+
+	while ((niov = body_run(b, iov, SPOOL_IOV, &n)) > 0) {
+		if (max > 0 && spool_octets + (int64_t)n > max) {
+			spool_complain_max(s);
+			errno = ENOSPC;
+			return -1;
+		}
+		if (!spool_ready(s)) {
+			spool_complain(s);
+			errno = ENOSPC;
+			return -1;
+		}
+		err = spool_write(s, b, iov, niov, n);
+		if (err)
+			spool_gave_up(s, err);
+	}
+	return 0;
+}
