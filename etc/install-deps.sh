@@ -9,7 +9,10 @@ packages_of() {
 	case $1 in
 	build) echo gcc libc6-dev make autoconf pkg-config libevent-dev libssl-dev \
 	    libconfig-dev libpcre2-dev libcrypt-dev libc-ares-dev check media-types ;;
-	check) echo python3 python3-pytest curl strace ;;
+	check) echo python3 python3-pytest curl strace iproute2 "$(packages_of applications)" ;;
+	# Real ones, tried as users would; without the services that their packages would start.
+	applications) echo php8.2-fpm php8.2-cgi dokuwiki tomcat10-common tomcat10-examples uwsgi-core \
+	    uwsgi-plugin-python3 gunicorn nodejs ;;
 	lint) echo clang-tidy cppcheck clang-format python3 systemd shellcheck mandoc ;;
 	fuzz) echo clang libclang-rt-14-dev llvm ;;
 	systemd) echo debootstrap util-linux iproute2 systemd python3 ;;

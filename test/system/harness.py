@@ -426,6 +426,7 @@ server: {
 	@LOG@
 	@SERVER@
 };
+@BACKENDS@
 sites = ( {
 	host = "*";
 	root = "@ROOT@";
@@ -465,11 +466,12 @@ class Server:
             os.utime(p, (mtime, mtime))
         return p
 
-    def rewrite(self, text=None, workers=2, server="", site="", routes="", access_log=True):
+    def rewrite(self, text=None, workers=2, server="", site="", routes="", backends="", access_log=True):
         """Writes the configuration file (what is not given is the default again)."""
         t = text or SERVER
+        backends = f"backends = {{ {backends} }};" if backends else ""
         for k, v in (("@LOG@", ACCESS_LOG if access_log else ""), ("@SERVER@", server), ("@SITE@", site),
-                     ("@ROUTES@", routes), ("@WORKERS@", str(workers))):
+                     ("@BACKENDS@", backends), ("@ROUTES@", routes), ("@WORKERS@", str(workers))):
             t = t.replace(k, v)
         t = re.sub(r"routes = \(\s*\);", "", t)
         self.text = self.fill(t)
