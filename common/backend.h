@@ -17,6 +17,7 @@
 #include "common/shm.h"
 
 enum { BACKEND_ROWS = 1024, BACKEND_POOLS = 256, BACKEND_NAME = 160, BACKEND_BUCKETS = 24 };
+enum { BACKEND_WEIGHT_MAX = 1000 };
 
 enum backend_state { BACKEND_UP, BACKEND_SUSPECT, BACKEND_OVERLOADED, BACKEND_DOWN, BACKEND_TRIAL };
 enum backend_admin { ADMIN_NONE, ADMIN_DRAIN, ADMIN_DISABLE };
@@ -42,34 +43,6 @@ enum pool_counter { /* of a row; gauges are not here */
 	BACKEND_COUNTERS
 };
 
-/* What backend_tell() and a status show of a row: plain numbers. */
-struct backend_view {
-	char pool[64], host[BACKEND_NAME];
-	enum backend_state state;
-	enum backend_admin admin;
-	enum backend_cause cause;
-	int64_t since, until;     /* wall ms of the last transition; when a trial may be made, 0 */
-	unsigned failures, level; /* consecutive; how often the disable time was doubled */
-	unsigned weight;          /* an operator's, 0: as configured */
-	unsigned in_flight;       /* sum over workers */
-	uint64_t counters[BACKEND_COUNTERS];
-	uint64_t latency_us[3]; /* p50, p90, p99 to the first octet */
-	uint64_t ewma_us;
-};
-/* The local processes of a pool, as the master tells them; all 0 for a pool that has none. */
-struct backend_local {
-	uint32_t running, wanted, least, most;
-	uint64_t starts, deaths; /* since the row was claimed */
-	int32_t last_status;     /* of the last death, as of waitpid() */
-	int64_t last_death;      /* wall ms; 0: none */
-};
-struct backend_pool_view {
-	char pool[64];
-	unsigned queued, in_flight, hosts;
-	uint64_t queued_total, queue_timeouts, queue_full, retries, retries_denied;
-	struct backend_local local;
-};
-
 /* --- rows --- */
 
 /* The row for a host of a pool, claimed when there is none yet (any process may); -1 when the table
@@ -81,8 +54,13 @@ int backend_pool_row(struct shm *, struct str pool);
 void backend_touch(struct shm *, unsigned row, uint64_t now);
 void backend_pool_touch(struct shm *, unsigned pool_row, uint64_t now);
 void backend_sweep(struct shm *, uint64_t now, uint64_t ms);
-/* Called by shm_worker_bury for the column of a dead worker, and by shm_carry. */
+/* Called by shm_worker_bury: what a dead worker had in flight and in queues is undone, its trials
+   and leases are given back. Idempotent. */
 void backend_clear_column(struct shm *, unsigned worker_row);
+/* Called by shm_repair: what a process killed in the middle left of that. */
+void backend_repair(struct shm *);
+/* Called by shm_carry: rows of a segment of another layout, matched by key. */
+void backend_carry(struct shm *to, const struct shm *from);
 
 /* --- requests in flight: the caller's own column, no locked instruction --- */
 void backend_take(struct shm *, unsigned worker_row, unsigned row);
@@ -137,7 +115,14 @@ void backend_count(struct shm *, unsigned row, enum pool_counter);
    false when there is none left (counted). */
 void backend_budget_add(struct shm *, unsigned pool_row, const struct conf_pool *);
 bool backend_budget_take(struct shm *, unsigned pool_row, const struct conf_pool *, uint64_t now);
-enum pool_event { POOL_QUEUED, POOL_QUEUE_TIMEOUT, POOL_QUEUE_FULL, POOL_EVENTS };
+enum pool_event {
+	POOL_QUEUED,
+	POOL_QUEUE_TIMEOUT,
+	POOL_QUEUE_FULL,
+	POOL_RETRY,        /* by backend_budget_take, */
+	POOL_RETRY_DENIED, /* and this one too */
+	POOL_EVENTS
+};
 void backend_pool_count(struct shm *, unsigned pool_row, enum pool_event);
 
 /* --- the operator --- */
@@ -146,13 +131,7 @@ bool backend_weight_set(struct shm *, unsigned row, unsigned weight);
 unsigned backend_weight(struct shm *, unsigned row); /* 0: as configured */
 enum backend_admin backend_admin_of(struct shm *, unsigned row);
 
-/* Master: what there is of local processes now. */
-void backend_pool_tell_local(struct shm *, unsigned pool_row, const struct backend_local *);
-
 /* --- telling --- */
-/* Views of row; false when the row is free. */
-bool backend_view(struct shm *, unsigned row, struct backend_view *);
-bool backend_pool_view(struct shm *, unsigned pool_row, struct backend_pool_view *);
 /* One log line for the transition that the caller just made: "backend app 10.0.0.3:80 is down:
    refused (3 failures), tried again in 1s". why: detail or NULL. */
 void backend_tell(struct shm *, const struct backend_at *, const char *why);

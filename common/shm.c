@@ -23,6 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/backend_cell.h"
 #include "common/clock.h"
 #include "common/must.h"
 #include "common/procid.h"
@@ -63,9 +64,21 @@ struct shm_name {
 	char name[SHM_NAME];
 };
 
-enum shm_table_id { T_MASTER, T_WORKERS, T_SLOTS, T_BURIAL, T_NAMES, T_MAX };
+enum shm_table_id {
+	T_MASTER,
+	T_WORKERS,
+	T_SLOTS,
+	T_BURIAL,
+	T_NAMES,
+	T_BACKENDS,
+	T_POOLS,
+	T_COLUMNS,
+	T_COMMON,
+	T_MAX
+};
 
-/* least: octets of a row that must be there in a segment of another layout. */
+/* least: octets of a row that must be there in a segment of another layout; 0: it may be without.
+ */
 static const struct {
 	const char *name;
 	size_t row, least, rows;
@@ -77,6 +90,10 @@ static const struct {
 	[T_SLOTS] = { "slots", sizeof(struct shm_slot), sizeof(uint64_t), SHM_SLOTS },
 	[T_BURIAL] = { "burial", sizeof(struct shm_burial), 8, 1 },
 	[T_NAMES] = { "names", sizeof(struct shm_name), SHM_NAME, CTR_MAX },
+	[T_BACKENDS] = { "backends", sizeof(struct backend_cell), 0, BACKEND_ROWS },
+	[T_POOLS] = { "pools", sizeof(struct backend_pool), 0, BACKEND_POOLS },
+	[T_COLUMNS] = { "columns", sizeof(struct backend_column), 0, SHM_WORKERS },
+	[T_COMMON] = { "common", sizeof(struct backend_common), 0, 1 },
 };
 
 struct shm {
@@ -95,7 +112,7 @@ const struct counter_info counter_info[CTR_MAX] = {
 
 void (*shm_failpoint)(const char *name);
 
-static void
+void
 shm_point(const char *name)
 {
 	if (unlikely(shm_failpoint != NULL))
@@ -184,6 +201,9 @@ shm_tables_find(struct shm *s, const struct shm_head *h)
 		for (uint32_t k = 0; k < h->tables && !t; k++)
 			if (strncmp(h->table[k].name, shm_tables[i].name, 16) == 0)
 				t = &h->table[k];
+		s->t[i] = (struct shm_table){ .row = 0 };
+		if (!t && shm_tables[i].least == 0)
+			continue;
 		if (!t)
 			return "a table is missing";
 		if (t->row < shm_tables[i].least || t->row % 8 || !t->rows || t->offset % 64)
@@ -353,6 +373,45 @@ shm_slot(struct shm *s, unsigned slot)
 	return shm_at(s, T_SLOTS, slot);
 }
 
+static void *
+shm_backend_at(const struct shm *s, enum shm_table_id id, unsigned row)
+{
+	return s->t[id].row == shm_tables[id].row ? shm_at(s, id, row) : NULL;
+}
+
+struct backend_cell *
+shm_backend(const struct shm *s, unsigned row)
+{
+	return shm_backend_at(s, T_BACKENDS, row);
+}
+
+struct backend_pool *
+shm_backend_pool(const struct shm *s, unsigned row)
+{
+	return shm_backend_at(s, T_POOLS, row);
+}
+
+struct backend_column *
+shm_backend_column(const struct shm *s, unsigned worker_row)
+{
+	return shm_backend_at(s, T_COLUMNS, worker_row);
+}
+
+struct backend_common *
+shm_backend_common(const struct shm *s)
+{
+	return shm_backend_at(s, T_COMMON, 0);
+}
+
+const void *
+shm_backend_old(const struct shm *s, bool is_pool, unsigned row, size_t *octets)
+{
+	enum shm_table_id id = is_pool ? T_POOLS : T_BACKENDS;
+
+	*octets = s->t[id].row;
+	return shm_at(s, id, row);
+}
+
 /* ---- rows ---- */
 
 /* What the row says stands before the transition that makes it count. */
@@ -501,6 +560,8 @@ shm_worker_bury(struct shm *s, unsigned row)
 	if (!s->is_old)
 		memset(w->words, 0, sizeof(w->words));
 	shm_point("bury: words");
+	backend_clear_column(s, row);
+	shm_point("bury: column");
 	atomic_store(&w->starttime, 0);
 	shm_point("bury: starttime");
 	atomic_store(&w->pid, 0);
@@ -564,6 +625,7 @@ shm_repair(struct shm *s)
 			shm_worker_bury(s, i);
 	}
 	shm_slots_repair(s);
+	backend_repair(s);
 }
 
 /* ---- sums ---- */
@@ -650,6 +712,7 @@ shm_carry(struct shm *to, const struct shm *from)
 	memcpy(shm_at(to, T_MASTER, 0), shm_at(from, T_MASTER, 0),
 	    offsetof(struct shm_master, retired));
 	shm_carry_counters(to, from);
+	backend_carry(to, from);
 }
 
 /* ---- slots ---- */

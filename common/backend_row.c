@@ -1,0 +1,475 @@
+/*
+ * Which row belongs to which host and pool: found by key, claimed, kept by touching, swept.
+ *
+ * A row's key is 0 (free), a hash with bit 63 clear (in use), or a claim with bit 63 set. Claims
+ * and sweeps are made by one process at a time, who holds the word `claiming` for at most CLAIM_MS;
+ * a holder that is gone or too slow loses it. The key is stored last, and only if the row is still
+ * claimed by the same: so a row that somebody finds is complete, and one whose claimer was killed
+ * counts as free for the next. Who finds a row compares the text as well.
+ *
+ * The hosts of a pool lie side by side where they can, so that their cells in a worker's column
+ * share cache lines.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/backend_cell.h"
+#include "common/clock.h"
+#include "common/must.h"
+
+enum { CLAIM_MS = 100, CLAIM_TRIES = 300, CLAIM_PAUSE_NS = 1000000, ROW_CLUSTER = 8 };
+
+static const uint64_t ROW_CLAIMED = (uint64_t)1 << 63;
+
+struct row_name {
+	struct str pool, host;
+	uint64_t key, start;
+};
+
+/* What differs between the two tables. */
+struct row_kind {
+	unsigned rows;
+	_Atomic uint64_t *(*key)(struct shm *, unsigned row);
+	bool (*is)(struct shm *, unsigned row, const struct row_name *);
+	void (*fill)(struct shm *, unsigned row, const struct row_name *, uint64_t now);
+};
+
+static uint64_t
+row_hash(uint64_t h, struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		h = (h ^ (unsigned char)s.p[i]) * 0x100000001b3u;
+	h = (h ^ 0xff) * 0x100000001b3u;
+	h ^= h >> 32;
+	return h * 0x9e3779b97f4a7c15u;
+}
+
+static struct row_name
+row_name_of(struct str pool, struct str host)
+{
+	struct row_name n = { .pool = pool, .host = host };
+
+	n.start = row_hash(0xcbf29ce484222325u, pool);
+	n.key = row_hash(n.start, host);
+	n.start = (n.start >> 16) * ROW_CLUSTER;
+	n.key &= ~ROW_CLAIMED;
+	if (n.key == 0)
+		n.key = 1;
+	return n;
+}
+
+/* A text in a row may be damaged, or without its end. */
+static bool
+row_text_is(const char *text, size_t size, struct str s)
+{
+	size_t n = s.n < size ? s.n : size - 1;
+
+	return memcmp(text, s.p, n) == 0 && text[n] == 0;
+}
+
+static void
+row_text_set(char *text, size_t size, struct str s)
+{
+	size_t n = s.n < size ? s.n : size - 1;
+
+	memcpy(text, s.p, n);
+	text[n] = 0;
+}
+
+static _Atomic uint64_t *
+row_host_key(struct shm *s, unsigned row)
+{
+	struct backend_cell *c = shm_backend(s, row);
+
+	return c ? &c->key : NULL;
+}
+
+static bool
+row_host_is(struct shm *s, unsigned row, const struct row_name *n)
+{
+	const struct backend_cell *c = shm_backend(s, row);
+
+	return row_text_is(c->pool, sizeof(c->pool), n->pool) &&
+	       row_text_is(c->host, sizeof(c->host), n->host);
+}
+
+static void
+row_host_fill(struct shm *s, unsigned row, const struct row_name *n, uint64_t now)
+{
+	struct backend_cell *c = shm_backend(s, row);
+	int pool_row = backend_pool_row(s, n->pool);
+
+	memset((char *)c + offsetof(struct backend_cell, word), 0,
+	    sizeof(*c) - offsetof(struct backend_cell, word));
+	shm_point("row: cleared");
+	row_text_set(c->pool, sizeof(c->pool), n->pool);
+	shm_point("row: pool");
+	row_text_set(c->host, sizeof(c->host), n->host);
+	shm_point("row: host");
+	atomic_store(&c->pool_row, pool_row < 0 ? BACKEND_POOLS : (uint32_t)pool_row);
+	atomic_store(&c->touched, now);
+	shm_point("row: touched");
+}
+
+static _Atomic uint64_t *
+row_pool_key(struct shm *s, unsigned row)
+{
+	struct backend_pool *p = shm_backend_pool(s, row);
+
+	return p ? &p->key : NULL;
+}
+
+static bool
+row_pool_is(struct shm *s, unsigned row, const struct row_name *n)
+{
+	const struct backend_pool *p = shm_backend_pool(s, row);
+
+	return row_text_is(p->name, sizeof(p->name), n->pool);
+}
+
+static void
+row_pool_fill(struct shm *s, unsigned row, const struct row_name *n, uint64_t now)
+{
+	struct backend_pool *p = shm_backend_pool(s, row);
+
+	memset((char *)p + offsetof(struct backend_pool, touched), 0,
+	    sizeof(*p) - offsetof(struct backend_pool, touched));
+	shm_point("row: cleared");
+	row_text_set(p->name, sizeof(p->name), n->pool);
+	shm_point("row: name");
+	atomic_store(&p->touched, now);
+	shm_point("row: touched");
+}
+
+static const struct row_kind row_host = { BACKEND_ROWS, row_host_key, row_host_is, row_host_fill };
+static const struct row_kind row_pool = { BACKEND_POOLS, row_pool_key, row_pool_is, row_pool_fill };
+
+/* ---- who may claim ---- */
+
+static bool
+row_claiming_is_over(uint64_t word, uint64_t now)
+{
+	pid_t pid = (pid_t)(word >> 32 & 0x7fffffff);
+
+	if (word == 0 || (int32_t)((uint32_t)now - (uint32_t)word) >= 0)
+		return true;
+	/* Damaged, when it promises more than anybody takes. */
+	if ((uint32_t)word - (uint32_t)now > CLAIM_MS || pid <= 0)
+		return true;
+	return kill(pid, 0) < 0 && errno == ESRCH;
+}
+
+/* The word that says that we may, 0 when others do for too long. */
+static uint64_t
+row_claiming_take(struct shm *s, unsigned tries)
+{
+	struct backend_common *common = shm_backend_common(s);
+	struct timespec pause = { 0, CLAIM_PAUSE_NS };
+
+	for (unsigned i = 0; common && i < tries; i++) {
+		uint64_t now = clock_ms(), seen = atomic_load(&common->claiming), mine;
+
+		mine = (uint64_t)(uint32_t)getpid() << 32 | (uint32_t)(now + CLAIM_MS);
+		if (row_claiming_is_over(seen, now) &&
+		    atomic_compare_exchange_strong(&common->claiming, &seen, mine)) {
+			shm_point("claiming: taken");
+			return mine;
+		}
+		if (i + 1 < tries)
+			nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+static void
+row_claiming_give(struct shm *s, uint64_t mine)
+{
+	atomic_compare_exchange_strong(&shm_backend_common(s)->claiming, &mine, 0);
+	shm_point("claiming: given");
+}
+
+/* ---- finding and claiming ---- */
+
+static int
+row_find(struct shm *s, const struct row_kind *kind, const struct row_name *n)
+{
+	for (unsigned i = 0; i < kind->rows; i++) {
+		unsigned row = (unsigned)((n->start + i) % kind->rows);
+		_Atomic uint64_t *key = kind->key(s, row);
+
+		if (key && atomic_load(key) == n->key && kind->is(s, row, n))
+			return (int)row;
+	}
+	return -1;
+}
+
+/* With the right to claim. */
+static int
+row_claim(struct shm *s, const struct row_kind *kind, const struct row_name *n, uint64_t mine)
+{
+	for (unsigned i = 0; i < kind->rows; i++) {
+		unsigned row = (unsigned)((n->start + i) % kind->rows);
+		_Atomic uint64_t *key = kind->key(s, row);
+		uint64_t seen = key ? atomic_load(key) : 1, claim = ROW_CLAIMED | mine;
+
+		if (seen != 0 && !(seen & ROW_CLAIMED))
+			continue;
+		if (!atomic_compare_exchange_strong(key, &seen, claim))
+			continue;
+		shm_point("row: claimed");
+		kind->fill(s, row, n, clock_ms());
+		if (!atomic_compare_exchange_strong(key, &claim, n->key))
+			return -1;
+		shm_point("row: in use");
+		return (int)row;
+	}
+	return -1;
+}
+
+static int
+row_get(struct shm *s, const struct row_kind *kind, const struct row_name *n)
+{
+	int row = row_find(s, kind, n);
+	uint64_t mine;
+
+	if (row >= 0)
+		return row;
+	mine = row_claiming_take(s, CLAIM_TRIES);
+	if (mine == 0)
+		return -1;
+	row = row_find(s, kind, n);
+	if (row < 0)
+		row = row_claim(s, kind, n, mine);
+	row_claiming_give(s, mine);
+	return row;
+}
+
+int
+backend_pool_row(struct shm *s, struct str pool)
+{
+	struct row_name n = row_name_of(pool, STR(""));
+
+	return row_get(s, &row_pool, &n);
+}
+
+/* The pool's row comes first: who claims for a host finds it there. */
+int
+backend_row(struct shm *s, struct str pool, struct str address)
+{
+	struct row_name n = row_name_of(pool, address);
+
+	if (backend_pool_row(s, pool) < 0)
+		return -1;
+	return row_get(s, &row_host, &n);
+}
+
+/* ---- keeping and sweeping ---- */
+
+enum { TOUCH_MS = 500, BUCKETS_MS = 60000 };
+
+/* Everybody who uses the row says so; one store is enough. */
+static bool
+row_touch(_Atomic uint64_t *touched, uint64_t now)
+{
+	if (now <= atomic_load(touched) + TOUCH_MS)
+		return false;
+	atomic_store(touched, now);
+	return true;
+}
+
+void
+backend_touch(struct shm *s, unsigned row, uint64_t now)
+{
+	struct backend_cell *c = shm_backend(s, row);
+	uint64_t aged;
+
+	if (!c || !row_touch(&c->touched, now))
+		return;
+	aged = atomic_load(&c->aged);
+	if (now < aged + BUCKETS_MS || !atomic_compare_exchange_strong(&c->aged, &aged, now))
+		return;
+	/* What is seen of latency is that of the last minutes. */
+	for (unsigned i = 0; i < BACKEND_BUCKETS; i++)
+		atomic_fetch_sub(&c->buckets[i], atomic_load(&c->buckets[i]) / 2);
+}
+
+void
+backend_pool_touch(struct shm *s, unsigned pool_row, uint64_t now)
+{
+	struct backend_pool *p = shm_backend_pool(s, pool_row);
+
+	if (p)
+		row_touch(&p->touched, now);
+}
+
+static void
+row_free(_Atomic uint64_t *key, uint64_t seen, uint64_t mine)
+{
+	uint64_t claim = ROW_CLAIMED | mine;
+
+	if (!atomic_compare_exchange_strong(key, &seen, claim))
+		return;
+	shm_point("sweep: claimed");
+	atomic_compare_exchange_strong(key, &claim, 0);
+	shm_point("sweep: free");
+}
+
+static bool
+row_is_stale(uint64_t key, uint64_t touched, uint64_t now, uint64_t ms)
+{
+	return key != 0 && (key & ROW_CLAIMED || (now > touched && now - touched >= ms));
+}
+
+static void
+row_sweep_hosts(struct shm *s, uint64_t now, uint64_t ms, uint64_t mine)
+{
+	for (unsigned row = 0; row < BACKEND_ROWS; row++) {
+		struct backend_cell *c = shm_backend(s, row);
+		uint64_t key = c ? atomic_load(&c->key) : 0;
+
+		if (!row_is_stale(key, c ? atomic_load(&c->touched) : 0, now, ms))
+			continue;
+		if (backend_in_flight(s, row) == 0)
+			row_free(&c->key, key, mine);
+	}
+}
+
+static void
+row_sweep_pools(struct shm *s, uint64_t now, uint64_t ms, uint64_t mine)
+{
+	uint64_t used[BACKEND_POOLS / 64] = { 0 };
+
+	for (unsigned row = 0; row < BACKEND_ROWS; row++) {
+		struct backend_cell *c = shm_backend(s, row);
+		uint32_t p = c && atomic_load(&c->key) ? atomic_load(&c->pool_row) : BACKEND_POOLS;
+
+		if (p < BACKEND_POOLS)
+			used[p / 64] |= (uint64_t)1 << p % 64;
+	}
+	for (unsigned row = 0; row < BACKEND_POOLS; row++) {
+		struct backend_pool *p = shm_backend_pool(s, row);
+		uint64_t key = p ? atomic_load(&p->key) : 0;
+
+		if (!row_is_stale(key, p ? atomic_load(&p->touched) : 0, now, ms))
+			continue;
+		if (!(used[row / 64] >> row % 64 & 1) && backend_queued(s, row) == 0)
+			row_free(&p->key, key, mine);
+	}
+}
+
+void
+backend_sweep(struct shm *s, uint64_t now, uint64_t ms)
+{
+	uint64_t mine = row_claiming_take(s, 1);
+
+	if (mine == 0)
+		return;
+	row_sweep_hosts(s, now, ms, mine);
+	row_sweep_pools(s, now, ms, mine);
+	row_claiming_give(s, mine);
+}
+
+/* ---- from a segment of another layout ---- */
+
+/* The row's key, if the row is sound. */
+static uint64_t
+row_old_key(struct str pool, struct str host, uint64_t key)
+{
+	struct row_name n = row_name_of(pool, host);
+
+	return key == n.key ? key : 0;
+}
+
+static void
+row_carry_counters(
+    _Atomic uint64_t *to, const char *from, size_t at, size_t octets, unsigned counters)
+{
+	for (unsigned i = 0; i < counters && at + 8 <= octets; i++, at += 8) {
+		uint64_t v;
+
+		memcpy(&v, from + at, sizeof(v));
+		atomic_store(&to[i], v);
+	}
+}
+
+/* A trial was that of a worker of the other segment: here the host is out, to be tried at once. */
+static uint64_t
+row_carry_word(uint64_t v)
+{
+	struct backend_word w = backend_word_of(v);
+
+	if (w.state == BACKEND_TRIAL) {
+		w.state = w.cause == CAUSE_OVERLOAD ? BACKEND_OVERLOADED : BACKEND_DOWN;
+		w.n = 0;
+		w.at = 0;
+	}
+	return backend_word_pack(w);
+}
+
+static void
+row_carry_host(struct shm *to, const struct backend_cell *c, size_t octets)
+{
+	struct str pool = str_n(c->pool, strnlen(c->pool, sizeof(c->pool)));
+	struct str host = str_n(c->host, strnlen(c->host, sizeof(c->host)));
+	struct backend_cell *mine;
+	int row;
+
+	if (octets < offsetof(struct backend_cell, ewma) ||
+	    !row_old_key(pool, host, atomic_load(&c->key)))
+		return;
+	row = backend_row(to, pool, host);
+	if (row < 0)
+		return;
+	mine = shm_backend(to, (unsigned)row);
+	atomic_store(&mine->came, atomic_load(&c->came));
+	atomic_store(&mine->since, atomic_load(&c->since));
+	atomic_store(&mine->admin, atomic_load(&c->admin));
+	atomic_store(&mine->weight, atomic_load(&c->weight));
+	atomic_store(&mine->streak, atomic_load(&c->streak));
+	row_carry_counters(mine->counters, (const char *)c, offsetof(struct backend_cell, counters),
+	    octets, BACKEND_COUNTERS);
+	atomic_store(&mine->word, row_carry_word(atomic_load(&c->word)));
+	shm_point("carry: host");
+}
+
+static void
+row_carry_pool(struct shm *to, const struct backend_pool *p, size_t octets)
+{
+	struct str name = str_n(p->name, strnlen(p->name, sizeof(p->name)));
+	struct backend_pool *mine;
+	int row;
+
+	if (octets < offsetof(struct backend_pool, running) ||
+	    !row_old_key(name, STR(""), atomic_load(&p->key)))
+		return;
+	row = backend_pool_row(to, name);
+	if (row < 0)
+		return;
+	mine = shm_backend_pool(to, (unsigned)row);
+	atomic_store(&mine->cursor, atomic_load(&p->cursor));
+	atomic_store(&mine->budget, atomic_load(&p->budget));
+	row_carry_counters(mine->counters, (const char *)p, offsetof(struct backend_pool, counters),
+	    octets, POOL_EVENTS);
+	shm_point("carry: pool");
+}
+
+void
+backend_carry(struct shm *to, const struct shm *from)
+{
+	size_t octets;
+
+	for (unsigned row = 0; row < BACKEND_POOLS; row++) {
+		const void *p = shm_backend_old(from, true, row, &octets);
+
+		if (p)
+			row_carry_pool(to, p, octets);
+	}
+	for (unsigned row = 0; row < BACKEND_ROWS; row++) {
+		const void *c = shm_backend_old(from, false, row, &octets);
+
+		if (c)
+			row_carry_host(to, c, octets);
+	}
+}
