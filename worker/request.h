@@ -32,6 +32,7 @@ struct request_backend {
 	char termination[3]; /* two letters, see argand.conf(5), logging */
 	bool is_reused;      /* the last attempt went over a kept connection */
 	bool is_retried;
+	const struct fields *variables; /* what an authorizer said of the request; or NULL */
 };
 
 struct request {

@@ -1,0 +1,473 @@
+/*
+ * Exchanges: see exchange.h. Invariants: x->u is set from CONNECTING to the end of the attempt, and
+ * x->host as long or longer; exactly one of body, queue, connection and client is waited for, and
+ * x->timer runs for that one; nothing of the answer reaches the request before its head is
+ * complete, and from then on there is no retry. The exchange lives in the request's arena and is
+ * told of its end by it (exchange_gone).
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/must.h"
+#include "modules/gateway/affinity.h"
+#include "modules/gateway/exchange.h"
+
+enum { EXCHANGE_AGAIN = 250 }; /* ms before hosts that all failed are tried anew */
+
+static void exchange_acquire(struct exchange *);
+
+/* --- timers --- */
+
+static void
+exchange_slow(struct exchange *x, const char *what, int64_t ms, enum term_where where)
+{
+	struct str why = arena_printf(&x->r->arena, "timeout.%s: %lld ms", what, (long long)ms);
+
+	x->status = 504;
+	exchange_failed(x, where == TERM_CONNECT ? CAUSE_UNREACHABLE : CAUSE_ERRORS,
+	    TERM_SERVER_SLOW, where, why.p);
+}
+
+static void
+exchange_expired(void *arg)
+{
+	struct exchange *x = arg;
+	const struct conf_pool_timeouts *t = &x->pool_conf->timeout;
+
+	switch ((enum exchange_state)x->state) {
+	case EXCHANGE_WAITING:
+		backend_pool_count(worker_shm(x->w), bpool_row(x->pool), POOL_QUEUE_TIMEOUT);
+		exchange_refuse(x, 503, TERM_QUEUE, TERM_WAITING,
+		    arena_printf(
+			&x->r->arena, "timeout.queue: no host for %lld ms", (long long)t->queue)
+			.p);
+		return;
+	case EXCHANGE_CONNECTING:
+		exchange_slow(x, "connect", t->connect, TERM_CONNECT);
+		return;
+	case EXCHANGE_SENDING:
+		if (upstream_is_blocked(x->u))
+			exchange_slow(x, "send", t->send, TERM_HEAD);
+		else
+			exchange_slow(x, "first_byte", t->first_byte, TERM_HEAD);
+		return;
+	case EXCHANGE_ANSWERING:
+		exchange_slow(x, "between_bytes", t->between_bytes, TERM_DATA);
+		return;
+	case EXCHANGE_TUNNEL:
+		term_set(x->note.termination, TERM_SERVER_SLOW, TERM_DATA);
+		exchange_leave(x, false);
+		res_abort(x->r, "timeout.tunnel");
+		return;
+	case EXCHANGE_BODY:
+	case EXCHANGE_DONE:
+		return;
+	}
+}
+
+void
+exchange_timer(struct exchange *x, int64_t ms)
+{
+	if (ms <= 0) {
+		timer_del(&x->timer);
+		return;
+	}
+	timer_set(x->w, &x->timer, timer_class(x->w, ms));
+}
+
+static void
+exchange_total(void *arg)
+{
+	struct exchange *x = arg;
+
+	if (x->state == EXCHANGE_DONE || x->state == EXCHANGE_TUNNEL)
+		return;
+	exchange_refuse(x, 504, TERM_SERVER_SLOW,
+	    x->state == EXCHANGE_ANSWERING ? TERM_DATA : TERM_HEAD,
+	    arena_printf(
+		&x->r->arena, "timeout.total: %lld ms", (long long)x->pool_conf->timeout.total)
+		.p);
+}
+
+/* --- the end of attempts --- */
+
+void
+exchange_leave(struct exchange *x, bool keep)
+{
+	struct upstream *u = x->u;
+	struct bhost *host = x->host;
+
+	timer_del(&x->timer);
+	x->u = NULL;
+	x->host = NULL;
+	if (x->is_trial)
+		bpool_untried(host);
+	x->is_trial = false;
+	if (u && keep)
+		upstream_keep(u);
+	else if (u)
+		upstream_close(u);
+	if (host)
+		bpool_release(host);
+}
+
+/* One line for the operator about what became of a request. */
+static void
+exchange_log(const struct exchange *x, enum log_level level, const char *why, const char *then)
+{
+	const struct request *r = x->r;
+
+	log_at(level, "gateway", false,
+	    "request %016llx %.*s %.*s%.*s: %s %.*s: %s (attempt %u%s%s)",
+	    (unsigned long long)r->id, STR_FMT(r->method_name), STR_FMT(r->host),
+	    STR_FMT(r->raw_path), x->pool_conf->name.p, STR_FMT(x->note.host), why, x->attempts,
+	    then ? ", " : "", then ? then : "");
+}
+
+void
+exchange_refuse(
+    struct exchange *x, int status, enum term_who who, enum term_where where, const char *why)
+{
+	struct request *r = x->r;
+	char then[16];
+
+	bpool_unwait(x->pool, &x->waiter);
+	exchange_leave(x, false);
+	term_set(x->note.termination, who, where);
+	snprintf(then, sizeof(then), "%s", x->note.termination);
+	if (status >= 500)
+		exchange_log(x, LOG_WARN_, why, then);
+	timer_del(&x->total);
+	x->state = EXCHANGE_DONE;
+	if (x->body)
+		reqbody_stop(x->body);
+	if (x->answer.r) {
+		if (resbody_fail(&x->answer, why))
+			return;
+		r->fields.n = 0;
+	}
+	if (r->is_begun) {
+		res_abort(r, why);
+		return;
+	}
+	if (status == 503)
+		res_field(r, HF_RETRY_AFTER, STR("1"));
+	res_error(r, status, why);
+}
+
+bool
+exchange_can_retry(struct exchange *x)
+{
+	const struct conf_pool *conf = x->pool_conf;
+
+	if (x->attempts >= (unsigned)conf->retry.attempts || x->r->is_begun || x->answer.r)
+		return false;
+	if (x->u && x->u->sent > 0 && !x->is_idempotent && !x->res.is_overloaded)
+		return false;
+	if (x->body && !reqbody_is_replayable(x->body))
+		return false;
+	return backend_budget_take(worker_shm(x->w), bpool_row(x->pool), conf, worker_now(x->w));
+}
+
+/* Remembers an attempt that another one follows. */
+static void
+exchange_note(struct exchange *x, const char *why)
+{
+	struct request_backend *b = &x->note;
+
+	b->failures = b->failures.n == 0
+			  ? arena_printf(&x->r->arena, "%.*s %s", STR_FMT(b->host), why)
+			  : arena_printf(&x->r->arena, "%.*s, %.*s %s", STR_FMT(b->failures),
+				STR_FMT(b->host), why);
+	b->is_retried = true;
+	exchange_log(x, LOG_INFO_, why, "another follows");
+}
+
+static void
+exchange_tried(struct exchange *x)
+{
+	if (x->ntried == EXCHANGE_TRIED || !x->host)
+		return;
+	bhost_ref(x->host);
+	x->tried[x->ntried++] = x->host;
+}
+
+static void
+exchange_forget_tried(struct exchange *x)
+{
+	while (x->ntried > 0)
+		bhost_unref(x->tried[--x->ntried]);
+}
+
+static void
+exchange_again(struct exchange *x)
+{
+	if (x->body)
+		reqbody_rewind(x->body);
+	x->is_sent = x->is_cut = x->has_first = false;
+	exchange_acquire(x);
+}
+
+/* Every host was tried and none could be connected to: that may be over in a moment. */
+static void
+exchange_wait_for_hosts(struct exchange *x)
+{
+	exchange_forget_tried(x);
+	x->attempts = 0;
+	x->waiter.not_before = worker_now(x->w) + EXCHANGE_AGAIN;
+	exchange_again(x);
+}
+
+void
+exchange_failed(struct exchange *x, enum backend_cause cause, enum term_who who,
+    enum term_where where, const char *why)
+{
+	bool is_unconnected = where == TERM_CONNECT;
+	bool can;
+
+	if (x->state == EXCHANGE_DONE)
+		return;
+	if (!x->status)
+		x->status = 502;
+	if (cause != CAUSE_NONE) {
+		bpool_failed(x->host, x->is_trial, cause, 0, why);
+		x->is_trial = false;
+	}
+	can = is_unconnected ? x->attempts < (unsigned)x->pool_conf->retry.attempts
+			     : exchange_can_retry(x);
+	if (x->r->is_begun || x->answer.r || (!can && !is_unconnected)) {
+		exchange_refuse(x, x->status, who, where, why);
+		return;
+	}
+	backend_count(worker_shm(x->w), x->host->row, BACKEND_RETRIES);
+	exchange_note(x, why);
+	exchange_tried(x);
+	exchange_leave(x, false);
+	if (can)
+		exchange_again(x);
+	else
+		exchange_wait_for_hosts(x);
+}
+
+/* --- a host --- */
+
+static void
+exchange_taken(void *arg, struct bhost *host, enum balance_verdict v)
+{
+	struct exchange *x = arg;
+
+	if (x->note.queue < 0)
+		x->note.queue = 0;
+	if (x->state == EXCHANGE_WAITING)
+		x->note.queue += exchange_since(x->mark);
+	x->host = host;
+	x->is_trial = v == BALANCE_TRIAL;
+	x->attempts++;
+	x->note.attempts++;
+	x->note.host = arena_str(&x->r->arena, host->name);
+	backend_count(worker_shm(x->w), host->row, BACKEND_REQUESTS);
+	attempt_connect(x);
+}
+
+static void
+exchange_wait(struct exchange *x)
+{
+	uint64_t now = worker_now(x->w);
+
+	x->state = EXCHANGE_WAITING;
+	x->mark = worker_now_ns(x->w);
+	if (!x->wait_until)
+		x->wait_until = now + (uint64_t)x->pool_conf->timeout.queue;
+	if (x->wait_until <= now) {
+		exchange_expired(x);
+		return;
+	}
+	if (!bpool_wait(x->pool, &x->waiter)) {
+		exchange_refuse(x, 503, TERM_QUEUE, TERM_WAITING, "the queue is full (max_queue)");
+		return;
+	}
+	exchange_timer(x, (int64_t)(x->wait_until - now));
+}
+
+static void
+exchange_acquire(struct exchange *x)
+{
+	struct bhost *host = NULL;
+	enum balance_verdict v;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < x->ntried; i++) {
+		int at = bpool_index(x->pool, x->tried[i]);
+
+		if (at >= 0)
+			x->tried_index[n++] = (unsigned)at;
+	}
+	x->waiter.ask.tried = x->tried_index;
+	x->waiter.ask.ntried = n;
+	if (x->waiter.not_before > worker_now(x->w)) {
+		exchange_wait(x);
+		return;
+	}
+	v = bpool_acquire(x->pool, &x->waiter.ask, &host);
+	if (host)
+		exchange_taken(x, host, v);
+	else
+		exchange_wait(x);
+}
+
+/* --- life --- */
+
+static void
+exchange_ready(void *arg)
+{
+	struct exchange *x = arg;
+	const char *why;
+
+	if (reqbody_failed(x->body, &why)) {
+		attempt_body_broke(x);
+		return;
+	}
+	exchange_acquire(x);
+}
+
+/* The backend is told, as far as the protocol can, that nobody waits any more. */
+static void
+exchange_abort(struct exchange *x)
+{
+	struct upstream *u = x->u;
+
+	if (x->conf->ignore_client_abort && x->is_sent && x->state != EXCHANGE_TUNNEL) {
+		x->u = NULL;
+		upstream_orphan(u, (uint64_t)x->pool_conf->timeout.first_byte);
+		return;
+	}
+	if (x->codec->abort && u->state == UPSTREAM_BUSY && body_is_empty(&u->out)) {
+		x->codec->abort(u->codec, &u->out);
+		upstream_flush(u);
+	}
+}
+
+/* The request ends, whatever the reason. */
+static void
+exchange_gone(void *arg)
+{
+	struct exchange *x = arg;
+
+	bpool_unwait(x->pool, &x->waiter);
+	if (x->u)
+		exchange_abort(x);
+	exchange_leave(x, false);
+	exchange_forget_tried(x);
+	timer_del(&x->timer);
+	timer_del(&x->total);
+	post_cancel(&x->pump);
+	if (x->body)
+		reqbody_fini(x->body);
+	resbody_fini(&x->answer);
+}
+
+static enum term_where
+exchange_where(const struct exchange *x)
+{
+	static const enum term_where where[] = {
+		[EXCHANGE_BODY] = TERM_REQUEST,
+		[EXCHANGE_WAITING] = TERM_WAITING,
+		[EXCHANGE_CONNECTING] = TERM_CONNECT,
+		[EXCHANGE_SENDING] = TERM_HEAD,
+		[EXCHANGE_ANSWERING] = TERM_DATA,
+		[EXCHANGE_TUNNEL] = TERM_DATA,
+		[EXCHANGE_DONE] = TERM_LAST,
+	};
+
+	return where[x->state];
+}
+
+void
+exchange_tell(struct request *r)
+{
+	struct exchange *x;
+
+	if (!r->backend)
+		return;
+	x = container_of(r->backend, struct exchange, note);
+	if (x->note.total < 0)
+		x->note.total = exchange_since(x->started);
+	if (r->is_aborted && x->state != EXCHANGE_TUNNEL)
+		term_set(x->note.termination, TERM_CLIENT, exchange_where(x));
+	else
+		term_set(x->note.termination, TERM_NOBODY, TERM_DONE);
+}
+
+/* What the choice of a host depends on, beside the hosts. */
+static void
+exchange_key(struct exchange *x)
+{
+	const struct conf_pool *conf = x->pool_conf;
+	struct request *r = x->r;
+	struct balance_ask *ask = &x->waiter.ask;
+
+	if (conf->balance == BALANCE_HASH) {
+		ask->has_key = true;
+		ask->key = affinity_key(conf, r);
+	}
+	if (conf->sticky.n > 0)
+		ask->sticky = affinity_host(conf, r);
+}
+
+static struct exchange *
+exchange_new(struct request *r, const struct gateway_conf *conf, bool is_authorizer)
+{
+	struct exchange *x = arena_calloc(&r->arena, sizeof(*x));
+
+	x->r = r;
+	x->w = r->w;
+	x->conf = conf;
+	x->pool_conf = is_authorizer ? conf->authorizer_pool : conf->pool;
+	x->pool = bpool_of(x->pool_conf);
+	x->codec = codec_of(x->pool_conf->protocol);
+	x->is_authorizer = is_authorizer;
+	x->is_idempotent = (http_method_flags(r->method) & METHOD_IDEMPOTENT) != 0;
+	x->started = worker_now_ns(x->w);
+	x->timer.fn = exchange_expired;
+	x->total.fn = exchange_total;
+	x->waiter.fn = exchange_taken;
+	x->pump.fn = attempt_pump;
+	x->timer.arg = x->total.arg = x->waiter.arg = x->pump.arg = x;
+	x->note.pool = x->pool_conf->name;
+	x->note.queue = x->note.connect = x->note.first_byte = x->note.total = -1;
+	x->ask = (struct codec_request){
+		.r = r,
+		.conf = conf,
+		.pool = x->pool_conf,
+		.script = &x->script,
+		.is_authorizer = is_authorizer,
+		.variables = r->backend ? r->backend->variables : NULL,
+		.is_upgrade = conf->upgrade && x->codec == &codec_http && req_can_tunnel(r),
+	};
+	r->backend = &x->note;
+	arena_defer(&r->arena, exchange_gone, x);
+	return x;
+}
+
+void
+exchange_start(struct request *r, const struct gateway_conf *conf, bool is_authorizer,
+    const struct script *script)
+{
+	struct exchange *x = exchange_new(r, conf, is_authorizer);
+
+	x->script = *script;
+	x->waiter.ask.avoids_trial = !x->is_idempotent;
+	exchange_key(x);
+	backend_budget_add(worker_shm(x->w), bpool_row(x->pool), x->pool_conf);
+	if (x->pool_conf->timeout.total > 0)
+		timer_set(x->w, &x->total, timer_class(x->w, x->pool_conf->timeout.total));
+	if (r->length == 0 || is_authorizer) {
+		exchange_acquire(x);
+		return;
+	}
+	x->body = arena_calloc(&r->arena, sizeof(*x->body));
+	reqbody_start(x->body, r, (enum gateway_request)conf->request_body, x->codec->needs_length,
+	    exchange_ready, x);
+}

@@ -1,0 +1,90 @@
+/*
+ * Tunnels (RFC 9110 7.8, WebSocket RFC 6455): after 101 octets go both ways as they are, each way
+ * bounded by the other side's pace, until both have ended, one broke, or nothing moved for
+ * timeout.tunnel.
+ */
+#include "common/must.h"
+#include "modules/gateway/exchange.h"
+
+static void
+tunnel_moved(struct exchange *x)
+{
+	exchange_timer(x, x->pool_conf->timeout.tunnel);
+}
+
+/* From the client to the backend. */
+static void
+tunnel_up(void *arg)
+{
+	struct exchange *x = arg;
+	struct body *from = &x->r->body;
+
+	if (!x->u || x->state != EXCHANGE_TUNNEL)
+		return;
+	while (!upstream_is_blocked(x->u) && !body_is_empty(from)) {
+		if (body_move(&x->u->out, from, BODY_HIGH) == 0)
+			break;
+		if (!upstream_flush(x->u)) {
+			term_set(x->note.termination, TERM_SERVER, TERM_DATA);
+			exchange_leave(x, false);
+			res_abort(x->r, "the tunnel's backend broke off");
+			return;
+		}
+		tunnel_moved(x);
+	}
+	if (!x->is_sent && body_is_done(from) && body_is_empty(&x->u->out)) {
+		x->is_sent = true;
+		upstream_shutdown(x->u);
+	}
+}
+
+/* The client took octets: the backend may go on. */
+static void
+tunnel_resume(void *arg)
+{
+	struct exchange *x = arg;
+
+	if (!x->u || x->state != EXCHANGE_TUNNEL)
+		return;
+	upstream_read(x->u, true);
+	tunnel_moved(x);
+}
+
+void
+tunnel_begin(struct exchange *x)
+{
+	struct request *r = x->r;
+
+	x->state = EXCHANGE_TUNNEL;
+	x->is_sent = false;
+	res_begin_tunnel(r);
+	body_on_space(&r->out_body, tunnel_resume, x);
+	body_on_data(&r->body, tunnel_up, x);
+	tunnel_moved(x);
+}
+
+void
+tunnel_input(struct exchange *x, struct buf *b, const char *p, size_t n)
+{
+	if (n > 0) {
+		b->refs++;
+		body_put_buf(&x->r->out_body, b, p, n);
+	}
+	tunnel_moved(x);
+	if (body_is_full(&x->r->out_body))
+		upstream_read(x->u, false);
+}
+
+void
+tunnel_eof(struct exchange *x)
+{
+	body_end(&x->r->out_body);
+	if (x->is_sent)
+		exchange_leave(x, false);
+}
+
+void
+tunnel_space(struct exchange *x)
+{
+	tunnel_up(x);
+}
