@@ -127,6 +127,31 @@ cfg_is_set(const struct cfg_check *c, const char *option)
 	return c->places[cfg_row(c, option)].file != NULL;
 }
 
+bool
+cfg_is_own(const struct cfg_check *c, const char *option)
+{
+	const struct cfg_check_more *more = c->more;
+	size_t row = cfg_row(c, option);
+	const struct cfg_place *p = &c->places[row], *q;
+
+	if (!p->file || !more || !more->scope || !more->scope->parent)
+		return p->file != NULL;
+	q = &more->scope->parent->places[more->table][row];
+	return p->file != q->file || p->line != q->line || p->col != q->col;
+}
+
+struct cfg_place
+cfg_place_of(const struct cfg_check *c, const char *option)
+{
+	return cfg_where(c, option, -1);
+}
+
+const struct route *
+cfg_route(const struct cfg_check *c)
+{
+	return c->more ? c->more->route : NULL;
+}
+
 unsigned
 cfg_log_file(struct cfg_check *c, struct str destination)
 {

@@ -88,6 +88,7 @@ struct cfg_place {
 	int line, col;
 };
 
+struct route;
 struct cfg_errors; /* the list of everything that is wrong, sorted by place when printed */
 
 /* What a module's check hook gets. Runs in the master (and in `argand check`), once per scope that
@@ -108,8 +109,13 @@ void cfg_error(struct cfg_check *, const char *option, int index, const char *hi
     ...) __attribute__((format(printf, 5, 6)));
 void cfg_warning(struct cfg_check *, const char *option, int index, const char *hint,
     const char *fmt, ...) __attribute__((format(printf, 5, 6)));
-/* Whether the row was set in this scope or one it inherits from. */
+/* Whether the row was set in this scope or one it inherits from; in this very scope. */
 bool cfg_is_set(const struct cfg_check *, const char *option);
+bool cfg_is_own(const struct cfg_check *, const char *option);
+/* Where it was set, or the scope. */
+struct cfg_place cfg_place_of(const struct cfg_check *, const char *option);
+/* The route that the scope is; NULL for server and sites. Its kind, path and methods are known. */
+const struct route *cfg_route(const struct cfg_check *);
 
 /* Registers a log destination (a path, "stdout", "stderr" or "|command") that the master opens and
    workers inherit; returns its index in conf.log_files and heritage.log_fds. */

@@ -65,9 +65,8 @@ struct conf_core {
 	int64_t max_head;       /* octets of request line and fields together */
 	int64_t max_line;       /* octets of the request line: 414 */
 	int64_t max_fields;
-	int64_t max_body;               /* octets; 413 */
-	bool server_header;             /* send "Server:" */
-	bool debug;                     /* error pages to loopback clients tell why */
+	int64_t max_body;          /* octets; 413 */
+	bool server_header, debug; /* send "Server:"; error pages to loopback clients tell why */
 	struct cfg_records error_pages; /* struct conf_error_page */
 };
 
@@ -96,16 +95,15 @@ struct conf_process {
 	struct str user, group; /* workers run as; empty: as started */
 	int64_t workers;        /* resolved number, >= 1 */
 	bool workers_auto;
-	int64_t slots;           /* listening sockets per address, >= workers */
-	int64_t max_connections; /* per worker */
-	int64_t max_files;       /* RLIMIT_NOFILE wished for; -1: what max_connections needs */
-	int64_t drain_timeout;   /* ms an old generation may take to finish */
-	int64_t stop_timeout;    /* ms for a graceful stop */
-	int64_t max_generations; /* draining ones; beyond, the oldest is cut short */
-	struct str control;      /* path of the control socket */
-	struct str pid_file;     /* empty: none */
-	struct str error_log;    /* "stderr" or a path */
-	int log_level;           /* enum log_level */
+	int64_t slots;                /* listening sockets per address, >= workers */
+	int64_t max_connections;      /* per worker */
+	int64_t max_files;            /* RLIMIT_NOFILE wished for; -1: what max_connections needs */
+	int64_t drain_timeout;        /* ms an old generation may take to finish */
+	int64_t stop_timeout;         /* ms for a graceful stop */
+	int64_t max_generations;      /* draining ones; beyond, the oldest is cut short */
+	struct str control, pid_file; /* paths; no pid file: empty */
+	struct str error_log;         /* "stderr" or a path */
+	int log_level;                /* enum log_level */
 	struct cfg_strs trusted_proxies;   /* addresses and networks, see realip */
 	struct str name;                   /* in the Server field */
 	struct cfg_strs spool_directories; /* of bodies that wait on disk, in order; never empty */
@@ -118,12 +116,9 @@ struct conf {
 	const char *file; /* the main file; NULL for `argand serve` */
 	struct conf_process process;
 	struct conf_listen *listens;
-	size_t nlistens;
 	struct site *sites;
-	size_t nsites;
-	size_t nroutes;
 	struct conf_pool *pools; /* see conf_pool.h */
-	size_t npools;
+	size_t nlistens, nsites, nroutes, npools;
 	const void *const *server_conf; /* modules' configuration in the server scope */
 	struct cidr_set trusted;        /* process.trusted_proxies, compiled */
 	struct cfg_strs log_files;      /* what cfg_log_file() collected, without duplicates */

@@ -4,6 +4,7 @@
 #ifndef COMMON_CONF_BUILD_H
 #define COMMON_CONF_BUILD_H
 
+#include "common/conf_pool.h"
 #include "common/conf_scope.h"
 
 struct build_route {
@@ -18,6 +19,15 @@ struct build_site {
 	struct build_site *next;
 };
 
+/* A pool with where each of its options was set, by row of pool_opts. */
+struct build_pool {
+	struct conf_pool *conf;
+	struct cfg_place *places;
+	struct opt_places *elems;
+	bool has_error; /* reported */
+	struct build_pool *next;
+};
+
 struct build {
 	struct conf *conf;
 	struct arena *arena; /* the configuration's */
@@ -26,6 +36,8 @@ struct build {
 	const char *dir; /* of the main file */
 	struct build_site *sites, **last;
 	size_t nsites;
+	struct build_pool *pools, **last_pool;
+	size_t npools;
 };
 
 /* conf_file.c: reads the file and what it includes, and fills the scopes. text NULL: reads file. */
@@ -34,6 +46,15 @@ void build_read(struct build *, const char *file, const char *text);
 /* conf_process.c: resolves the server's own options, listens among them (conf_listen.c). */
 void build_process(struct build *);
 void build_listens(struct build *);
+
+/* conf_pool.c: the pools of a file's `backends`; then, when routes and the server's own options are
+   known, the configuration's array of them, which anonymous ones join in check hooks. */
+extern const struct cfg_opt pool_opts[]; /* of struct conf_pool: conf_pool_opts.c */
+void build_pools_read(struct build *, struct opt_reader *, const struct cfg_node *backends);
+void build_pools(struct build *);
+
+/* conf_pool_check.c: derives and validates. */
+void build_pool_check(struct build *, struct build_pool *);
 
 /* conf_site.c: sites, hosts and routes from their scopes. */
 void build_sites(struct build *);

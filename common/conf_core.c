@@ -192,7 +192,7 @@ static const struct cfg_opt route_opts[] = {
 	{ 0 },
 };
 
-const char *const core_top_names[] = { "server", "sites", "include", NULL };
+const char *const core_top_names[] = { "server", "backends", "sites", "include", NULL };
 const char *const core_site_names[] = { "routes", NULL };
 
 const struct module *const *core_modules = modules;

@@ -375,6 +375,8 @@ file_take_top(struct opt_space *space, const struct cfg_node *node)
 		file_server(arg, node);
 	else if (str_eq(node->name, STR("include")))
 		file_check_include(arg, node);
+	else if (str_eq(node->name, STR("backends")))
+		build_pools_read(arg->fs->b, arg->reader, node);
 	else
 		return str_eq(node->name, STR("sites"));
 	return true;

@@ -13,12 +13,13 @@ load_check_modules(struct build *b)
 {
 	struct build_site *s;
 	struct build_route *r;
+	size_t i = 0, k;
 
-	scope_check(b->server, b->arena, b->errors, &b->conf->log_files);
-	for (s = b->sites; s; s = s->next) {
-		scope_check(s->scope, b->arena, b->errors, &b->conf->log_files);
-		for (r = s->routes; r; r = r->next)
-			scope_check(r->scope, b->arena, b->errors, &b->conf->log_files);
+	scope_check(b->server, b, NULL);
+	for (s = b->sites; s; s = s->next, i++) {
+		scope_check(s->scope, b, NULL);
+		for (r = s->routes, k = 0; r; r = r->next, k++)
+			scope_check(r->scope, b, &b->conf->sites[i].routes[k]);
 	}
 }
 
@@ -34,6 +35,7 @@ load_build(const char *file, const char *text, struct cfg_errors **errors)
 	b->arena = arena;
 	b->errors = *errors;
 	b->last = &b->sites;
+	b->last_pool = &b->pools;
 	b->dir = "/";
 	b->conf = arena_calloc(arena, sizeof(*b->conf));
 	b->conf->arena = arena;
@@ -48,6 +50,7 @@ load_build(const char *file, const char *text, struct cfg_errors **errors)
 	build_sites(b);
 	build_hosts(b);
 	build_listens(b);
+	build_pools(b);
 	load_check_modules(b);
 	if (cfg_errors_count(*errors) == 0)
 		build_hooks(b);

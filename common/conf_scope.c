@@ -3,7 +3,7 @@
  * hooks. Nothing is checked before everything is set, so that what check hooks derive is never
  * inherited half made: a scope with options of its own derives its own.
  */
-#include "common/conf_scope.h"
+#include "common/conf_build.h"
 #include "common/must.h"
 
 struct scope *
@@ -158,15 +158,19 @@ scope_apply(struct scope *s, struct opt_reader *r, const struct cfg_node *group,
 }
 
 void
-scope_check(
-    struct scope *s, struct arena *arena, struct cfg_errors *errors, struct cfg_strs *log_files)
+scope_check(struct scope *s, struct build *b, const struct route *route)
 {
 	size_t i;
 
 	for (i = 0; i < core_modules_n; i++) {
-		struct cfg_check_more more = { s->elems[i], log_files };
-		struct cfg_check c = { .arena = arena,
-			.errors = errors,
+		struct cfg_check_more more = { .elems = s->elems[i],
+			.log_files = &b->conf->log_files,
+			.build = b,
+			.scope = s,
+			.route = route,
+			.table = i };
+		struct cfg_check c = { .arena = b->arena,
+			.errors = b->errors,
 			.opts = core_modules[i]->opts,
 			.places = s->places[i],
 			.scope = s->place,

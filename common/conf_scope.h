@@ -8,10 +8,16 @@
 
 #include "common/conf_core.h"
 
+struct build;
+
 /* What cfg_check hides from check hooks. */
 struct cfg_check_more {
 	const struct opt_places *elems; /* by row */
 	struct cfg_strs *log_files;
+	struct build *build;
+	const struct scope *scope;
+	const struct route *route; /* NULL: the scope is none */
+	size_t table;              /* of the module */
 };
 
 struct scope {
@@ -41,7 +47,7 @@ void scope_apply(struct scope *, struct opt_reader *, const struct cfg_node *gro
 
 /* Runs the check hooks of the modules that have something set here (of all, for the server scope).
  */
-void scope_check(struct scope *, struct arena *, struct cfg_errors *, struct cfg_strs *log_files);
+void scope_check(struct scope *, struct build *, const struct route *);
 
 /* The place of a row of a core table; file NULL when it is the default. */
 const struct cfg_place *scope_place(const struct scope *, enum core_table, const char *option);
