@@ -234,6 +234,7 @@ env_join(struct env *b, unsigned i, struct script_var *v)
 	struct str between = f->id == HF_COOKIE ? STR("; ") : STR(", ");
 	size_t room = 0;
 	unsigned earlier = 0;
+	bool is_first = true;
 	char *p;
 
 	for (unsigned k = 0; k < in->n; k++) {
@@ -249,9 +250,10 @@ env_join(struct env *b, unsigned i, struct script_var *v)
 	for (unsigned k = 0; k < in->n; k++) {
 		if (!env_is_same(&in->v[k], f))
 			continue;
-		if (p > v->value.p)
+		if (!is_first)
 			p = mempcpy(p, between.p, between.n);
 		p = mempcpy(p, in->v[k].value.p, in->v[k].value.n);
+		is_first = false;
 	}
 }
 
