@@ -86,7 +86,8 @@ affinity_set(const struct conf_pool *conf, struct request *r, const struct bhost
 	if (conf->sticky.n == 0 || affinity_host(conf, r) == host->hash)
 		return;
 	if (conf->sticky_max_age > 0)
-		age = arena_printf(&r->arena, "; Max-Age=%lld", (long long)conf->sticky_max_age);
+		age = arena_printf(
+		    &r->arena, "; Max-Age=%lld", (long long)conf->sticky_max_age / 1000);
 	res_field(r, HF_SET_COOKIE,
 	    arena_printf(&r->arena, "%.*s=%016llx; Path=/; HttpOnly; SameSite=Lax%s%.*s",
 		STR_FMT(conf->sticky), (unsigned long long)host->hash, r->is_tls ? "; Secure" : "",

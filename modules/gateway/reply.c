@@ -9,12 +9,6 @@
 #include "modules/gateway/exchange.h"
 #include "modules/gateway/hmap.h"
 
-static bool
-reply_has_bit(const uint64_t bits[10], int status)
-{
-	return status >= 0 && status < 640 && (bits[status / 64] >> (status % 64) & 1) != 0;
-}
-
 /* A field of the answer by name; p NULL. */
 static struct str
 reply_field(const struct fields *f, struct str name)
@@ -52,7 +46,7 @@ reply_is_failure(struct exchange *x)
 
 	if (x->res.status >= 500)
 		backend_count(worker_shm(x->w), x->host->row, BACKEND_5XX);
-	if (!reply_has_bit(conf->retry.status_bits, x->res.status)) {
+	if (!conf_status_has(conf->retry.status_bits, x->res.status)) {
 		bpool_succeeded(x->host, x->is_trial, (uint64_t)x->note.first_byte);
 		x->is_trial = false;
 		return false;
