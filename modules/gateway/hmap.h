@@ -1,0 +1,27 @@
+/*
+ * Names that differ on both sides of the gateway: a path prefix (path_from, path_to) and the
+ * authority. hmap_path() maps what goes to the backend, hmap_response() what comes back.
+ */
+#ifndef GATEWAY_HMAP_H
+#define GATEWAY_HMAP_H
+
+#include "modules/gateway/codec.h"
+#include "modules/gateway/gateway.h"
+
+/* The path for the backend, without query. What the client sent is kept with its encoding, except
+   for dot segments, which are taken out: the backend must not see another path than our rules did.
+   After a rewrite it is the new path, encoded. "*" stays. path_from counts as a prefix where a
+   segment ends. In the request or its arena. */
+struct str hmap_path(struct request *, const struct gateway_conf *);
+
+/* The engine calls it once for each final head, of any protocol, before the fields go to the
+   response: takes the fields out that the route hides, and maps Location, Content-Location and
+   Refresh, and Path and Domain of cookies. Interim heads too, if they are to be relayed. New values
+   are in the request's arena. codec_request.authority may be empty: then only paths are mapped. */
+void hmap_response(struct request *, const struct codec_request *, struct fields *);
+
+/* The prefix `from` of a path replaced by `to`; false when the path is not below it. A slash at the
+   end of either means nothing. In the arena. */
+bool hmap_prefix(struct arena *, struct str path, struct str from, struct str to, struct str *out);
+
+#endif
