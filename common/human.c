@@ -46,3 +46,16 @@ human_time(char dst[HUMAN_MAX], uint64_t ms)
 		snprintf(dst, HUMAN_MAX, "%llus", s);
 	return dst;
 }
+
+const char *
+human_us(char dst[HUMAN_MAX], uint64_t us)
+{
+	static const char *const units[] = { "us", "ms", "s" };
+	double v = (double)us;
+	int u = 0;
+
+	for (; v >= 999.5 && u < 2; u++)
+		v /= 1000;
+	snprintf(dst, HUMAN_MAX, u && v < 9.95 ? "%.1f%s" : "%.0f%s", v, units[u]);
+	return dst;
+}

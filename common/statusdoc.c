@@ -5,6 +5,7 @@
 #include "config.h"
 #include "common/json.h"
 #include "common/statusdoc.h"
+#include "common/statuspools.h"
 #include "common/statussnap.h"
 
 /* --- JSON --- */
@@ -118,6 +119,7 @@ statusdoc_json(struct shm *shm, struct text *out)
 		statusdoc_generation(&j, &s->generations[i]);
 	json_array_end(&j);
 	statusdoc_slots(&j, s);
+	statuspools_json(&j, s);
 	json_object_end(&j);
 	text_add(out, "\n", 1);
 	free(s);
@@ -263,5 +265,6 @@ statusdoc_prometheus(struct shm *shm, struct text *out)
 	statusdoc_metric(out, "cpu_seconds_total", "counter", "CPU time used by all workers");
 	text_printf(out, "argand_cpu_seconds_total %.3f\n", (double)s->totals[CTR_CPU_MS] / 1000);
 	statusdoc_workers(out, s);
+	statuspools_prometheus(out, s);
 	free(s);
 }

@@ -6,16 +6,9 @@
 #include "config.h"
 #include "common/human.h"
 #include "common/statusdoc.h"
+#include "common/statuspools.h"
 #include "common/statussnap.h"
-
-/* Escape sequences, or nothing. */
-struct statusdoc_text_style {
-	const char *strong, *good, *warn, *bad, *dim, *plain;
-};
-
-static const struct statusdoc_text_style statusdoc_text_colours = { "\033[1m", "\033[32m",
-	"\033[33m", "\033[31m", "\033[2m", "\033[0m" };
-static const struct statusdoc_text_style statusdoc_text_none = { "", "", "", "", "", "" };
+#include "common/statusstyle.h"
 
 static const char *
 statusdoc_text_date(char dst[32], int64_t wall)
@@ -37,8 +30,7 @@ statusdoc_text_safe(struct text *out, const char *s)
 }
 
 static void
-statusdoc_text_head(
-    struct text *out, const struct statussnap *s, const struct statusdoc_text_style *st)
+statusdoc_text_head(struct text *out, const struct statussnap *s, const struct statusstyle *st)
 {
 	char up[HUMAN_MAX], date[32];
 	bool is_even = s->ready >= s->workers_wanted;
@@ -63,8 +55,7 @@ statusdoc_text_head(
 }
 
 static void
-statusdoc_text_traffic(
-    struct text *out, const struct statussnap *s, const struct statusdoc_text_style *st)
+statusdoc_text_traffic(struct text *out, const struct statussnap *s, const struct statusstyle *st)
 {
 	const uint64_t *t = s->totals;
 	char a[HUMAN_MAX], b[HUMAN_MAX], c[HUMAN_MAX], d[HUMAN_MAX], e[HUMAN_MAX], f[HUMAN_MAX];
@@ -88,7 +79,7 @@ statusdoc_text_traffic(
 
 static void
 statusdoc_text_worker(struct text *out, const struct statussnap_worker *w, unsigned serving,
-    const struct statusdoc_text_style *st)
+    const struct statusstyle *st)
 {
 	const uint64_t *c = w->counters;
 	const char *style = w->generation != serving || w->state != ROW_READY ? st->dim : "";
@@ -110,8 +101,7 @@ statusdoc_text_worker(struct text *out, const struct statussnap_worker *w, unsig
 void
 statusdoc_text(struct shm *shm, bool colour, struct text *out)
 {
-	const struct statusdoc_text_style *st =
-	    colour ? &statusdoc_text_colours : &statusdoc_text_none;
+	const struct statusstyle *st = statusstyle(colour);
 	struct statussnap *s = statussnap_take(shm);
 
 	statusdoc_text_head(out, s, st);
@@ -121,5 +111,7 @@ statusdoc_text(struct shm *shm, bool colour, struct text *out)
 	    st->strong, st->plain);
 	for (unsigned i = 0; i < s->nworkers; i++)
 		statusdoc_text_worker(out, &s->workers[i], s->generation, st);
+	for (unsigned i = 0; i < s->npools; i++)
+		statuspools_text(out, s, &s->pools[i], st);
 	free(s);
 }

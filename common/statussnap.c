@@ -139,11 +139,83 @@ statussnap_master(struct statussnap *s, struct shm_master *m)
 		s->state = "stopping";
 }
 
+/* --- backends --- */
+
+bool
+statussnap_host_is_usable(const struct backend_view *h)
+{
+	return h->admin == ADMIN_NONE && (h->state == BACKEND_UP || h->state == BACKEND_SUSPECT);
+}
+
+const char *
+statussnap_host_state(const struct backend_view *h)
+{
+	static const char *const admins[] = {
+		[ADMIN_DRAIN] = "draining",
+		[ADMIN_DISABLE] = "disabled",
+	};
+
+	if (h->admin == ADMIN_DRAIN || h->admin == ADMIN_DISABLE)
+		return admins[h->admin];
+	return backend_state_name(h->state);
+}
+
+static int
+statussnap_pool_order(const void *a, const void *b)
+{
+	return strcmp(((const struct statussnap_pool *)a)->view.pool,
+	    ((const struct statussnap_pool *)b)->view.pool);
+}
+
+/* Copies those of all[0..n) that are the pool's to hosts. */
+static void
+statussnap_hosts(
+    struct statussnap_pool *p, struct backend_view *hosts, const struct backend_view *all, size_t n)
+{
+	p->hosts = hosts;
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(all[i].pool, p->view.pool) == 0) {
+			hosts[p->nhosts++] = all[i];
+			p->usable += statussnap_host_is_usable(&all[i]);
+		}
+}
+
+/* One block for all, so that free() is enough. */
+static struct statussnap *
+statussnap_new(struct shm *shm)
+{
+	struct statussnap_pool *pools = must_calloc(BACKEND_POOLS, sizeof(*pools));
+	struct backend_view *all = must_calloc(BACKEND_ROWS, sizeof(*all)), *hosts;
+	size_t npools = 0, n = 0, used = 0;
+	struct statussnap *s;
+
+	for (unsigned row = 0; row < BACKEND_POOLS; row++)
+		npools += backend_pool_view(shm, row, &pools[npools].view);
+	for (unsigned row = 0; row < BACKEND_ROWS && npools; row++)
+		n += backend_view(shm, row, &all[n]);
+	qsort(pools, npools, sizeof(pools[0]), statussnap_pool_order);
+	s = must_calloc(1, sizeof(*s) + npools * sizeof(*pools) + n * sizeof(*hosts));
+	s->npools = (unsigned)npools;
+	s->pools = (struct statussnap_pool *)(s + 1);
+	hosts = (struct backend_view *)(s->pools + npools);
+	for (size_t i = 0; i < npools; i++) {
+		s->pools[i].view = pools[i].view;
+		statussnap_hosts(&s->pools[i], hosts + used, all, n);
+		used += s->pools[i].nhosts;
+	}
+	free(all);
+	free(pools);
+	return s;
+}
+
 struct statussnap *
 statussnap_take(struct shm *shm)
 {
-	struct statussnap *s = must_calloc(1, sizeof(*s));
+	struct statussnap *s = statussnap_new(shm);
+	struct timespec wall;
 
+	clock_gettime(CLOCK_REALTIME, &wall);
+	s->wall_ms = wall.tv_sec * 1000LL + wall.tv_nsec / 1000000;
 	s->clock_ms = clock_ms();
 	s->wall = clock_wall();
 	statussnap_master(s, shm_master(shm));

@@ -5,7 +5,7 @@
 #ifndef COMMON_STATUSSNAP_H
 #define COMMON_STATUSSNAP_H
 
-#include "common/shm.h"
+#include "common/backend_view.h"
 #include "common/str.h"
 
 /* A heartbeat older than this is shown as late; that of a healthy worker is at most 100 ms old. */
@@ -27,12 +27,20 @@ struct statussnap_generation {
 	uint64_t connections, active;
 };
 
+/* A pool and its hosts, in the order in which they were first heard of. */
+struct statussnap_pool {
+	struct backend_pool_view view;
+	const struct backend_view *hosts;
+	unsigned nhosts, usable; /* usable: take new requests now */
+};
+
 struct statussnap {
 	int pid;
 	unsigned generation, workers_wanted, slots, ready, draining;
 	const char *log_level, *state; /* state: "serving", "stopping", "starting" */
 	uint64_t clock_ms, uptime_ms;  /* monotonic now; since the first master started */
 	int64_t wall, started;         /* seconds since the epoch */
+	int64_t wall_ms;
 	uint64_t reloads, reload_failures, upgrades, deaths, restarts;
 	int64_t reloaded, reload_tried;
 	char reload_error[SHM_WORDS]; /* empty: the last load was good */
@@ -42,11 +50,16 @@ struct statussnap {
 	unsigned nworkers; /* in the order of generation (newest first) and seat */
 	struct statussnap_generation generations[SHM_WORKERS];
 	unsigned ngenerations;
-	unsigned owners[SHM_SLOTS]; /* row + 1, 0: nobody */
+	unsigned owners[SHM_SLOTS];    /* row + 1, 0: nobody */
+	struct statussnap_pool *pools; /* by name; in the same allocation, as their hosts are */
+	unsigned npools;
 };
 
 /* Allocated; free() it. */
 struct statussnap *statussnap_take(struct shm *);
 const char *statussnap_state_name(enum row_state);
+/* What a host is for a reader: what the operator said ("draining", "disabled"), else its state. */
+const char *statussnap_host_state(const struct backend_view *);
+bool statussnap_host_is_usable(const struct backend_view *);
 
 #endif

@@ -52,6 +52,29 @@ START_TEST(test_time)
 }
 END_TEST
 
+static const struct {
+	uint64_t us;
+	const char *text;
+} us_rows[] = {
+	{ 0, "0us" },
+	{ 999, "999us" },
+	{ 1000, "1.0ms" },
+	{ 9949, "9.9ms" },
+	{ 9951, "10ms" },
+	{ 999499, "999ms" },
+	{ 999500, "1.0s" },
+	{ 12345678, "12s" },
+	{ 86400000000ULL, "86400s" },
+};
+
+START_TEST(test_us)
+{
+	char dst[HUMAN_MAX];
+
+	ck_assert_str_eq(human_us(dst, us_rows[_i].us), us_rows[_i].text);
+}
+END_TEST
+
 Suite *
 suite_human(void)
 {
@@ -60,6 +83,7 @@ suite_human(void)
 
 	tcase_add_loop_test(t, test_scale, 0, UNIT_COUNT(scale_rows));
 	tcase_add_loop_test(t, test_time, 0, UNIT_COUNT(time_rows));
+	tcase_add_loop_test(t, test_us, 0, UNIT_COUNT(us_rows));
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -129,7 +129,7 @@ START_TEST(test_json)
 	has("{\"row\":2,\"pid\":1002,\"seat\":0,\"generation\":7,\"state\":\"ready\",");
 	has("\"generations\":[{\"generation\":7,\"state\":\"serving\",\"workers\":2,"
 	    "\"connections\":40,");
-	has("\"slots\":[null,null,null,null]}\n");
+	has("\"slots\":[null,null,null,null],\"pools\":[]}\n");
 }
 END_TEST
 
@@ -200,7 +200,7 @@ START_TEST(test_empty)
 
 	statusdoc_json(fresh, &out);
 	has("\"state\":\"starting\"");
-	has("\"workers\":[],\"generations\":[],\"slots\":[]}");
+	has("\"workers\":[],\"generations\":[],\"slots\":[],\"pools\":[]}");
 	has("\"imbalance\":{\"connections\":0.000,\"requests\":0.000}");
 	statusdoc_text(fresh, true, &out);
 	statusdoc_prometheus(fresh, &out);

@@ -1,0 +1,294 @@
+/*
+ * Pools in each form of the status: what operators look for is there, in the words that the state
+ * machine has, and names that are hostile stay inside their place.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include "common/clock.h"
+#include "common/statusdoc.h"
+#include "common/statuspools.h"
+#include "test/unit/unit.h"
+
+Suite *suite_statuspools(void);
+
+static struct shm *shm;
+static struct text out;
+static struct conf_pool conf = { .name = STR_INIT("app"),
+	.failover = { .threshold = 1,
+	    .window = 10000,
+	    .refused = 5000,
+	    .unreachable = 5000,
+	    .overload = 5000,
+	    .errors = 5000,
+	    .max = 60000,
+	    .eject = 50 } };
+
+static unsigned
+host(const char *pool, const char *address)
+{
+	int row = backend_row(shm, str_of(pool), str_of(address));
+
+	ck_assert_int_ge(row, 0);
+	return (unsigned)row;
+}
+
+static bool
+refuse(unsigned row, enum backend_cause cause)
+{
+	struct backend_at at = { .row = row,
+		.pool_row = (unsigned)backend_pool_row(shm, STR("app")),
+		.conf = &conf,
+		.trial = -1 };
+
+	return backend_failed(shm, &at, cause, 0, clock_ms());
+}
+
+static void
+succeed(unsigned row, uint64_t us)
+{
+	struct backend_at at = { .row = row,
+		.pool_row = (unsigned)backend_pool_row(shm, STR("app")),
+		.conf = &conf,
+		.trial = -1 };
+
+	backend_succeeded(shm, &at, us, clock_ms());
+}
+
+static void
+setup(void)
+{
+	shm = shm_create();
+	ck_assert_ptr_nonnull(shm);
+	ck_assert_int_ge(shm_worker_claim(shm, 1, 0, clock_ms()), 0);
+}
+
+static void
+teardown(void)
+{
+	text_free(&out);
+	shm_close(shm);
+}
+
+static bool
+has(const char *needle)
+{
+	return memmem(out.p, out.n, needle, strlen(needle)) != NULL;
+}
+
+#define HAS(needle) ck_assert_msg(has(needle), "\"%s\" is not in\n%.*s", needle, (int)out.n, out.p)
+
+/* Three hosts: one up and busy, one refused, one drained; and another pool, which comes first. */
+static void
+populate(void)
+{
+	unsigned a = host("app", "10.0.0.3:80"), b = host("app", "10.0.0.4:80"),
+		 c = host("app", "unix:/run/app.sock");
+
+	host("aardvark", "[::1]:9000");
+	for (int i = 0; i < 3; i++)
+		backend_take(shm, 0, a);
+	for (int i = 0; i < 90; i++) {
+		backend_count(shm, a, BACKEND_REQUESTS);
+		backend_count(shm, a, i < 9 ? BACKEND_CONNECTS : BACKEND_REUSES);
+		succeed(a, 1500);
+	}
+	ck_assert(refuse(b, CAUSE_REFUSED));
+	backend_admin_set(shm, c, ADMIN_DRAIN);
+	backend_weight_set(shm, c, 7);
+	backend_pool_count(shm, (unsigned)backend_pool_row(shm, STR("app")), POOL_QUEUE_FULL);
+	backend_queue(shm, 0, (unsigned)backend_pool_row(shm, STR("app")), 2);
+}
+
+START_TEST(test_snap)
+{
+	struct statussnap *s;
+
+	populate();
+	s = statussnap_take(shm);
+	ck_assert_uint_eq(s->npools, 2);
+	ck_assert_str_eq(s->pools[0].view.pool, "aardvark");
+	ck_assert_uint_eq(s->pools[0].nhosts, 1);
+	ck_assert_uint_eq(s->pools[0].usable, 1);
+	ck_assert_uint_eq(s->pools[1].nhosts, 3);
+	ck_assert_uint_eq(s->pools[1].usable, 1);
+	ck_assert_str_eq(s->pools[1].hosts[0].host, "10.0.0.3:80");
+	ck_assert_str_eq(statussnap_host_state(&s->pools[1].hosts[0]), "up");
+	ck_assert_str_eq(statussnap_host_state(&s->pools[1].hosts[1]), "down");
+	ck_assert_str_eq(statussnap_host_state(&s->pools[1].hosts[2]), "draining");
+	free(s);
+}
+END_TEST
+
+START_TEST(test_json)
+{
+	populate();
+	statusdoc_json(shm, &out);
+	HAS("\"pools\":[{\"name\":\"aardvark\",\"hosts_usable\":1,");
+	HAS("{\"name\":\"app\",\"hosts_usable\":1,\"in_flight\":3,\"queued\":2,");
+	HAS("\"queue_full\":1,");
+	HAS("\"processes\":null,\"hosts\":[{\"host\":\"10.0.0.3:80\",\"state\":\"up\",\"admin\":"
+	    "\"\","
+	    "\"usable\":true,\"cause\":\"\",\"since\":");
+	HAS("\"weight\":null,\"in_flight\":3,\"requests\":90,\"failures\":0,");
+	HAS("\"connects\":9,\"reuses\":81,");
+	HAS("{\"host\":\"10.0.0.4:80\",\"state\":\"down\",\"admin\":\"\",\"usable\":false,"
+	    "\"cause\":\"refused\",\"since\":1");
+	HAS("\"ejections\":1,");
+	HAS("{\"host\":\"unix:/run/app.sock\",\"state\":\"up\",\"admin\":\"draining\","
+	    "\"usable\":false,");
+	HAS("\"weight\":7,");
+	HAS("]}]}\n");
+}
+END_TEST
+
+START_TEST(test_text)
+{
+	populate();
+	statusdoc_text(shm, false, &out);
+	HAS("\npool aardvark  1 of 1 hosts usable, 0 in flight, 0 waiting, 0 retries\n");
+	HAS("\npool app  1 of 3 hosts usable, 3 in flight, 2 waiting, 0 retries, 0 waited in vain, "
+	    "1 turned away\n");
+	HAS("  host                 state       busy   reqs failed retry  kept");
+	HAS("  10.0.0.3:80          up             3     90      0     0   90%  1.");
+	HAS("  10.0.0.4:80          down           0      0      1     0     -      -");
+	HAS("\n    refused (1 failure), for 0s, tried again in ");
+	HAS("  unix:/run/app.sock   draining       0      0      0     0     -");
+	HAS("\n    weight 7 by the operator\n");
+}
+END_TEST
+
+START_TEST(test_prometheus)
+{
+	populate();
+	statusdoc_prometheus(shm, &out);
+	HAS("# TYPE argand_backend_up "
+	    "gauge\nargand_backend_up{pool=\"aardvark\",host=\"[::1]:9000\"} 1"
+	    "\nargand_backend_up{pool=\"app\",host=\"10.0.0.3:80\"} 1\n"
+	    "argand_backend_up{pool=\"app\",host=\"10.0.0.4:80\"} 0\n");
+	HAS("argand_backend_state{pool=\"app\",host=\"10.0.0.4:80\",state=\"down\"} 1\n");
+	HAS("argand_backend_in_flight{pool=\"app\",host=\"10.0.0.3:80\"} 3\n");
+	HAS("# TYPE argand_backend_requests_total counter\n");
+	HAS("argand_backend_requests_total{pool=\"app\",host=\"10.0.0.3:80\"} 90\n");
+	HAS("argand_backend_latency_seconds{pool=\"app\",host=\"10.0.0.3:80\",quantile=\"0.5\"} "
+	    "0.001");
+	HAS("argand_pool_queued{pool=\"app\"} 2\n");
+	HAS("argand_pool_queue_full_total{pool=\"app\"} 1\n");
+}
+END_TEST
+
+/* A server without pools says nothing about them. */
+START_TEST(test_none)
+{
+	statusdoc_prometheus(shm, &out);
+	ck_assert(!has("argand_backend") && !has("argand_pool"));
+	statusdoc_text(shm, false, &out);
+	ck_assert(!has("\npool"));
+	statusdoc_json(shm, &out);
+	HAS("\"pools\":[]}\n");
+}
+END_TEST
+
+START_TEST(test_hostile)
+{
+	host("app", "unix:/a\"b\\c\nd\033[2J");
+	statusdoc_prometheus(shm, &out);
+	HAS("argand_backend_up{pool=\"app\",host=\"unix:/a\\\"b\\\\c\\nd\033[2J\"} 1\n");
+	out.n = 0;
+	statusdoc_text(shm, false, &out);
+	HAS("  unix:/a\"b\\c?d?[2J ");
+	out.n = 0;
+	statusdoc_json(shm, &out);
+	HAS("\"host\":\"unix:/a\\\"b\\\\c\\nd\\u001b[2J\"");
+}
+END_TEST
+
+static const struct {
+	struct backend_view view;
+	const char *text;
+} detail_rows[] = {
+	{ { .state = BACKEND_UP }, "" },
+	{ { .state = BACKEND_UP, .admin = ADMIN_DISABLE }, "" },
+	{ { .state = BACKEND_UP, .weight = 3 }, "weight 3 by the operator" },
+	{ { .state = BACKEND_SUSPECT, .cause = CAUSE_ERRORS, .failures = 2, .since = 1 },
+	    "errors (2 failures)" },
+	{ { .state = BACKEND_DOWN,
+	      .cause = CAUSE_UNREACHABLE,
+	      .failures = 3,
+	      .since = 40000,
+	      .until = 107000 },
+	    "unreachable (3 failures), for 1m 0s, tried again in 7s" },
+	{ { .state = BACKEND_DOWN,
+	      .admin = ADMIN_DRAIN,
+	      .cause = CAUSE_CHECK,
+	      .failures = 1,
+	      .since = 99000,
+	      .until = 90000,
+	      .weight = 1000 },
+	    "down, check (1 failure), for 1s, weight 1000 by the operator" },
+	{ { .state = BACKEND_TRIAL, .cause = CAUSE_REFUSED, .failures = 0, .until = 105000 },
+	    "refused" },
+};
+
+START_TEST(test_detail)
+{
+	struct statussnap s = { .wall_ms = 100000 };
+
+	statuspools_detail(&out, &s, &detail_rows[_i].view);
+	unit_str_eq(text_str(&out), detail_rows[_i].text);
+}
+END_TEST
+
+static const struct {
+	struct backend_local local;
+	const char *text;
+} local_rows[] = {
+	{ { 0 }, "" },
+	{ { .running = 2, .wanted = 2, .least = 2, .most = 8, .starts = 2 },
+	    "2 of 2..8 processes, 2 started, 0 died" },
+	{ { .running = 3,
+	      .wanted = 4,
+	      .least = 2,
+	      .most = 8,
+	      .starts = 12,
+	      .deaths = 1,
+	      .last_status = SIGKILL,
+	      .last_death = 86000 },
+	    "3 of 2..8 processes (4 wanted), 12 started, 1 died (killed by signal 9, 14s ago)" },
+	{ { .running = 1,
+	      .wanted = 1,
+	      .least = 1,
+	      .most = 1,
+	      .starts = 2,
+	      .deaths = 1,
+	      .last_status = 3 << 8,
+	      .last_death = 200000 },
+	    "1 of 1..1 processes, 2 started, 1 died (exit status 3, 0s ago)" },
+};
+
+START_TEST(test_local)
+{
+	struct statussnap s = { .wall_ms = 100000 };
+
+	statuspools_local(&out, &s, &local_rows[_i].local);
+	unit_str_eq(text_str(&out), local_rows[_i].text);
+}
+END_TEST
+
+Suite *
+suite_statuspools(void)
+{
+	Suite *s = suite_create("statuspools");
+	TCase *t = tcase_create("statuspools");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, test_snap);
+	tcase_add_test(t, test_json);
+	tcase_add_test(t, test_text);
+	tcase_add_test(t, test_prometheus);
+	tcase_add_test(t, test_none);
+	tcase_add_test(t, test_hostile);
+	tcase_add_loop_test(t, test_detail, 0, UNIT_COUNT(detail_rows));
+	tcase_add_loop_test(t, test_local, 0, UNIT_COUNT(local_rows));
+	suite_add_tcase(s, t);
+	return s;
+}
