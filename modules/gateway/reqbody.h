@@ -28,23 +28,21 @@ enum { REQBODY_MEMORY = SPOOL_MEMORY };
 /* Embedded in its owner, who reads nothing but through the functions. */
 struct reqbody {
 	struct request *r;
-	struct body held;  /* what has come and the codec has not taken: the source */
-	struct body kept;  /* all that has come, once more, while the body can be sent again */
+	struct body held; /* what has come and the codec has not taken: the source */
+	struct body kept; /* all that has come since it was ready, once more; CANCELLED: given up */
 	struct spool disk; /* where chunks of both wait */
-	struct post ready_post;
+	struct post ready;
 	struct timer look;
 	uint64_t look_ns; /* when the span that AUTO looks at began */
 	int64_t look_at;  /* octets that had come then */
-	int err;          /* 0, or the status to answer with */
+	int64_t came;     /* octets in all */
+	int status;       /* 0, or what to answer with */
 	const char *why;
 	uint8_t policy; /* enum gateway_request */
 	uint8_t looks;  /* of AUTO: how many there were */
 	bool is_ready;  /* the backend may be contacted */
-	bool is_whole;  /* nothing is passed on before the body is complete: its length is asked for
-			 */
+	bool is_whole;  /* is needed as a whole: its length is asked for and not known */
 	bool is_slow;   /* waited for: its memory goes to disk */
-	bool is_kept;   /* kept has all of it from its first octet */
-	bool is_stopped;
 };
 
 /* Begins to read the body and calls ready(arg), posted, exactly once: when the backend may be

@@ -21,18 +21,17 @@
 /* Embedded in its owner, who reads nothing but through the functions. */
 struct resbody {
 	struct request *r;
-	struct body held;  /* what does not fit into r->out_body: memory and disk, in order */
+	struct body held;  /* what r->out_body does not take yet: memory and disk, in order */
 	struct spool disk; /* where it waits */
 	struct post resume;
-	int64_t memory;  /* octets in memory, out_body and held together */
-	int status;      /* that the answer will begin with */
-	int64_t length;  /* as told by the backend */
-	uint8_t policy;  /* enum gateway_response */
-	bool is_begun;   /* res_begin() was called */
-	bool is_ended;   /* all of the body has come */
-	bool is_paused;  /* resbody_is_paused() was true: resume is owed */
-	bool is_stalled; /* the disk is full: nothing more goes there until the client took octets
-			  */
+	int64_t disk_max;
+	int64_t came;   /* octets in all */
+	int64_t length; /* as the backend told */
+	int status;
+	uint8_t policy; /* enum gateway_response */
+	bool is_ended;  /* all of the body has come, or all that will */
+	bool is_failed; /* not all of it */
+	bool is_paused; /* the backend was told to pause: resume is owed */
 };
 
 /* The head of the response is known; its fields stand in r->fields. Calls res_begin(status, length)
