@@ -12,7 +12,13 @@
 #include "master/client.h"
 #include "master/ctlpath.h"
 
-enum { CLIENT_JSON = 256, CLIENT_NO_COLOUR, CLIENT_WATCH, CLIENT_ANSWER_MAX = 1 << 24 };
+enum {
+	CLIENT_JSON = 256,
+	CLIENT_NO_COLOUR,
+	CLIENT_WATCH,
+	CLIENT_ANSWER_MAX = 1 << 24,
+	CLIENT_LINE = 500
+};
 
 struct client_args {
 	const char *file;
@@ -259,6 +265,39 @@ client_status(int argc, char **argv)
 			printf("\033[H\033[2J");
 		status = client_ask(&args, request);
 	} while (status == 0 && sleep(1) == 0);
+	return status;
+}
+
+/* The words of a request line; false: too long, or not to be told apart. */
+static bool
+client_words(struct text *request, char **words, int n)
+{
+	for (int i = 0; i < n; i++) {
+		if (words[i][0] == '\0' || strpbrk(words[i], " \n"))
+			return false;
+		text_printf(request, " %s", words[i]);
+	}
+	text_add(request, "", 1);
+	return request->n <= CLIENT_LINE;
+}
+
+int
+client_backend(int argc, char **argv)
+{
+	static const char usage[] =
+	    "backend [-c FILE] [POOL [drain|disable|enable HOST | weight HOST N]]";
+	struct client_args args;
+	struct text request = { 0 };
+	int status = CLI_USAGE;
+
+	if (!client_parse(argc, argv, usage, &args))
+		return CLI_USAGE;
+	text_add_str(&request, args.colour ? STR("backend --color") : STR("backend"));
+	if (argc - optind <= 4 && client_words(&request, argv + optind, argc - optind))
+		status = client_ask(&args, request.p);
+	else
+		fprintf(stderr, "usage: argand %s\n", usage);
+	text_free(&request);
 	return status;
 }
 

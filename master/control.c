@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/must.h"
 #include "common/statusdoc.h"
+#include "master/backends.h"
 #include "master/control.h"
 #include "master/generation.h"
 #include "master/logs.h"
@@ -178,6 +179,18 @@ control_status(struct client *c, const char *arg)
 	text_free(&t);
 }
 
+/* The words of a client's line are cut in place: nobody else reads it any more. */
+static void
+control_backend(struct client *c, const char *arg)
+{
+	struct text t = { 0 };
+	char *args = c->line + (arg - c->line);
+	int status = backends_command(master.shm, *arg ? args : (char[]){ "" }, &t);
+
+	client_answer(c, text_str(&t), status);
+	text_free(&t);
+}
+
 static void
 control_config(struct client *c, const char *arg)
 {
@@ -222,6 +235,7 @@ static const struct {
 	{ "stop", control_stop },
 	{ "reopen", control_reopen },
 	{ "status", control_status },
+	{ "backend", control_backend },
 	{ "config", control_config },
 	{ "log-level", control_log_level },
 };

@@ -35,6 +35,8 @@ static const struct verb {
 	{ "stop", NULL, client_stop, "[-c FILE] [fast]", "let requests finish, then end" },
 	{ "status", NULL, client_status, "[-c FILE] [--json] [--watch]",
 	    "show processes, generations and figures" },
+	{ "backend", NULL, client_backend, "[-c FILE] [POOL [COMMAND HOST]]",
+	    "show backends; take one out or in, or change its weight" },
 	{ "reopen", NULL, client_reopen, "[-c FILE]", "open the log files anew" },
 	{ "log-level", NULL, client_log_level, "[-c FILE] LEVEL",
 	    "tell more or less in the error log, until the next reload" },
