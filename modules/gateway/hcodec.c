@@ -18,6 +18,7 @@
 #include "common/must.h"
 #include "common/octets.h"
 #include "modules/gateway/hcodec.h"
+#include "modules/gateway/passage.h"
 
 enum hcodec_phase {
 	HCODEC_HEAD,
@@ -129,7 +130,7 @@ hcodec_on_connection(struct hcodec_answer *a, struct str value)
 {
 	a->has_close |= str_list_has(value, STR("close"));
 	a->has_keep_alive |= str_list_has(value, STR("keep-alive"));
-	a->has_named |= hcodec_names_some(value);
+	a->has_named |= passage_names_some(value);
 }
 
 /* RFC 9110 8.6: values that are the same may be taken for one. */
@@ -220,7 +221,7 @@ hcodec_sift_named(struct fields *f)
 	for (unsigned i = 0; i < f->n; i++) {
 		uint8_t id = f->v[i].id;
 
-		if (id == HF_CONNECTION || id == HF_UPGRADE || !hcodec_is_named(f, f->v[i].name))
+		if (id == HF_CONNECTION || id == HF_UPGRADE || !passage_is_named(f, f->v[i].name))
 			f->v[n++] = f->v[i];
 	}
 	f->n = n;

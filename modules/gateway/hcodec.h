@@ -34,10 +34,4 @@ _Static_assert(sizeof(struct hcodec) <= CODEC_STATE, "the state fits into the co
 /* codec.head */
 int hcodec_head(void *state, const struct codec_request *, struct body *out, const char **why);
 
-/* Whether a Connection field of these names a field of this name (RFC 9110 7.6.1). */
-bool hcodec_is_named(const struct fields *, struct str name);
-/* Whether the value names fields at all: not just "close", "keep-alive", "upgrade" and "TE", which
-   are always left out. */
-bool hcodec_names_some(struct str connection);
-
 #endif

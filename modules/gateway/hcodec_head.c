@@ -14,70 +14,19 @@
 #include "modules/gateway/gateway.h"
 #include "modules/gateway/hcodec.h"
 #include "modules/gateway/hmap.h"
+#include "modules/gateway/passage.h"
 #include "worker/vars.h"
-
-/* Why a field of the client is not passed on as it is. */
-enum { HEAD_OURS = 1, HEAD_REMOVED = 2, HEAD_SET = 4 };
-
-/* RFC 9110 7.6.1: the connection's own. Framing and Host are written anew; Expect is met here
-   (RFC 9110 10.1.1); "Proxy" is no field, but CGI programs behind the backend would take it for
-   HTTP_PROXY. */
-static const uint8_t head_marks[HF_MAX] = {
-	[HF_CONNECTION] = HEAD_OURS,
-	[HF_CONTENT_LENGTH] = HEAD_OURS,
-	[HF_EXPECT] = HEAD_OURS,
-	[HF_HOST] = HEAD_OURS,
-	[HF_KEEP_ALIVE] = HEAD_OURS,
-	[HF_PROXY] = HEAD_OURS,
-	[HF_PROXY_AUTHORIZATION] = HEAD_OURS,
-	[HF_PROXY_CONNECTION] = HEAD_OURS,
-	[HF_TE] = HEAD_OURS,
-	[HF_TRAILER] = HEAD_OURS,
-	[HF_TRANSFER_ENCODING] = HEAD_OURS,
-	[HF_UPGRADE] = HEAD_OURS,
-};
 
 struct head {
 	const struct codec_request *q;
 	struct request *r;
-	uint8_t marks[HF_MAX]; /* HEAD_… by kind */
-	bool has_named;        /* Connection names fields */
-	bool has_others;       /* the route removes or sets fields of kinds without a row */
-	bool is_trusted;       /* the hop before us is */
+	struct passage passage;
+	bool is_trusted; /* the hop before us is */
 	struct peer hop;
 	struct str path, host, client_host;
 	struct str *set; /* values of conf->set */
 	char *p, *end;
 };
-
-bool
-hcodec_names_some(struct str connection)
-{
-	static const struct str usual[] = { STR_INIT("keep-alive"), STR_INIT("close"),
-		STR_INIT("upgrade"), STR_INIT("TE") };
-	struct str option;
-	size_t i;
-
-	if (str_eq(connection, usual[0]) || str_eq(connection, usual[1]))
-		return false;
-	while (str_list_next(&connection, &option)) {
-		for (i = 0; i < 4 && !str_caseeq(option, usual[i]); i++)
-			;
-		if (i == 4)
-			return true;
-	}
-	return false;
-}
-
-bool
-hcodec_is_named(const struct fields *in, struct str name)
-{
-	for (unsigned i = 0; i < in->n; i++) {
-		if (in->v[i].id == HF_CONNECTION && str_list_has(in->v[i].value, name))
-			return true;
-	}
-	return false;
-}
 
 /* --- who asks --- */
 
@@ -115,106 +64,28 @@ head_address(const struct peer *hop, char *dst)
 /* --- what the route says --- */
 
 static void
-head_mark(struct head *h, struct str name, uint8_t mark)
-{
-	enum http_field id = http_field_of(name);
-
-	if (id == HF_OTHER)
-		h->has_others = true;
-	else
-		h->marks[id] |= mark;
-}
-
-static void
 head_take_conf(struct head *h)
 {
 	const struct gateway_conf *conf = h->q->conf;
 	const struct gateway_pair *set = conf->set.v;
+	uint8_t *marks = h->passage.marks;
 
-	for (size_t i = 0; i < conf->remove.n; i++)
-		head_mark(h, conf->remove.v[i], HEAD_REMOVED);
 	if (conf->set.n > 0)
 		h->set = arena_alloc(&h->r->arena, conf->set.n * sizeof(*h->set));
-	for (size_t i = 0; i < conf->set.n; i++) {
-		head_mark(h, set[i].name, HEAD_SET);
+	for (size_t i = 0; i < conf->set.n; i++)
 		h->set[i] = vars_expand(&set[i].text, h->r, TEMPLATE_FIELD, NULL);
-	}
 	if (conf->via)
-		h->marks[HF_VIA] |= HEAD_OURS;
+		marks[HF_VIA] |= PASSAGE_OURS;
 	if (conf->forwarded)
-		h->marks[HF_FORWARDED] |= HEAD_OURS;
+		marks[HF_FORWARDED] |= PASSAGE_OURS;
 	if (!conf->x_forwarded)
 		return;
-	h->marks[HF_X_FORWARDED_FOR] |= HEAD_OURS;
+	marks[HF_X_FORWARDED_FOR] |= PASSAGE_OURS;
 	/* A trusted proxy knows better than we what the client said. */
 	if (!h->is_trusted || !h->r->known[HF_X_FORWARDED_PROTO])
-		h->marks[HF_X_FORWARDED_PROTO] |= HEAD_OURS;
+		marks[HF_X_FORWARDED_PROTO] |= PASSAGE_OURS;
 	if (!h->is_trusted || !h->r->known[HF_X_FORWARDED_HOST])
-		h->marks[HF_X_FORWARDED_HOST] |= HEAD_OURS;
-}
-
-/* Whether the route removes or sets a field of a kind without a row. */
-static bool
-head_is_other(const struct head *h, struct str name)
-{
-	const struct gateway_conf *conf = h->q->conf;
-	const struct gateway_pair *set = conf->set.v;
-
-	for (size_t i = 0; i < conf->remove.n; i++) {
-		if (str_caseeq(conf->remove.v[i], name))
-			return true;
-	}
-	for (size_t i = 0; i < conf->set.n; i++) {
-		if (str_caseeq(set[i].name, name))
-			return true;
-	}
-	return false;
-}
-
-static inline bool
-head_is_passed(const struct head *h, const struct field *f)
-{
-	if (h->marks[f->id])
-		return false;
-	if (h->has_named && hcodec_is_named(&h->r->in, f->name))
-		return false;
-	if (f->id != HF_OTHER)
-		return true;
-	/* "Proxy-…": for the next proxy, of whom the client cannot know. */
-	if (f->name.n > 6 && str_lower((unsigned char)f->name.p[0]) == 'p' &&
-	    str_caseeq(str_n(f->name.p, 6), STR("Proxy-")))
-		return false;
-	return !h->has_others || !head_is_other(h, f->name);
-}
-
-/* --- names --- */
-
-/* The authority that the client asked for: as it wrote it, or from a target in absolute-form, which
-   counts more than Host (RFC 9112 3.2.2). */
-static struct str
-head_client_host(struct request *r)
-{
-	struct str host = req_field(r, HF_HOST);
-
-	if (host.n > 0 && (r->target.n == 0 || *r->target.p == '/' || *r->target.p == '*'))
-		return host;
-	if (r->host.n == 0)
-		return host;
-	if (r->port == 0 || r->port == (r->is_tls ? 443 : 80))
-		return r->host;
-	return arena_printf(&r->arena, "%.*s:%u", STR_FMT(r->host), r->port);
-}
-
-static struct str
-head_host(struct head *h)
-{
-	const struct gateway_conf *conf = h->q->conf;
-	struct str host = h->client_host;
-
-	if (conf->host == HOST_TEXT)
-		host = vars_expand(&conf->host_template, h->r, TEMPLATE_FIELD, NULL);
-	/* RFC 9112 3.2: HTTP/1.1 has a Host; a client of HTTP/1.0 may not have sent any. */
-	return conf->host == HOST_BACKEND || host.n == 0 ? h->q->authority : host;
+		marks[HF_X_FORWARDED_HOST] |= PASSAGE_OURS;
 }
 
 /* --- writing --- */
@@ -253,7 +124,7 @@ head_continue(struct head *h, enum http_field id, bool is_believed)
 
 	head_put(h, http_field_name(id));
 	head_put(h, STR(": "));
-	if (!is_believed || !h->r->known[id] || h->marks[id] & HEAD_REMOVED)
+	if (!is_believed || !h->r->known[id] || h->passage.marks[id] & PASSAGE_REMOVED)
 		return;
 	for (unsigned i = 0; i < in->n; i++) {
 		if (in->v[i].id != id || in->v[i].value.n == 0)
@@ -266,7 +137,7 @@ head_continue(struct head *h, enum http_field id, bool is_believed)
 static bool
 head_is_written(const struct head *h, enum http_field id)
 {
-	return (h->marks[id] & (HEAD_OURS | HEAD_SET)) == HEAD_OURS;
+	return (h->passage.marks[id] & (PASSAGE_OURS | PASSAGE_SET)) == PASSAGE_OURS;
 }
 
 static void
@@ -351,7 +222,7 @@ static void
 head_connection(struct head *h)
 {
 	const struct codec_request *q = h->q;
-	bool has_te = h->r->known[HF_TE] && !(h->marks[HF_TE] & HEAD_REMOVED) &&
+	bool has_te = h->r->known[HF_TE] && !(h->passage.marks[HF_TE] & PASSAGE_REMOVED) &&
 		      str_list_has(req_field(h->r, HF_TE), STR("trailers"));
 
 	if (q->is_upgrade) {
@@ -398,7 +269,7 @@ head_set(struct head *h)
 
 	for (size_t i = 0; i < conf->set.n; i++) {
 		/* What frames the message is not the route's to say. */
-		if (h->set[i].n > 0 && !(head_marks[http_field_of(set[i].name)] & HEAD_OURS))
+		if (h->set[i].n > 0 && passage_may_set(set[i].name))
 			head_field(h, set[i].name, h->set[i]);
 	}
 }
@@ -441,7 +312,7 @@ head_write(struct head *h)
 
 	head_request_line(h);
 	for (unsigned i = 0; i < in->n; i++) {
-		if (head_is_passed(h, &in->v[i]))
+		if (passage_lets(&h->passage, &in->v[i]))
 			head_field(h, in->v[i].name, in->v[i].value);
 	}
 	head_connection(h);
@@ -468,14 +339,11 @@ hcodec_head(void *state, const struct codec_request *q, struct body *out, const 
 	s->is_upgrade = q->is_upgrade;
 	s->wants_keep = q->keep;
 	s->is_sent = q->length == 0;
-	memcpy(h.marks, head_marks, sizeof(h.marks));
-	for (unsigned i = 0; r->known[HF_CONNECTION] && i < r->in.n; i++)
-		h.has_named |=
-		    r->in.v[i].id == HF_CONNECTION && hcodec_names_some(r->in.v[i].value);
+	passage_init(&h.passage, r, q->conf);
 	head_find_hop(&h);
 	head_take_conf(&h);
-	h.client_host = head_client_host(r);
-	h.host = head_host(&h);
+	h.client_host = passage_client_host(r);
+	h.host = passage_host(q, h.client_host);
 	h.path = hmap_path(r, q->conf);
 	room = head_measure(&h);
 	start = h.p = arena_alloc(&r->arena, room);
