@@ -140,6 +140,14 @@ cfg_is_own(const struct cfg_check *c, const char *option)
 	return p->file != q->file || p->line != q->line || p->col != q->col;
 }
 
+struct str
+cfg_text_of(const struct cfg_check *c, const char *option)
+{
+	const struct cfg_check_more *more = c->more;
+
+	return more && more->scope ? scope_text(more->scope, option) : STR("");
+}
+
 struct cfg_place
 cfg_place_of(const struct cfg_check *c, const char *option)
 {

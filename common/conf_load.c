@@ -15,6 +15,11 @@ load_check_modules(struct build *b)
 	struct build_route *r;
 	size_t i = 0, k;
 
+	for (s = b->sites; s; s = s->next) {
+		scope_uses(s->scope, b->arena);
+		for (r = s->routes; r; r = r->next)
+			scope_uses(r->scope, b->arena);
+	}
 	scope_check(b->server, b, NULL);
 	for (s = b->sites; s; s = s->next, i++) {
 		scope_check(s->scope, b, NULL);

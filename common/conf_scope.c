@@ -157,6 +157,68 @@ scope_apply(struct scope *s, struct opt_reader *r, const struct cfg_node *group,
 	opt_walk(&w.space, group);
 }
 
+/* The row of an option in any table; false when there is none. */
+static bool
+scope_row(const char *option, size_t *table, size_t *row)
+{
+	const struct opt_table *v;
+	size_t n;
+
+	v = core_tables(&n);
+	for (*table = 0; *table < n; (*table)++)
+		for (*row = 0; v[*table].opts && v[*table].opts[*row].type != CFG_END; (*row)++)
+			if (strcmp(v[*table].opts[*row].name, option) == 0)
+				return true;
+	return false;
+}
+
+/* Whether an option is set in this very scope. */
+static bool
+scope_sets(const struct scope *s, const char *option)
+{
+	const struct cfg_place *p, *q;
+	size_t table, row;
+
+	if (!scope_row(option, &table, &row) || !s->parent || !s->is_own[table])
+		return false;
+	p = &s->places[table][row];
+	q = &s->parent->places[table][row];
+	return p->file && (p->file != q->file || p->line != q->line || p->col != q->col);
+}
+
+void
+scope_uses(struct scope *s, struct arena *arena)
+{
+	const struct opt_table *tables;
+	const char *const *name;
+	size_t i, n;
+
+	tables = core_tables(&n);
+	for (i = 0; i < core_modules_n; i++) {
+		if (core_modules[i]->uses && s->parent && !s->is_own[i]) {
+			s->conf[i] = s->parent->conf[i]; /* perhaps its own since just now */
+			s->places[i] = s->parent->places[i];
+			s->elems[i] = s->parent->elems[i];
+		}
+		for (name = core_modules[i]->uses; name && *name; name++)
+			if (scope_sets(s, *name))
+				scope_own(s, arena, &tables[i], i);
+	}
+}
+
+struct str
+scope_text(const struct scope *s, const char *option)
+{
+	const struct opt_table *tables;
+	size_t table, row, n;
+
+	tables = core_tables(&n);
+	if (!scope_row(option, &table, &row))
+		return STR("");
+	must(tables[table].opts[row].type == CFG_STR || tables[table].opts[row].type == CFG_PATH);
+	return *(const struct str *)((const char *)s->conf[table] + tables[table].opts[row].offset);
+}
+
 void
 scope_check(struct scope *s, struct build *b, const struct route *route)
 {

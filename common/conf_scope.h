@@ -49,6 +49,12 @@ void scope_apply(struct scope *, struct opt_reader *, const struct cfg_node *gro
  */
 void scope_check(struct scope *, struct build *, const struct route *);
 
+/* Gives modules a struct of their own where an option that they use is set: before any check. */
+void scope_uses(struct scope *, struct arena *);
+
+/* The value of a text option of whatever table; empty when no table has it. */
+struct str scope_text(const struct scope *, const char *option);
+
 /* The place of a row of a core table; file NULL when it is the default. */
 const struct cfg_place *scope_place(const struct scope *, enum core_table, const char *option);
 

@@ -25,6 +25,9 @@ struct module {
 	const char *help; /* one paragraph for the manual */
 	const struct cfg_opt *opts;
 	size_t conf_size;
+	/* Options of others that check asks for with cfg_text_of(): a scope that sets one of them
+	   is checked too. NULL-terminated; NULL: none. */
+	const char *const *uses;
 
 	/* Master and `argand check`: derive what the hooks need from the options; report errors.
 	   The derived members follow the options in the same struct. NULL: nothing to check. */

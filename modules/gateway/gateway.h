@@ -27,19 +27,21 @@ struct gateway_conf {
 	int64_t response_memory; /* octets in memory before disk (spool) or pause (stream) */
 	int64_t response_disk;   /* octets on disk before the backend is paused */
 	bool ignore_client_abort;
-	struct cfg_records environment; /* struct gateway_pair */
+	struct cfg_strs environment_lines; /* "NAME=value" */
+	struct cfg_records environment;    /* derived: struct gateway_pair */
 	/* scripts */
 	struct str root;       /* DOCUMENT_ROOT on the backend's machine; empty: the site's root */
-	struct cfg_strs split; /* ".php": where SCRIPT_NAME ends; empty: all is SCRIPT_NAME … */
+	struct cfg_strs split; /* ".php": where SCRIPT_NAME ends; "": at the first file (CGI) … */
 	struct str prefix;     /* … or: SCRIPT_NAME is this prefix, PATH_INFO the rest */
 	struct cfg_strs index; /* "index.php": for paths that end in "/" */
 	struct str front;      /* front controller: SCRIPT_NAME when the path is no existing file */
 	bool check;            /* the script must exist below root (here) */
 	/* http */
-	int host;                      /* enum gateway_host */
+	int host;                      /* derived: enum gateway_host */
 	struct str host_text;          /* "client", "backend", or a text with variables */
 	struct template host_template; /* derived */
-	struct cfg_records set; /* struct gateway_pair: request fields; empty value: removed */
+	struct cfg_strs set_lines;     /* "Name: value" */
+	struct cfg_records set; /* derived: struct gateway_pair: request fields; empty: removed */
 	struct cfg_strs remove; /* request fields that are not passed on */
 	struct cfg_strs hide;   /* response fields that are not passed on */
 	struct str path_from, path_to; /* "/app" -> "/": also back in Location and cookie paths */
@@ -53,6 +55,7 @@ struct gateway_conf {
 };
 
 extern const struct cfg_opt gateway_opts[];
+extern const char *const gateway_uses[];
 void gateway_check(void *conf, struct cfg_check *);
 
 #endif

@@ -1,0 +1,450 @@
+/*
+ * The options of gateways, what follows from them, and what cannot work. What scripts are called by
+ * (root, split, index, prefix, check) has defaults that depend on the pool's protocol and on the
+ * route, so that the common cases are one line: see gateway_check_scripts().
+ */
+#include "common/conf.h"
+#include "common/http.h"
+#include "modules/gateway/gateway.h"
+
+#define GATEWAY(member) offsetof(struct gateway_conf, member)
+
+enum { KIB = 1 << 10, GIB = 1 << 30 };
+
+static const char *const gateway_requests[] = { "auto", "buffer", "spool", "stream", NULL };
+static const char *const gateway_responses[] = { "spool", "stream", "buffer", NULL };
+
+const struct cfg_opt gateway_opts[] = {
+	{ "gateway.backend", CFG_STR, CFG_ANY | CFG_SHORT, GATEWAY(backend),
+	    .help = "The pool that requests go to: its name, or a URL for a pool of one host: "
+		    "\"http://127.0.0.1:3000\", \"https://app.example\", "
+		    "\"fastcgi://unix:/run/php/php8.2-fpm.sock\", \"scgi://…\", \"uwsgi://…\", "
+		    "\"ajp://…\". \"off\": none, in a route of a site that has one.",
+	    .example = "gateway = \"http://127.0.0.1:3000\";\n"
+		       "{ regex = \"\\\\.php(/|$)\"; gateway = \"php\"; }\n"
+		       "gateway: { backend = \"php\"; front = \"/index.php\"; };" },
+	{ "gateway.authorizer", CFG_STR, CFG_ANY, GATEWAY(authorizer),
+	    .help =
+		"A FastCGI pool that is asked before anything answers, files too: with status 200 "
+		"the request goes on, and what the application says in fields "
+		"\"Variable-NAME\" is in the environment; any other answer is the client's. "
+		"\"off\": none." },
+	{ "gateway.request_body", CFG_ENUM, CFG_ANY, GATEWAY(request_body), .def = "buffer",
+	    .names = gateway_requests,
+	    .help = "\"buffer\": the backend is contacted when the body is complete; \"spool\": at "
+		    "once, and what it cannot take yet goes to disk; \"stream\": at once, and the "
+		    "client waits for the backend; \"auto\": as \"stream\" while the body arrives "
+		    "fast, else as \"buffer\". Up to 64 KiB stay in memory." },
+	{ "gateway.response_body", CFG_ENUM, CFG_ANY, GATEWAY(response_body),
+	    .names = gateway_responses,
+	    .help =
+		"Every octet goes to the client at once. When the client is slower than the "
+		"backend, octets wait: \"spool\" in memory, then on disk, so that the backend is "
+		"soon free; \"stream\" in memory, then the backend waits too. \"buffer\": the "
+		"response is sent when it is complete. \"X-Accel-Buffering: no\" of an answer "
+		"means \"stream\"." },
+	{ "gateway.response_memory", CFG_SIZE, CFG_ANY, GATEWAY(response_memory), 4 * KIB, GIB,
+	    "64k", .help = "How much of a response waits in memory." },
+	{ "gateway.response_disk", CFG_SIZE, CFG_ANY, GATEWAY(response_disk), 0, INT64_MAX, "256M",
+	    .help = "How much of a response waits on disk; then the backend waits." },
+	{ "gateway.ignore_client_abort", CFG_BOOL, CFG_ANY, GATEWAY(ignore_client_abort),
+	    .def = "false",
+	    .help = "Whether the backend may finish its work when the client has left; else it is "
+		    "told to stop." },
+	{ "gateway.upgrade", CFG_BOOL, CFG_ANY, GATEWAY(upgrade), .def = "true",
+	    .help = "Whether clients may change the protocol, to WebSocket for one, when the "
+		    "backend agrees." },
+	{ "gateway.intercept_errors", CFG_BOOL, CFG_ANY, GATEWAY(intercept_errors), .def = "false",
+	    .help = "Whether answers of 400 and above are replaced by the site's own error "
+		    "pages." },
+
+	{ "gateway.environment", CFG_STRS, CFG_ANY | CFG_MERGE, GATEWAY(environment_lines),
+	    .help = "For all but \"http\": \"NAME=value\", added to what the application is told "
+		    "of a request, in place of what it would be told. Values may hold variables, "
+		    "as in headers.set.",
+	    .example =
+		"gateway: { environment = [ \"APP_ENV=production\", \"TENANT=$host\" ]; };" },
+	{ "gateway.root", CFG_PATH, CFG_ANY, GATEWAY(root),
+	    .help = "The document root as the backend sees it. Default: the site's root." },
+	{ "gateway.split", CFG_STRS, CFG_ANY, GATEWAY(split),
+	    .help =
+		"Suffixes of scripts: the first segment of a path that has one is the end of "
+		"SCRIPT_NAME, the rest is PATH_INFO. Default: \".php\" for \"fastcgi\" where the "
+		"route's path, front, index, or the pool's name, address or command has \"php\" "
+		"in it; for \"cgi\" the first segment that is a file." },
+	{ "gateway.prefix", CFG_STR, CFG_ANY | CFG_NONEMPTY, GATEWAY(prefix),
+	    .help = "SCRIPT_NAME of an application that is no file; the rest of the path is "
+		    "PATH_INFO. Default where there is no split: the route's path." },
+	{ "gateway.index", CFG_STRS, CFG_ANY, GATEWAY(index),
+	    .help = "Names of scripts that answer for paths that end in \"/\". Default: "
+		    "\"index.php\" where split is \".php\"." },
+	{ "gateway.front", CFG_STR, CFG_ANY, GATEWAY(front),
+	    .help = "The script that answers for every path that is neither a script nor a file "
+		    "(which the server sends itself)." },
+	{ "gateway.check", CFG_BOOL, CFG_ANY, GATEWAY(check), .def = "false",
+	    .help = "Whether a script must be there, below root, before the backend is asked. "
+		    "Default: true for scripts of pools on this machine, else false: then the "
+		    "backend must refuse what is no script." },
+
+	{ "gateway.host", CFG_STR, CFG_ANY | CFG_NONEMPTY, GATEWAY(host_text), .def = "client",
+	    .help = "The Host that an \"http\" backend is told: \"client\" (what the client asked "
+		    "for), \"backend\" (the host as the pool has it), or a text with variables.",
+	    .example = "gateway: { backend = \"https://app.example\"; host = \"backend\"; };" },
+	{ "gateway.path.to", CFG_STR, CFG_ANY | CFG_SHORT, GATEWAY(path_to),
+	    .help = "For \"http\": takes the place of path.from at the front of the path; "
+		    "redirects and cookies of the answer are changed back.",
+	    .example = "{ path = \"/shop\"; gateway: { backend = \"shop\"; path = \"/\"; }; }" },
+	{ "gateway.path.from", CFG_STR, CFG_ANY, GATEWAY(path_from),
+	    .help = "What path.to takes the place of. Default: the route's path." },
+	{ "gateway.set", CFG_STRS, CFG_ANY | CFG_MERGE, GATEWAY(set_lines),
+	    .help =
+		"\"Name: value\" lines that an \"http\" backend gets in place of what the client "
+		"sends. Values may hold variables, as in headers.set; an empty value removes the "
+		"field.",
+	    .example = "gateway: { set = [ \"X-Real-IP: $client\", \"Authorization:\" ]; };" },
+	{ "gateway.remove", CFG_STRS, CFG_ANY | CFG_MERGE, GATEWAY(remove),
+	    .help = "Names of request fields that an \"http\" backend does not get." },
+	{ "gateway.hide", CFG_STRS, CFG_ANY | CFG_MERGE, GATEWAY(hide),
+	    .help = "Names of response fields that clients do not get.",
+	    .example = "gateway: { hide = \"X-Powered-By\"; };" },
+	{ "gateway.x_forwarded", CFG_BOOL, CFG_ANY, GATEWAY(x_forwarded), .def = "true",
+	    .help = "Whether an \"http\" backend gets X-Forwarded-For, -Proto and -Host. What "
+		    "clients send of them is kept from trusted_proxies only." },
+	{ "gateway.forwarded", CFG_BOOL, CFG_ANY, GATEWAY(forwarded), .def = "false",
+	    .help = "Whether it gets the Forwarded field (RFC 7239)." },
+	{ "gateway.via", CFG_BOOL, CFG_ANY, GATEWAY(via), .def = "false",
+	    .help = "Whether requests and answers carry a Via field. Off, since many applications "
+		    "do not compress for proxies." },
+	{ 0 },
+};
+
+const char *const gateway_uses[] = { "root", NULL };
+
+/* --- lists --- */
+
+/* Fields that belong to each connection, or that an option is for. */
+static const struct gateway_refused {
+	struct str name;
+	const char *hint;
+} gateway_refused[] = {
+	{ STR_INIT("Connection"), "it belongs to each connection" },
+	{ STR_INIT("Content-Length"), "the server counts" },
+	{ STR_INIT("Expect"), "it belongs to each connection" },
+	{ STR_INIT("Host"), "see gateway.host" },
+	{ STR_INIT("Keep-Alive"), "it belongs to each connection" },
+	{ STR_INIT("Proxy"), "applications take it for HTTP_PROXY" },
+	{ STR_INIT("Proxy-Connection"), "it belongs to each connection" },
+	{ STR_INIT("TE"), "it belongs to each connection" },
+	{ STR_INIT("Trailer"), "it belongs to each connection" },
+	{ STR_INIT("Transfer-Encoding"), "it belongs to each connection" },
+	{ STR_INIT("Upgrade"), "see gateway.upgrade" },
+};
+
+static bool
+gateway_check_field(struct cfg_check *check, const char *option, int i, struct str name)
+{
+	const char *hint = NULL;
+
+	for (size_t k = 0; k < sizeof(gateway_refused) / sizeof(*gateway_refused); k++)
+		if (str_caseeq(name, gateway_refused[k].name))
+			hint = gateway_refused[k].hint;
+	if (!http_is_token(name))
+		cfg_error(check, option, i, NULL, "\"%.*s\" is not a field name", STR_FMT(name));
+	else if (hint)
+		cfg_error(
+		    check, option, i, hint, "the field \"%.*s\" cannot be changed", STR_FMT(name));
+	else
+		return true;
+	return false;
+}
+
+static bool
+gateway_is_variable(struct str name)
+{
+	for (size_t i = 0; i < name.n; i++) {
+		unsigned char c = (unsigned char)name.p[i];
+
+		if ((unsigned)str_lower(c) - 'a' >= 26 && c != '_' &&
+		    (i == 0 || (unsigned)c - '0' >= 10))
+			return false;
+	}
+	return name.n > 0;
+}
+
+/* Lines of inner scopes come first: for one name the first one counts. */
+static bool
+gateway_has_pair(const struct cfg_records *pairs, struct str name, bool is_field)
+{
+	const struct gateway_pair *v = pairs->v;
+
+	for (size_t i = 0; i < pairs->n; i++)
+		if (is_field ? str_caseeq(v[i].name, name) : str_eq(v[i].name, name))
+			return true;
+	return false;
+}
+
+/* "NAME=value" (fields: "Name: value") to pairs. */
+static void
+gateway_check_pairs(struct cfg_check *check, const char *option, const struct cfg_strs *lines,
+    struct cfg_records *pairs, bool is_field)
+{
+	struct gateway_pair *v = arena_calloc(check->arena, lines->n * sizeof(*v) + 1);
+	const char *why, *hint;
+
+	*pairs = (struct cfg_records){ v, 0 };
+	for (size_t i = 0; i < lines->n; i++) {
+		struct str value = lines->v[i], name = str_split(&value, is_field ? ':' : '=');
+		struct gateway_pair *p = &v[pairs->n];
+		int at = (int)i;
+
+		p->name = is_field ? str_trim(name) : name;
+		p->value = value.p && is_field ? str_trim(value) : value;
+		if (!value.p)
+			cfg_error(check, option, at,
+			    is_field ? "write \"Name: value\"" : "write \"NAME=value\"",
+			    "no \"%c\" in \"%.*s\"", is_field ? ':' : '=', STR_FMT(name));
+		else if (is_field ? !gateway_check_field(check, option, at, p->name) : false)
+			continue;
+		else if (!is_field && !gateway_is_variable(p->name))
+			cfg_error(check, option, at, NULL, "\"%.*s\" is not a name of a variable",
+			    STR_FMT(p->name));
+		else if (!http_is_field_value(p->value))
+			cfg_error(check, option, at, NULL, "control characters in the value");
+		else if (!template_compile(&p->text, check->arena, p->value, 0, &why, &hint))
+			cfg_error(check, option, at, hint, "%s", why);
+		else if (!gateway_has_pair(pairs, p->name, is_field))
+			pairs->n++;
+	}
+}
+
+static void
+gateway_check_names(struct cfg_check *check, const char *option, const struct cfg_strs *names)
+{
+	for (size_t i = 0; i < names->n; i++)
+		gateway_check_field(check, option, (int)i, names->v[i]);
+}
+
+/* --- HTTP --- */
+
+static void
+gateway_check_host(struct gateway_conf *c, struct cfg_check *check)
+{
+	const char *why, *hint;
+
+	c->host = str_eq(c->host_text, STR("client"))    ? HOST_CLIENT
+		  : str_eq(c->host_text, STR("backend")) ? HOST_BACKEND
+							 : HOST_TEXT;
+	if (c->host != HOST_TEXT)
+		return;
+	if (!http_is_field_value(c->host_text) || str_find(c->host_text, ' ') >= 0 ||
+	    str_find(c->host_text, '/') >= 0)
+		cfg_error(check, "gateway.host", -1, "\"client\", \"backend\" or \"app.example\"",
+		    "\"%.*s\" is not a host", STR_FMT(c->host_text));
+	else if (!template_compile(&c->host_template, check->arena, c->host_text, 0, &why, &hint))
+		cfg_error(check, "gateway.host", -1, hint, "%s", why);
+}
+
+/* A URL path as routes have it: decoded, normalised. */
+static bool
+gateway_is_path(struct str path)
+{
+	struct str rest = path;
+
+	if (path.n == 0 || path.p[0] != '/' || !http_is_field_value(path) ||
+	    str_find(path, '?') >= 0 || str_find(path, '#') >= 0)
+		return false;
+	while (rest.p) {
+		struct str segment = str_split(&rest, '/');
+
+		if (str_eq(segment, STR("..")) || str_eq(segment, STR(".")))
+			return false;
+	}
+	return true;
+}
+
+static void
+gateway_check_path(struct cfg_check *check, const char *option, struct str path)
+{
+	if (path.n > 0 && !gateway_is_path(path))
+		cfg_error(check, option, -1, NULL,
+		    "'%s' wants a path that begins with \"/\", not \"%.*s\"", option,
+		    STR_FMT(path));
+}
+
+/* The path of the route in which the pool is named; "/" for a site's and for expressions. */
+static struct str
+gateway_route_path(const struct cfg_check *check, const char *option)
+{
+	const struct route *r = cfg_is_own(check, option) ? cfg_route(check) : NULL;
+
+	return r && r->kind != ROUTE_REGEX ? r->path : STR("/");
+}
+
+static void
+gateway_check_mapping(struct gateway_conf *c, struct cfg_check *check)
+{
+	gateway_check_path(check, "gateway.path.to", c->path_to);
+	gateway_check_path(check, "gateway.path.from", c->path_from);
+	if (c->path_from.n > 0 && c->path_to.n == 0)
+		cfg_error(check, "gateway.path.from", -1, "path: { from = \"/app\"; to = \"/\"; }",
+		    "'gateway.path.to' is missing");
+	if (c->path_to.n > 0 && c->path_from.n == 0)
+		c->path_from = gateway_route_path(check, "gateway.path.to");
+}
+
+/* --- scripts --- */
+
+static bool
+gateway_has_php(struct str s)
+{
+	for (size_t i = 0; i + 3 <= s.n; i++)
+		if (str_caseeq(str_n(s.p + i, 3), STR("php")))
+			return true;
+	return false;
+}
+
+static bool
+gateway_is_php(const struct gateway_conf *c, const struct cfg_check *check)
+{
+	const struct conf_pool *p = c->pool;
+	const struct route *r = cfg_route(check);
+	bool is = gateway_has_php(p->name) || gateway_has_php(c->front) ||
+		  (r && gateway_has_php(r->path));
+
+	for (size_t i = 0; i < c->index.n; i++)
+		is |= gateway_has_php(c->index.v[i]);
+	for (size_t i = 0; i < p->nhosts; i++)
+		is |= gateway_has_php(p->hosts[i].address);
+	for (size_t i = 0; i < p->spawn.command.n; i++)
+		is |= gateway_has_php(p->spawn.command.v[i]);
+	return is;
+}
+
+/* Whether all hosts are processes of this machine that see its files. */
+static bool
+gateway_is_here(const struct conf_pool *p)
+{
+	for (size_t i = 0; i < p->nhosts; i++) {
+		const struct conf_host *h = &p->hosts[i];
+
+		if (!h->is_unix && !str_has_prefix(h->name, STR("127.")) &&
+		    !str_eq(h->name, STR("::1")) && !str_eq(h->name, STR("localhost")))
+			return false;
+	}
+	return p->spawn.chroot.n == 0;
+}
+
+static struct cfg_strs
+gateway_one(struct arena *a, struct str s)
+{
+	struct cfg_strs list = { arena_alloc(a, sizeof(s)), 1 };
+
+	list.v[0] = s;
+	return list;
+}
+
+/* FastCGI runs files when it looks like PHP, CGI always; what is left are applications at a
+   prefix. */
+static void
+gateway_derive_scripts(struct gateway_conf *c, struct cfg_check *check)
+{
+	bool is_set = cfg_is_set(check, "gateway.split"), is_php;
+
+	is_php = c->pool->protocol == POOL_FASTCGI && gateway_is_php(c, check);
+	if (!is_set && c->prefix.n == 0 && is_php)
+		c->split = gateway_one(check->arena, STR(".php"));
+	if (!is_set && c->prefix.n == 0 && c->pool->protocol == POOL_CGI)
+		c->split = gateway_one(check->arena, STR("")); /* any name, if it is a file */
+	if (!is_set && c->split.n == 0 && c->prefix.n == 0 && c->front.n == 0)
+		c->prefix = gateway_route_path(check, "gateway.backend");
+	if (!cfg_is_set(check, "gateway.index") && is_php && c->split.n > 0)
+		c->index = gateway_one(check->arena, STR("index.php"));
+	if (!cfg_is_set(check, "gateway.check"))
+		c->check = c->split.n > 0 && gateway_is_here(c->pool);
+	if (c->root.n == 0)
+		c->root = cfg_text_of(check, "root");
+	if (c->split.n > 0 && (c->root.n == 0 || str_find(c->root, '$') >= 0))
+		cfg_error(check, "gateway.backend", -1, "gateway: { root = \"/srv/www\"; ... }",
+		    c->root.n ? "where scripts are is not known: the site's root has variables"
+			      : "where scripts are is not known: neither 'root' nor "
+				"'gateway.root' is set");
+}
+
+static void
+gateway_check_scripts(struct gateway_conf *c, struct cfg_check *check)
+{
+	gateway_check_path(check, "gateway.prefix", c->prefix);
+	gateway_check_path(check, "gateway.front", c->front);
+	for (size_t i = 0; i < c->index.n; i++)
+		if (c->index.v[i].n == 0 || str_find(c->index.v[i], '/') >= 0)
+			cfg_error(check, "gateway.index", (int)i, NULL,
+			    "an index is a name without \"/\", not \"%.*s\"",
+			    STR_FMT(c->index.v[i]));
+	for (size_t i = 0; i < c->split.n; i++)
+		if (str_find(c->split.v[i], '/') >= 0)
+			cfg_error(check, "gateway.split", (int)i, "such as \".php\"",
+			    "a suffix has no \"/\"");
+	if (!c->pool || c->pool->protocol == POOL_HTTP || c->pool->protocol == POOL_AJP)
+		return;
+	gateway_derive_scripts(c, check);
+	if (c->front.n > 0 && c->split.n == 0)
+		cfg_warning(check, "gateway.front", -1, "gateway: { split = \".php\"; ... }",
+		    "without 'gateway.split' every file that is there is taken for a script");
+}
+
+/* --- pools --- */
+
+static const struct conf_pool *
+gateway_pool(struct cfg_check *check, const char *option, struct str name)
+{
+	return name.n == 0 || str_eq(name, STR("off")) ? NULL : cfg_pool(check, option, name);
+}
+
+/* Options that have no effect, where both they and the pool are set in one scope. */
+static void
+gateway_warn_needless(const struct gateway_conf *c, struct cfg_check *check)
+{
+	static const struct {
+		const char *option;
+		bool is_http;
+	} rows[] = { { "gateway.host", true }, { "gateway.path.to", true }, { "gateway.set", true },
+		{ "gateway.remove", true }, { "gateway.x_forwarded", true },
+		{ "gateway.forwarded", true }, { "gateway.via", true },
+		{ "gateway.environment", false }, { "gateway.split", false },
+		{ "gateway.prefix", false }, { "gateway.index", false },
+		{ "gateway.front", false } };
+
+	if (!c->pool || !cfg_is_own(check, "gateway.backend"))
+		return;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		if (cfg_is_own(check, rows[i].option) &&
+		    rows[i].is_http != (c->pool->protocol == POOL_HTTP) &&
+		    !(c->pool->protocol == POOL_AJP &&
+			!strcmp(rows[i].option, "gateway.environment")))
+			cfg_warning(check, rows[i].option, -1, NULL,
+			    "'%s' means nothing to the protocol \"%s\"", rows[i].option,
+			    pool_protocol_names[c->pool->protocol]);
+}
+
+void
+gateway_check(void *conf, struct cfg_check *check)
+{
+	struct gateway_conf *c = conf;
+
+	c->pool = gateway_pool(check, "gateway.backend", c->backend);
+	c->authorizer_pool = gateway_pool(check, "gateway.authorizer", c->authorizer);
+	if (c->authorizer_pool && c->authorizer_pool->protocol != POOL_FASTCGI)
+		cfg_error(check, "gateway.authorizer", -1, NULL,
+		    "an authorizer speaks \"fastcgi\", and the pool \"%.*s\" speaks \"%s\"",
+		    STR_FMT(c->authorizer_pool->name),
+		    pool_protocol_names[c->authorizer_pool->protocol]);
+	gateway_check_pairs(
+	    check, "gateway.environment", &c->environment_lines, &c->environment, false);
+	gateway_check_pairs(check, "gateway.set", &c->set_lines, &c->set, true);
+	gateway_check_names(check, "gateway.remove", &c->remove);
+	gateway_check_names(check, "gateway.hide", &c->hide);
+	gateway_check_host(c, check);
+	gateway_check_mapping(c, check);
+	gateway_check_scripts(c, check);
+	gateway_warn_needless(c, check);
+}
