@@ -6,60 +6,24 @@ request. The figures are printed at the end of the run and saved (harness.REPORT
 
 ARGAND_FULL=1 (make check-full): 50 reloads, 10 upgrades, 50 kills; else a few of each.
 """
-import json
 import os
 import random
 import signal
-import subprocess
 import time
 
 import pytest
 
 import harness
 from harness import FULL, figure, patience, wait_for
+from load import FAILURES, Load, assert_nothing_lost, lost
 
 RELOADS, UPGRADES, KILLS, ROUNDS = (50, 10, 50, 3) if FULL else (6, 2, 6, 1)
-CONNS = 64
 TABLE = "zero downtime"
 MODES = ["kept-alive", "new"]
-FAILURES = ["refused", "reset_before", "closed_before", "reset_mid", "truncated", "race", "timeout", "bad",
-            "other"]
 # What may happen to a request that a killed worker had accepted.
 DEATHS = {"reset_before", "closed_before", "reset_mid", "truncated", "race"}
 BODY = random.Random(1).randbytes(1024)
 TAG = 'headers: { set = [ "X-Worker: $worker" ]; };'
-
-
-class Load:
-    """loadmeter against a server until stop()."""
-
-    def __init__(self, s, mode, conns=CONNS, rate=0, seconds=600, timeout=10, path="/1k.bin"):
-        cmd = [harness.tool("loadmeter"), "-c", str(conns), "-t", str(seconds), "-r", str(rate),
-               "-w", str(patience(timeout) * 1000), "-f", os.path.join(s.root, path[1:])]
-        cmd += ["-n"] if mode == "new" else []
-        self.p = subprocess.Popen(cmd + ["127.0.0.1", str(s.port), path], stdout=subprocess.PIPE,
-                                  stderr=subprocess.PIPE, text=True)
-
-    def finish(self):
-        """Waits for the end; the figures."""
-        out, err = self.p.communicate(timeout=700)
-        assert self.p.returncode == 0 and out, f"loadmeter: {self.p.returncode} {err}"
-        self.r = json.loads(out)
-        self.r["stderr"] = err
-        return self.r
-
-    def stop(self):
-        """No request is begun any more; those in flight are finished."""
-        self.p.send_signal(signal.SIGINT)
-        return self.finish()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.p.poll() is None:
-            self.p.kill()
-            self.p.wait()
 
 
 def start(server, workers=2, server_part="", **kw):
@@ -78,21 +42,12 @@ def generation(s):
     return s.status()["generation"]
 
 
-def lost(r):
-    return sum(r[k] for k in FAILURES)
-
-
 def report(what, mode, n, r, **more):
     figure(TABLE, event=what, mode=mode, times=n, requests=r["ok"],
            refused=r["refused"], reset=r["reset_before"] + r["reset_mid"],
            truncated=r["truncated"] + r["closed_before"], race=r["race"], timeout=r["timeout"],
            wrong=r["bad"] + r["other"], **{"p99 ms": r["p99_ms"], "max ms": r["max_ms"],
                                            "gap ms": r["longest_gap_ms"]}, **more)
-
-
-def assert_nothing_lost(r):
-    assert r["ok"] > 100, f"hardly any load: {r['ok']} requests"
-    assert lost(r) == 0, {k: r[k] for k in FAILURES if r[k]} | {"first": r["failures"][:5], "said": r["stderr"][:500]}
 
 
 # ------------------------------------------------------------------------------- reload, upgrade

@@ -153,6 +153,22 @@ def value(v):
     return f'"{v}"' if isinstance(v, str) else str(v)
 
 
+# ------------------------------------------------------------------------------- what the server says of them
+
+def pool_status(s, name="app"):
+    """A pool as `argand status` tells of it."""
+    return next(p for p in s.status()["pools"] if p["name"] == name)
+
+
+def hosts(s, name="app"):
+    """Its hosts by address."""
+    return {h["host"]: h for h in pool_status(s, name)["hosts"]}
+
+
+def host_state(s, peer, name="app"):
+    return hosts(s, name)[peer.host]["state"]
+
+
 # ------------------------------------------------------------------------------- hosts that do not answer
 
 class Backlog:
