@@ -410,15 +410,17 @@ fastcgi_eof(void *state, struct codec_response *res)
 {
 	struct fastcgi *f = state;
 	bool is_ending = f->is_ours && f->type == FASTCGI_END && f->have == FASTCGI_HEAD;
+	bool is_whole;
 
 	if (f->phase == PHASE_DONE)
 		return CODEC_ERROR;
 	if (is_ending && f->phase != PHASE_HEAD)
 		return fastcgi_ended(f, res, false);
 	/* Without END_REQUEST only what says its own end is whole. */
+	is_whole = f->is_out_ended || f->cgi.left == 0;
 	if (cgihead_eof(&f->cgi, res) == CODEC_ERROR)
 		return fastcgi_fail(f, res, res->why);
-	if (!f->is_out_ended && f->cgi.left != 0)
+	if (!is_whole)
 		return fastcgi_fail(f, res, "closed without END_REQUEST");
 	f->phase = PHASE_DONE;
 	return CODEC_END;
