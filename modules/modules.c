@@ -3,8 +3,8 @@
  *
  * Who the client is comes first, then who may ask. Redirects stand before signing in, so that a
  * password is not asked for on an address (http) that only leads to another (https); rewrites
- * behind it, so that a protected path stays protected whatever it is rewritten to. The gateway stands
- * before the files, which would send an application's sources.
+ * behind it, so that a protected path stays protected whatever it is rewritten to. The gateway
+ * stands before the files, which would send an application's sources.
  */
 #include "common/module.h"
 
