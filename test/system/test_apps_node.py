@@ -19,7 +19,7 @@ def start(server, tmp, app=None, **kw):
     need("node")
     port = harness.free_port()
     app = App(tmp, "node", ["node", HERE + "/server.js", str(port)], lambda: can_connect(("127.0.0.1", port)))
-    return app, server(routes='{ path = "/ws"; gateway = { backend = "node"; upgrade = true; }; }, '
+    return app, server(routes='{ path = "/closed"; gateway = { backend = "node"; upgrade = false; }; }, '
                               '{ path = "/"; gateway = "node"; }',
                        backends=f'node = {{ protocol = "http"; hosts = [ "127.0.0.1:{port}" ]; }};', **kw)
 
@@ -63,7 +63,7 @@ def test_pages(server, tmp):
         r = b.ask("POST", "/hash?x=1", body)
         assert r.status == 200 and hashlib.sha256(body).hexdigest() in r.text and '"url":"/hash?x=1"' in r.text
         assert b.cookies == {"a": "1", "b": "2"}
-        assert f'"x-forwarded-for":"127.0.0.1"' in r.text and '"x-forwarded-proto":"http"' in r.text, r.text
+        assert '"x-forwarded-for":"127.0.0.1"' in r.text and '"x-forwarded-proto":"http"' in r.text, r.text
         r = s.get("/early")
         assert [i.status for i in r.interim] == [103] and r.status == 200
         assert "style.css" in r.interim[0]["Link"]
@@ -110,7 +110,7 @@ def test_websocket_survives_reload(server, tmp):
 def test_no_upgrade_where_none_is_permitted(server, tmp):
     app, s = start(server, tmp)
     try:
-        r = s.get("/", headers=[("Connection", "Upgrade, close"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"),
+        r = s.get("/closed", headers=[("Connection", "Upgrade, close"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"),
                                 ("Sec-WebSocket-Key", KEY)])
         assert r.status == 200, r
     finally:
