@@ -23,6 +23,7 @@
 #include "master/handover.h"
 #include "master/inherit.h"
 #include "master/listener.h"
+#include "master/local_record.h"
 #include "master/logs.h"
 #include "master/master.h"
 #include "master/notify.h"
@@ -143,6 +144,7 @@ handover_write(FILE *f, bool keep)
 	handover_write_logs(f, keep);
 	LIST_EACH(l, generation_list())
 	handover_write_generation(f, container_of(l, struct generation, link), keep);
+	local_record_write(f, keep);
 	handover_write_clients(f, keep);
 	fprintf(f, "end\n");
 }
@@ -365,6 +367,20 @@ handover_read_seat(struct handover_reader *r, const char *values)
 }
 
 static bool
+handover_read_local(struct handover_reader *r, const char *values)
+{
+	(void)r;
+	return local_record_read(values);
+}
+
+static bool
+handover_read_process(struct handover_reader *r, const char *values)
+{
+	(void)r;
+	return local_record_read_process(values);
+}
+
+static bool
 handover_read_client(struct handover_reader *r, const char *values)
 {
 	int fd, wait;
@@ -420,6 +436,8 @@ static const struct {
 	{ "generation", handover_read_generation },
 	{ "writes", handover_read_writes },
 	{ "seat", handover_read_seat },
+	{ "local", handover_read_local },
+	{ "process", handover_read_process },
 	{ "client", handover_read_client },
 	{ "control", handover_read_control },
 };
@@ -506,6 +524,18 @@ handover_done(const struct text *report)
 	control_done(CONTROL_UPGRADE, text_str(report), 0);
 }
 
+static void
+handover_reopen(struct generation *g, struct text *report)
+{
+	listener_open(g->conf, report);
+	if (local_open(g->conf, report) == 0)
+		local_commit(g->number);
+	else
+		local_rollback();
+	listener_commit(g->conf);
+	generation_refill(g);
+}
+
 /* We are the old binary again: the generation that served serves on, with its configuration if
    that is still the one in the file. */
 static void
@@ -524,7 +554,7 @@ handover_resume(const char *why)
 		log_warnx("the configuration has changed meanwhile: reload to have dead workers "
 			  "replaced");
 	else
-		listener_open(g->conf, &report), listener_commit(g->conf), generation_refill(g);
+		handover_reopen(g, &report);
 	report.n = 0;
 	text_printf(
 	    &report, "%sNot upgraded; generation %u goes on serving.\n", why, g ? g->number : 0);

@@ -8,6 +8,7 @@
 
 #include "common/must.h"
 #include "master/cli_conf.h"
+#include "master/cgistart.h"
 #include "master/client.h"
 #include "master/run.h"
 #include "master/serve.h"
@@ -43,6 +44,7 @@ static const struct verb {
 	{ "config", NULL, client_config, "[-c FILE]", "show the configuration that runs" },
 	{ "version", "-V", version_main, "[-v]", "show the version; -v: how it was built" },
 	{ "help", "-h", main_help, "", "this text" },
+	{ CGISTART_VERB, NULL, cgistart_main, "", NULL }, /* the server's own */
 };
 
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };
@@ -53,7 +55,7 @@ main_help(int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	printf("usage: argand COMMAND [OPTIONS]\n\n");
-	for (int i = 0; i < VERBS; i++)
+	for (int i = 0; i < VERBS && verbs[i].help; i++)
 		printf("  %-9s %-36s %s\n", verbs[i].name, verbs[i].args, verbs[i].help);
 	printf("\nThe configuration is %s unless -c names another.\n"
 	       "Exit status: 0 success, 1 failure, 2 usage, 75 address in use, 77 not allowed,\n"
@@ -95,7 +97,7 @@ main_unknown(const char *name)
 	size_t best = 1, like;
 	const char *meant = NULL;
 
-	for (int i = 0; i < VERBS; i++) {
+	for (int i = 0; i < VERBS && verbs[i].help; i++) {
 		like = main_likeness(name, verbs[i].name);
 		if (like > best) {
 			best = like;

@@ -22,6 +22,7 @@
 #include "master/handover.h"
 #include "master/inherit.h"
 #include "master/listener.h"
+#include "master/local.h"
 #include "master/master.h"
 #include "master/notify.h"
 #include "master/orphan.h"
@@ -36,7 +37,7 @@ struct master master;
 static struct {
 	int signals;
 	unsigned last_generation;
-	bool is_stopping, is_fast, is_over;
+	bool is_stopping, is_fast, is_now, is_over;
 	int status;
 	char *pid_file;
 	struct watch watch;
@@ -133,6 +134,7 @@ master_stop(bool fast)
 		   : state == GEN_ENDING ? "stopping: requests have 5 s to finish"
 					 : "stopping: requests in flight may finish");
 	self.is_stopping = true;
+	self.is_now |= state == GEN_KILL;
 	self.is_fast |= fast;
 	atomic_store(&shm_master(master.shm)->stopping, 1);
 	notify_send("STOPPING=1\nSTATUS=stopping, %u processes", generation_processes());
@@ -151,7 +153,7 @@ master_fail(int status, struct str why)
 	if (log_fd() != STDERR_FILENO)
 		log_errorx("not started: %.*s", STR_FMT(line));
 	notify_send("STATUS=not started: %.*s", (int)(line.n < 400 ? line.n : 400), line.p);
-	self.is_stopping = true;
+	self.is_stopping = self.is_fast = true;
 	generation_enter_all(GEN_TERM);
 	master_idle();
 }
@@ -159,10 +161,15 @@ master_fail(int status, struct str why)
 void
 master_idle(void)
 {
-	if (!self.is_stopping)
+	if (!self.is_stopping) {
 		master_notify();
-	else if (generation_processes() == 0)
-		self.is_over = true;
+		return;
+	}
+	/* Workers may need local backends to the end: these are the last. */
+	if (generation_processes() > 0)
+		return;
+	local_stop(self.is_now ? LOCAL_NOW : self.is_fast ? LOCAL_SOON : LOCAL_GRACEFUL);
+	self.is_over = local_processes() == 0;
 }
 
 /* ---- signals ---- */
@@ -198,7 +205,8 @@ master_on_child(void)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		if (!generation_reap(pid, status) && !probe_reap(pid, status))
+		if (!generation_reap(pid, status) && !local_reap(pid, status) &&
+		    !probe_reap(pid, status))
 			logs_reap(pid, status);
 }
 
@@ -377,6 +385,7 @@ master_end(void)
 	if (self.pid_file)
 		unlink(self.pid_file);
 	listener_unlink();
+	local_unlink();
 	notify_fini();
 	if (self.status == 0)
 		log_notice("stopped");
@@ -405,6 +414,7 @@ master_run(void)
 	log_who("master");
 	loop_init();
 	listener_init();
+	local_init();
 	logs_init();
 	control_init();
 	generation_init();

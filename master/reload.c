@@ -17,6 +17,7 @@
 #include "master/ctlpath.h"
 #include "master/handover.h"
 #include "master/listener.h"
+#include "master/local.h"
 #include "master/master.h"
 #include "master/notify.h"
 #include "master/reload.h"
@@ -227,6 +228,7 @@ reload_ready(struct generation *g)
 	reload_publish(g);
 	reload_own(g->conf);
 	listener_steer(g->nseats);
+	local_commit(g->number);
 	listener_commit(g->conf);
 	generation_enter(g, GEN_SERVING);
 	if (old)
@@ -249,6 +251,7 @@ reload_failed(struct generation *g, const char *why)
 	    &self.report, "a worker of generation %u did not come up: %s\n", g->number, why);
 	generation_enter(g, GEN_TERM);
 	listener_rollback();
+	local_rollback();
 	reload_fail(EXIT_FAILURE);
 }
 
@@ -330,12 +333,18 @@ reload_prepare(struct conf *conf)
 	status = listener_open(conf, &self.report);
 	if (status)
 		goto fail_logs;
+	status = local_open(conf, &self.report);
+	if (status)
+		goto fail_sockets;
 	self.phase = RELOAD_STARTING;
 	if (!serving)
 		atomic_store(&shm_master(master.shm)->log_level, (uint32_t)conf->process.log_level);
 	generation_start(
 	    generation_new(master_next_generation(), (unsigned)conf->process.workers, conf, &logs));
 	return 0;
+fail_sockets:
+	local_rollback();
+	listener_rollback();
 fail_logs:
 	logs_close(&logs);
 fail:
