@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 
-#include "common/clock.h"
 #include "modules/gateway/reqbody.h"
 
 enum {
@@ -161,12 +160,13 @@ reqbody_take(struct reqbody *q, int64_t max)
 static void
 reqbody_judge(struct reqbody *q)
 {
-	uint64_t now = clock_ns(), us = (now - q->look_ns) / 1000 + 1;
-	int64_t rate = (q->came - q->look_at) * 1000000 / (int64_t)us;
+	uint64_t now = worker_now(q->r->w);
+	int64_t ms = (int64_t)(now - q->look_ms);
+	int64_t rate = (q->came - q->look_at) * 1000 / (ms > 0 ? ms : 1);
 	int64_t rest = q->r->length - q->came;
 
 	q->looks++;
-	q->look_ns = now;
+	q->look_ms = now;
 	q->look_at = q->came;
 	if (rate >= REQBODY_FAST || (q->r->length >= 0 && rest <= rate * REQBODY_DUE_S))
 		reqbody_be_ready(q);
@@ -234,7 +234,7 @@ reqbody_start(struct reqbody *q, struct request *r, enum gateway_request policy,
 		reqbody_finish(q);
 		return;
 	}
-	q->look_ns = clock_ns();
+	q->look_ms = worker_now(r->w);
 	r->body.high = REQBODY_CLIENT_END;
 	r->body.low = 0;
 	request_want_body(r);

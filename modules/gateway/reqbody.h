@@ -33,7 +33,7 @@ struct reqbody {
 	struct spool disk; /* where chunks of both wait */
 	struct post ready;
 	struct timer look;
-	uint64_t look_ns; /* when the span that AUTO looks at began */
+	uint64_t look_ms; /* when the span that AUTO looks at began */
 	int64_t look_at;  /* octets that had come then */
 	int64_t came;     /* octets in all */
 	int status;       /* 0, or what to answer with */
