@@ -8,16 +8,16 @@
 
 #include <sys/socket.h>
 #include "common/str.h"
+#include "modules/gateway/resolver_addrs.h"
 
 struct worker;
 struct resolver_name; /* one watch */
 
 /* Begins to watch a name; port goes into the addresses; timeout_ms bounds one lookup. changed() is
    called whenever the set of addresses is another one than before: IPv4 and IPv6, in a fixed order,
-   without duplicates, at least one, at most RESOLVER_MAX; they are the callee's only during the
+   without duplicates, at least one, at most RESOLVER_ADDRS; they are the callee's only during the
    call. It is never called from inside of these functions, and not for a lookup that fails: that is
    logged, once until it works again. */
-enum { RESOLVER_MAX = 64 };
 struct resolver_name *resolver_watch(struct worker *, struct str name, int64_t port,
     int64_t timeout_ms, void (*changed)(void *arg, const struct sockaddr_storage *v, unsigned n),
     void *arg);
