@@ -1,6 +1,7 @@
 /*
  * The page is a template with @@names@@; each name has a row in a table with the function that
- * writes what belongs there. Only reload_error is text from outside; it is escaped.
+ * writes what belongs there. Texts from outside (reload_error, names of pools and hosts) are
+ * escaped.
  */
 #include <stdio.h>
 #include <time.h>
@@ -9,6 +10,7 @@
 #include "common/human.h"
 #include "common/must.h"
 #include "modules/status_html.h"
+#include "modules/status_pools.h"
 
 /* The assembler runs in the top directory, as the compiler does. */
 __asm__(".pushsection .rodata\n"
@@ -26,17 +28,6 @@ struct status_html {
 	const char *nonce;
 	struct text *out;
 };
-
-static void
-status_html_escape(struct text *out, const char *z)
-{
-	for (; *z; z++) {
-		if (*z == '&' || *z == '<' || *z == '>' || *z == '"')
-			text_printf(out, "&#%d;", *z);
-		else
-			text_add(out, z, 1);
-	}
-}
 
 static const char *
 status_html_date(char dst[32], int64_t wall)
@@ -90,7 +81,7 @@ status_html_banner(struct status_html *h)
 	}
 	text_printf(h->out, ">The last reload failed (%s), the configuration before it serves: ",
 	    status_html_date(date, h->s->reload_tried));
-	status_html_escape(h->out, h->s->reload_error);
+	status_pools_escape(h->out, str_of(h->s->reload_error));
 }
 
 static void
@@ -162,6 +153,21 @@ status_html_workers(struct status_html *h)
 		status_html_worker(h->out, h->s, &h->s->workers[i]);
 }
 
+/* Ends the attributes of the card: without pools there is nothing to see. */
+static void
+status_html_backends(struct status_html *h)
+{
+	if (h->s->npools == 0)
+		text_add_str(h->out, STR(" hidden"));
+}
+
+static void
+status_html_pools(struct status_html *h)
+{
+	for (unsigned i = 0; i < h->s->npools; i++)
+		status_pools_html(h->out, h->s, &h->s->pools[i]);
+}
+
 static void
 status_html_generations(struct status_html *h)
 {
@@ -223,6 +229,8 @@ static const struct {
 	{ STR_INIT("tiles"), status_html_tiles },
 	{ STR_INIT("balance"), status_html_balance },
 	{ STR_INIT("workers"), status_html_workers },
+	{ STR_INIT("backends"), status_html_backends },
+	{ STR_INIT("pools"), status_html_pools },
 	{ STR_INIT("generations"), status_html_generations },
 	{ STR_INIT("slots"), status_html_slots },
 	{ STR_INIT("counters"), status_html_counters },

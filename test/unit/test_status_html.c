@@ -94,6 +94,45 @@ START_TEST(test_error_escaped)
 }
 END_TEST
 
+/* Without pools nothing is shown of them; with some, each host has its row and its reason. */
+START_TEST(test_pools)
+{
+	struct backend_view hosts[] = {
+		{ .host = "10.0.0.3:80", .state = BACKEND_UP, .in_flight = 4 },
+		{ .host = "unix:/<x>",
+		    .state = BACKEND_DOWN,
+		    .cause = CAUSE_REFUSED,
+		    .failures = 3 },
+	};
+	struct statussnap_pool pool = {
+		.view = { .pool = "a&b", .queued = 2 }, .hosts = hosts, .nhosts = 2, .usable = 1
+	};
+
+	status_html(s, "x", &out);
+	ck_assert(has("id=\"backends\" hidden>"));
+	ck_assert(has("<tbody></tbody>"));
+	out.n = 0;
+	hosts[0].counters[BACKEND_REQUESTS] = 1500;
+	hosts[0].counters[BACKEND_CONNECTS] = 1;
+	hosts[0].counters[BACKEND_REUSES] = 3;
+	hosts[0].latency_us[2] = 2500;
+	s->pools = &pool;
+	s->npools = 1;
+	status_html(s, "x", &out);
+	ck_assert(has("id=\"backends\">"));
+	ck_assert(has("<b>a&#38;b</b><span class=\"few\">1 of 2 hosts usable</span>"));
+	ck_assert(has("2 waiting"));
+	ck_assert(
+	    has("data-k=\"host\">10.0.0.3:80<td class=\"l\" data-k=\"state\"><span class=\"s\" "
+		"data-s=\"up\">up</span>"));
+	ck_assert(has("data-k=\"requests\">1.5k<"));
+	ck_assert(has("data-k=\"kept\">75 %<"));
+	ck_assert(has("data-k=\"p99\">2.5ms</tr>"));
+	ck_assert(has(">unix:/&#60;x&#62;<td"));
+	ck_assert(has("<tr class=\"why\"><td colspan=\"12\">refused (3 failures)</tr>"));
+}
+END_TEST
+
 Suite *
 suite_status_html(void)
 {
@@ -102,6 +141,7 @@ suite_status_html(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_filled);
+	tcase_add_test(t, test_pools);
 	tcase_add_test(t, test_ids);
 	tcase_add_test(t, test_self_contained);
 	tcase_add_test(t, test_error_escaped);
