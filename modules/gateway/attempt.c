@@ -218,6 +218,7 @@ attempt_event(struct exchange *x, enum codec_event ev, struct buf *b, bool has_m
 		attempt_stderr(x, x->res.data);
 		return true;
 	case CODEC_WANT:
+		x->is_sent = false; /* even when all was sent: the end is to be told again */
 		worker_post(x->w, &x->pump);
 		return true;
 	case CODEC_END:

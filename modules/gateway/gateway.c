@@ -78,6 +78,7 @@ const struct module module_gateway = {
 	.opts = gateway_opts,
 	.conf_size = sizeof(struct gateway_conf),
 	.check = gateway_check,
+	.uses = gateway_uses,
 	.active = gateway_is_active,
 	.start = gateway_start,
 	.stop = gateway_stop,
