@@ -96,8 +96,8 @@ $(B)/test/%.o: test/%.c $(B)/flags
 
 # What reads octets from outside takes no integer for another one silently.
 PARSERS := common/cfg_lex common/cfg_tree common/cidr common/forwarded common/str \
-	modules/files_path modules/gateway/hcodec modules/gateway/hmap modules/htpasswd worker/chunked \
-	worker/cond worker/h1_parse worker/proxyproto worker/uri
+	modules/files_path modules/gateway/ajp modules/gateway/hcodec modules/gateway/hmap \
+	modules/htpasswd worker/chunked worker/cond worker/h1_parse worker/proxyproto worker/uri
 $(PARSERS:%=$(B)/%.o): WARN += -Wconversion
 
 # write_if_changed FILE: takes standard input.
