@@ -368,7 +368,7 @@ health_interval(const struct health_host *h)
 static uint64_t
 health_check_lease(const struct health_host *h)
 {
-	uint64_t least = (uint64_t)h->pool->health.timeout + HEALTH_SLACK / 2;
+	uint64_t least = (uint64_t)h->pool->health.timeout + 2 * HEALTH_TICK;
 	uint64_t ms = health_interval(h);
 
 	return ms > least ? ms : least;
