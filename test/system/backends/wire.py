@@ -163,7 +163,12 @@ class FastCgi(Wire):
             if not content:
                 break
             params += content
-        self.query = cgi_query(dict(self.pairs(params)))
+        env = {}
+        for k, v in self.pairs(params):
+            if k in env:
+                raise WireError(f"{k} twice")
+            env[k] = v
+        self.query = cgi_query(env)
         return self.query
 
     def pairs(self, data):
@@ -264,9 +269,10 @@ class Scgi(Wire):
     def accept(self, items):
         env = {}
         for k, v in items:
+            k = k.decode("latin-1")
             if k in env:
-                raise WireError(f"{k!r} twice")
-            env[k.decode("latin-1")] = v.decode("latin-1")
+                raise WireError(f"{k} twice")
+            env[k] = v.decode("latin-1")
         self.query = cgi_query(env)
         self.left, self.keep = self.query.length or 0, False
         return self.query
