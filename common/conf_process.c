@@ -9,8 +9,10 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/address.h"
 #include "common/cidr.h"
 #include "common/conf_build.h"
 
@@ -153,22 +155,59 @@ process_users(struct build *b, const struct conf_process *p)
 		    "there is no group \"%.*s\" on this machine", STR_FMT(p->group));
 }
 
+/* Where an element of a list of the server stands. */
+static struct cfg_place
+process_place(const struct build *b, const char *option, size_t i)
+{
+	const struct cfg_place *row = scope_place(b->server, CORE_SERVER, option);
+	const struct opt_places *elems =
+	    &b->server->elems[core_id(CORE_SERVER)][row - b->server->places[core_id(CORE_SERVER)]];
+
+	return i < elems->n ? elems->v[i] : *row;
+}
+
 static void
 process_proxies(struct build *b, const struct conf_process *p)
 {
-	const struct cfg_place *row = scope_place(b->server, CORE_SERVER, "trusted_proxies");
-	const struct opt_places *elems =
-	    &b->server->elems[core_id(CORE_SERVER)][row - b->server->places[core_id(CORE_SERVER)]];
 	struct cidr_set set = { NULL, 0 };
 	const char *why;
 	size_t i;
 
 	for (i = 0; i < p->trusted_proxies.n; i++)
 		if (!cidr_add(&set, b->arena, p->trusted_proxies.v[i], &why))
-			cfg_errors_add(b->errors, true, i < elems->n ? elems->v[i] : *row, NULL,
-			    "'trusted_proxies' wants %s, not \"%.*s\"", why,
+			cfg_errors_add(b->errors, true, process_place(b, "trusted_proxies", i),
+			    NULL, "'trusted_proxies' wants %s, not \"%.*s\"", why,
 			    STR_FMT(p->trusted_proxies.v[i]));
 	b->conf->trusted = set;
+}
+
+static void
+process_resolvers(struct build *b, struct conf_process *p)
+{
+	struct address a;
+	const char *why;
+	size_t i;
+
+	for (i = 0; i < p->resolvers.n; i++)
+		if (address_parse(b->arena, p->resolvers.v[i], NULL, 53, &a, &why) && a.is_numeric)
+			p->resolvers.v[i] = a.text;
+		else
+			cfg_errors_add(b->errors, true, process_place(b, "resolver", i), NULL,
+			    "'resolver' wants numeric addresses such as \"10.0.0.53\" or "
+			    "\"127.0.0.1:5353\", not \"%.*s\"",
+			    STR_FMT(p->resolvers.v[i]));
+}
+
+static void
+process_spool(struct build *b, const struct conf_process *p)
+{
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < p->spool_directories.n; i++)
+		if (stat(p->spool_directories.v[i].p, &st) < 0 || !S_ISDIR(st.st_mode))
+			cfg_errors_add(b->errors, true, process_place(b, "spool.directories", i),
+			    NULL, "there is no directory %.*s", STR_FMT(p->spool_directories.v[i]));
 }
 
 void
@@ -192,4 +231,7 @@ build_process(struct build *b)
 		p->error_log = arena_printf(b->arena, "%s/%.*s", b->dir, STR_FMT(p->error_log));
 	process_users(b, p);
 	process_proxies(b, p);
+	process_resolvers(b, p);
+	if (scope_place(b->server, CORE_SERVER, "spool.directories")->file)
+		process_spool(b, p);
 }

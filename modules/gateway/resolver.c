@@ -84,7 +84,7 @@ resolver_why(int status)
 		{ ARES_ENOTFOUND, "no such name" },
 		{ ARES_ENODATA, "it has no address" },
 		{ ARES_ETIMEOUT, "the DNS servers do not answer" },
-		{ ARES_ECONNREFUSED, "the DNS servers cannot be reached" },
+		{ ARES_ECONNREFUSED, "no DNS server has an answer" },
 		{ ARES_ESERVFAIL, "the DNS servers fail" },
 		{ ARES_EREFUSED, "the DNS servers refuse to tell" },
 	};
