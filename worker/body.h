@@ -37,6 +37,7 @@ struct buf *buf_get(void);            /* one reference, BUF_ROOM octets, used 0 
 struct buf *buf_get_bulk(void);       /* four times as much, for what comes fast */
 struct buf *buf_get_big(size_t room); /* any room; not kept in the pool */
 void buf_put(struct buf *);           /* gives one reference back */
+void buf_trim(void);                  /* once a second: what nobody needed goes to the kernel */
 
 struct spool_file;
 

@@ -1,8 +1,8 @@
 /*
  * Blocks of memory for what is read and queued, kept in a list for the next user: the block just
  * given back is the next one handed out, so that a busy worker lives in a few warm ones. Blocks
- * come from the kernel in slabs and stay ours for good, but the memory of those beyond a few warm
- * ones is given back at once: a thousand slow uploads that held a block each for a moment leave
+ * come from the kernel in slabs and stay ours for good, but the memory of those that nobody needed
+ * for a second is given back: a thousand slow uploads that held a block each for a moment leave
  * nothing behind.
  */
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 #include "worker/body.h"
 
 enum {
-	BUF_KEEP = 64, /* blocks kept warm when idle */
+	BUF_KEEP = 32, /* blocks kept warm when idle */
 	BUF_SLAB = 64, /* blocks asked of the kernel at once */
 	BUF_BULK_KEEP = 4,
 };
@@ -21,6 +21,7 @@ static struct pool buf_warm, buf_bulk;
 /* Free blocks without memory: they cannot hold a list themselves. */
 static struct buf **buf_cold;
 static size_t buf_ncold, buf_cold_room;
+static unsigned buf_least; /* fewest warm ones since buf_trim() */
 
 static void
 buf_push_cold(struct buf *b)
@@ -61,6 +62,8 @@ buf_get(void)
 {
 	struct link *l = pool_pop(&buf_warm);
 
+	if (buf_warm.n < buf_least)
+		buf_least = buf_warm.n;
 	return buf_ready(
 	    likely(l != NULL) ? container_of(l, struct buf, link) : buf_pop_cold(), BUF_ROOM);
 }
@@ -84,17 +87,6 @@ buf_get_big(size_t room)
 	return buf_ready(must_malloc(sizeof(struct buf) + room), room);
 }
 
-static void
-buf_put_room(struct buf *b)
-{
-	if (buf_warm.n < BUF_KEEP) {
-		pool_push(&buf_warm, &b->link);
-		return;
-	}
-	madvise(b, BUF_SIZE, MADV_DONTNEED);
-	buf_push_cold(b);
-}
-
 void
 buf_put(struct buf *b)
 {
@@ -102,9 +94,35 @@ buf_put(struct buf *b)
 	if (--b->refs > 0)
 		return;
 	if (likely(b->room == BUF_ROOM))
-		buf_put_room(b);
+		pool_push(&buf_warm, &b->link);
 	else if (b->room == BUF_BULK_ROOM && buf_bulk.n < BUF_BULK_KEEP)
 		pool_push(&buf_bulk, &b->link);
 	else
 		free(b);
+}
+
+/* The longest unused ones are at the end of the list. */
+void
+buf_trim(void)
+{
+	struct link *last = buf_warm.top, *l;
+	unsigned keep;
+
+	if (buf_least <= BUF_KEEP) {
+		buf_least = buf_warm.n;
+		return;
+	}
+	keep = buf_warm.n - buf_least + BUF_KEEP;
+	for (unsigned i = 1; i < keep; i++)
+		last = last->next;
+	l = last->next;
+	last->next = NULL;
+	buf_warm.n = buf_least = keep;
+	while (l) {
+		struct buf *b = container_of(l, struct buf, link);
+
+		l = l->next;
+		madvise(b, BUF_SIZE, MADV_DONTNEED);
+		buf_push_cold(b);
+	}
 }

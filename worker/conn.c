@@ -209,7 +209,7 @@ conn_room(struct conn *c)
 	struct buf *b = c->in;
 
 	if (!b) {
-		c->in = buf_get();
+		c->in = unlikely(c->is_fast) ? buf_get_bulk() : buf_get();
 		c->in_at = 0;
 		return;
 	}

@@ -80,6 +80,7 @@ struct conn {
 	bool is_eof;           /* the peer has sent its last octet; it may still read */
 	bool is_tls;           /* told by a PROXY header */
 	bool is_bulk;          /* the transport was told that much is sent */
+	bool is_fast;          /* its proto's: much is expected, a read gets a larger block */
 	bool is_draining;      /* the next answer is the last: set while the worker drains */
 };
 

@@ -1,7 +1,8 @@
 /*
  * HTTP/1: requests in (RFC 9112). One request at a time; what the client has sent beyond it stays
  * in c->in until it is answered. Invariants: an idle connection has no struct h1; a request's
- * strings point into head_buf, which h1 holds a reference of, so that reading on never moves them;
+ * strings point into head_buf, which h1 holds a reference of, so that reading on never moves them,
+ * or into the request's arena;
  * no function here runs under a hook of a module but want_body, interim, abort and head, and those
  * only note what is to be done and post h1_step().
  */
@@ -91,6 +92,7 @@ static void
 h1_body_done(struct h1 *h)
 {
 	h->body = H1_BODY_NONE;
+	h->c->is_fast = false;
 	timer_del(&h->c->timer);
 	body_end(&h->r->body);
 }
@@ -348,6 +350,33 @@ h1_fill(struct h1 *h, const struct h1_head *head, const char **why)
 	return 0;
 }
 
+static void
+h1_move_str(struct str *s, const char *from, size_t n, const char *to)
+{
+	if ((uintptr_t)s->p - (uintptr_t)from < n)
+		s->p = to + (s->p - from);
+}
+
+/* A head whose request will wait for more octets goes to the request's arena, out of a block that
+   is many times as large. */
+static void
+h1_move_head(struct h1 *h, struct h1_head *head, const char *from, size_t n)
+{
+	char *to = arena_alloc(&h->r->arena, n);
+
+	memcpy(to, from, n);
+	h1_move_str(&head->method_name, from, n, to);
+	h1_move_str(&head->target, from, n, to);
+	h1_move_str(&head->authority, from, n, to);
+	h1_move_str(&head->host, from, n, to);
+	for (unsigned i = 0; i < head->fields.n; i++) {
+		h1_move_str(&head->fields.v[i].name, from, n, to);
+		h1_move_str(&head->fields.v[i].value, from, n, to);
+	}
+	buf_put(h->head_buf);
+	h->head_buf = NULL;
+}
+
 /* A complete head of n octets, skip of them before the request line. */
 static void
 h1_begin(struct h1 *h, const struct h1_limits *lim, size_t n, size_t skip)
@@ -366,6 +395,9 @@ h1_begin(struct h1 *h, const struct h1_limits *lim, size_t n, size_t skip)
 	head.fields.v = arena_alloc(&r->arena, H1_FIELDS * sizeof(*head.fields.v));
 	head.fields.room = H1_FIELDS;
 	status = h1_parse(&head, lim, &r->arena, c->in->data + c->in_at + skip, n - skip, &why);
+	if (unlikely(head.is_chunked || head.has_upgrade ||
+		     head.length > (int64_t)(c->in->used - c->in_at - n)))
+		h1_move_head(h, &head, c->in->data + c->in_at + skip, n - skip);
 	conn_used(c, n);
 	c->nrequests++;
 	h->is_stepping = true;
@@ -448,20 +480,26 @@ h1_done(struct h1 *h)
 
 /* While a request is under way the socket is read for its body, and otherwise only so far that a
    client that left or pipelines is seen. */
+static bool
+h1_wants_input(const struct h1 *h)
+{
+	const struct conn *c = h->c;
+
+	if (h->body == H1_BODY_READING || h->body == H1_BODY_DISCARD)
+		return h1_body_is_open(h);
+	return !c->in || c->in->used - c->in_at < H1_AHEAD / 4;
+}
+
+/* What is not wanted now is mostly wanted again before octets come: only those switch it off. */
 static void
 h1_read_interest(struct h1 *h)
 {
 	struct conn *c = h->c;
-	bool want;
 
-	if (h->body == H1_BODY_READING || h->body == H1_BODY_DISCARD)
-		want = h1_body_is_open(h);
-	else
-		want = !c->in || c->in->used - c->in_at < H1_AHEAD / 4;
-	if (want && !c->is_eof)
-		conn_read_on(c);
-	else
+	if (c->is_eof)
 		conn_read_off(c);
+	else if (h1_wants_input(h))
+		conn_read_on(c);
 	if (h1_body_is_open(h) && !c->is_eof && !h->r->is_tunnel)
 		timer_set(c->w, &c->timer, timer_class(c->w, h->r->route->core->timeout_body));
 	else
@@ -542,11 +580,18 @@ h1_active_input(struct conn *c)
 {
 	struct h1 *h = c->stream;
 	uint64_t now = c->w->now;
+	ssize_t n;
 	bool more;
 
-	if (conn_fill(c, &more) < 0)
+	if (!h1_wants_input(h)) {
+		conn_read_off(c);
+		return;
+	}
+	n = conn_fill(c, &more);
+	if (n < 0)
 		return;
 	if (h->body == H1_BODY_READING || h->body == H1_BODY_DISCARD) {
+		c->is_fast = n >= BUF_ROOM;
 		h->read_ms += now - h->read_mark;
 		h->read_mark = now;
 		if (unlikely(h1_is_too_slow(h)) && !h->r->is_tunnel) {

@@ -19,6 +19,7 @@
 #include "common/log.h"
 #include "common/must.h"
 #include "common/procself.h"
+#include "worker/body.h"
 #include "worker/conn.h"
 #include "worker/state.h"
 
@@ -213,6 +214,7 @@ worker_second(struct worker *w)
 	ctr_set(w->row, CTR_LAG_MS, w->lag_max);
 	ctr_set(w->row, CTR_CPU_MS, procself_cpu_ms());
 	ctr_set(w->row, CTR_RSS, procself_rss());
+	buf_trim();
 	w->lag_max = 0;
 	w->second_due = w->now + 1000;
 	log_level = (enum log_level)atomic_load(&shm_master(w->shm)->log_level);
