@@ -85,9 +85,9 @@ reply_fields(struct exchange *x)
 
 	hmap_response(r, &x->ask, &x->res.fields);
 	for (unsigned i = 0; i < f->n; i++) {
-		if (f->v[i].id == HF_OTHER && reply_is_ours(f->v[i].name))
-			continue;
-		if (f->v[i].id == HF_DATE || f->v[i].id == HF_SERVER)
+		if (f->v[i].id == HF_DATE || f->v[i].id == HF_SERVER ||
+		    (f->v[i].name.n > 8 && (f->v[i].name.p[0] | 0x20) == 'x' &&
+			reply_is_ours(f->v[i].name)))
 			continue;
 		*fields_add(&r->fields, &r->arena) = f->v[i];
 	}
