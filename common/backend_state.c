@@ -12,7 +12,9 @@
  * requests wait in the queue while one worker, not each of them, finds out whether it is back.
  *
  * Times out double with each repetition up to failover.max (the level); a host that stays up for
- * failover.max is forgiven one level, and so on.
+ * failover.max is forgiven one level, and so on. While no host of a pool is usable nothing is
+ * doubled for connect failures, which cost one connection to find out about, and when the last one
+ * goes the others' times are cut: see state_hasten().
  */
 #include <time.h>
 
@@ -123,34 +125,22 @@ state_forgiven(
 	return turns >= level ? 0 : level - (unsigned)turns;
 }
 
-/* The word of a host that goes out now. */
-static struct backend_word
-state_out(const struct backend_cell *c, const struct conf_pool *conf, struct backend_word w,
-    enum backend_cause cause, int64_t retry_after, uint64_t now)
+static bool
+state_is_connect(enum backend_cause cause)
 {
-	const struct conf_pool_failover *f = &conf->failover;
-	unsigned level = w.state == BACKEND_TRIAL ? w.level : state_forgiven(c, f, w.level, now);
-	int64_t ms = state_time_out(f, cause, level), max = state_limit(f);
-
-	if (retry_after > 0)
-		ms = retry_after < max ? retry_after : max;
-	if (cause == CAUSE_CHECK)
-		ms = 2 * (conf->health.interval + conf->health.timeout);
-	return (struct backend_word){
-		.state = state_out_for(cause),
-		.cause = cause,
-		.level = cause == CAUSE_CHECK ? level : state_next_level(f, cause, level),
-		.n = w.n < BACKEND_N_MAX ? w.n : BACKEND_N_MAX,
-		.at = now + (uint64_t)(ms > 0 ? ms : 1),
-	};
+	return cause == CAUSE_REFUSED || cause == CAUSE_UNREACHABLE;
 }
 
-/* Whether one more of the pool's hosts may be out for errors. */
-static bool
-state_may_eject(struct shm *s, unsigned row, const struct conf_pool *conf, uint64_t now)
+/* The hosts of a pool, of which one is left out of the usable ones. */
+struct state_pool {
+	unsigned hosts, ejected, usable;
+};
+
+static struct state_pool
+state_pool_of(struct shm *s, unsigned row, uint64_t now)
 {
 	uint32_t pool_row = atomic_load(&shm_backend(s, row)->pool_row);
-	unsigned hosts = 0, ejected = 0, usable = 0;
+	struct state_pool p = { 0 };
 
 	for (unsigned i = 0; i < BACKEND_ROWS; i++) {
 		struct backend_cell *c = shm_backend(s, i);
@@ -161,11 +151,46 @@ state_may_eject(struct shm *s, unsigned row, const struct conf_pool *conf, uint6
 		if (now > atomic_load(&c->touched) + ROW_FRESH_MS)
 			continue;
 		w = backend_word_of(atomic_load(&c->word));
-		hosts++;
-		ejected += state_is_out(w.state) && w.cause == CAUSE_ERRORS;
-		usable += i != row && backend_is_usable(s, i);
+		p.hosts++;
+		p.ejected += state_is_out(w.state) && w.cause == CAUSE_ERRORS;
+		p.usable += i != row && backend_is_usable(s, i);
 	}
-	return usable > 0 && (ejected + 1) * 100 <= hosts * (uint64_t)conf->failover.eject;
+	return p;
+}
+
+/* The word of a host that goes out now. */
+static struct backend_word
+state_out(struct shm *s, const struct backend_at *at, struct backend_word w,
+    enum backend_cause cause, int64_t retry_after, uint64_t now)
+{
+	const struct conf_pool_failover *f = &at->conf->failover;
+	const struct backend_cell *c = shm_backend(s, at->row);
+	unsigned level = w.state == BACKEND_TRIAL ? w.level : state_forgiven(c, f, w.level, now);
+	bool is_last = state_is_connect(cause) && state_pool_of(s, at->row, now).usable == 0;
+	int64_t ms = state_time_out(f, cause, is_last ? 0 : level), max = state_limit(f);
+
+	if (retry_after > 0)
+		ms = retry_after < max ? retry_after : max;
+	if (cause == CAUSE_CHECK)
+		ms = 2 * (at->conf->health.interval + at->conf->health.timeout);
+	return (struct backend_word){
+		.state = state_out_for(cause),
+		.cause = cause,
+		.level =
+		    cause == CAUSE_CHECK || is_last ? level : state_next_level(f, cause, level),
+		.n = w.n < BACKEND_N_MAX ? w.n : BACKEND_N_MAX,
+		.at = now + (uint64_t)(ms > 0 ? ms : 1),
+	};
+}
+
+/* Whether one more of the pool's hosts may be out for errors. */
+static bool
+state_may_eject(struct shm *s, unsigned row, const struct conf_pool *conf, uint64_t now)
+{
+	struct state_pool p = state_pool_of(s, row, now);
+
+	return p.usable > 0 &&
+	       (p.ejected + 1) * 100 <= (uint64_t)p.hosts * (uint64_t)conf->failover.eject;
 }
 
 /* Two workers do not take out two hosts for errors at a time: each would count without the other.
@@ -189,6 +214,32 @@ state_eject(struct shm *s, unsigned row, const struct conf_pool *conf, uint64_t 
 	atomic_compare_exchange_strong(&p->ejecting, &mine, 0);
 	shm_point("eject: done");
 	return is_out;
+}
+
+/* The pool's last usable host has gone: those that are out longer than they would be for the first
+   time are tried sooner; those that are out for errors at once, as they are better than none. */
+static void
+state_hasten(struct shm *s, const struct backend_at *at, uint64_t now)
+{
+	uint32_t pool_row = atomic_load(&shm_backend(s, at->row)->pool_row);
+
+	for (unsigned i = 0; i < BACKEND_ROWS; i++) {
+		struct backend_cell *c = shm_backend(s, i);
+		uint64_t seen = c ? atomic_load(&c->word) : 0, soon = now;
+		struct backend_word w = backend_word_of(seen);
+
+		if (!c || w.state != BACKEND_DOWN || atomic_load(&c->pool_row) != pool_row)
+			continue;
+		if (state_is_connect(w.cause))
+			soon += (uint64_t)state_time_out(&at->conf->failover, w.cause, 0);
+		else if (w.cause != CAUSE_ERRORS)
+			continue;
+		if (w.at <= soon)
+			continue;
+		w.at = soon;
+		state_swap(c, &seen, w);
+	}
+	backend_changed(s, pool_row);
 }
 
 /* ---- a failure ---- */
@@ -217,10 +268,11 @@ state_fail(struct shm *s, const struct backend_at *at, struct backend_word *w, u
 	const struct conf_pool_failover *f = &at->conf->failover;
 	struct backend_cell *c = shm_backend(s, at->row);
 	struct backend_word suspect = state_suspect(*w, f, cause, now);
-	struct backend_word out = state_out(c, at->conf, suspect, cause, retry_after, now);
 	uint64_t before = *seen;
 
 	if (cause == CAUSE_OVERLOAD || suspect.n >= f->threshold) {
+		struct backend_word out = state_out(s, at, suspect, cause, retry_after, now);
+
 		*w = out;
 		if (cause != CAUSE_ERRORS)
 			return state_swap(c, seen, out) ? 1 : -1;
@@ -244,7 +296,7 @@ state_fail_trial(struct shm *s, const struct backend_at *at, uint64_t seen,
 	struct backend_word w = backend_word_of(seen), out;
 
 	w.n = 1;
-	out = state_out(c, at->conf, w, cause, retry_after, now);
+	out = state_out(s, at, w, cause, retry_after, now);
 	if (!state_swap(c, &seen, out))
 		return;
 	backend_changed(s, atomic_load(&c->pool_row));
@@ -256,6 +308,16 @@ static bool
 state_holds_trial(const struct backend_at *at, struct backend_word w)
 {
 	return w.state == BACKEND_TRIAL && at->trial >= 0 && w.n == (unsigned)at->trial + 1;
+}
+
+/* After the host went out by what this process did. */
+static bool
+state_went(struct shm *s, struct backend_at *at, struct backend_word out, uint64_t now)
+{
+	backend_count(s, at->row, BACKEND_EJECTIONS);
+	if (state_pool_of(s, at->row, now).usable == 0)
+		state_hasten(s, at, now);
+	return state_made(s, shm_backend(s, at->row), at, out);
 }
 
 bool
@@ -283,8 +345,7 @@ backend_failed(struct shm *s, struct backend_at *at, enum backend_cause cause, i
 	}
 	if (!out)
 		return false;
-	backend_count(s, at->row, BACKEND_EJECTIONS);
-	return state_made(s, c, at, w);
+	return state_went(s, at, w, now);
 }
 
 /* ---- coming back ---- */
@@ -436,11 +497,10 @@ backend_checked(struct shm *s, struct backend_at *at, bool is_good, uint64_t now
 		if (state_is_out(w.state) || n > -at->conf->health.fall)
 			return false;
 		w.n = (unsigned)-n;
-		out = state_out(c, at->conf, w, CAUSE_CHECK, 0, now);
+		out = state_out(s, at, w, CAUSE_CHECK, 0, now);
 		if (!state_swap(c, &seen, out))
 			continue;
-		backend_count(s, at->row, BACKEND_EJECTIONS);
-		return state_made(s, c, at, out);
+		return state_went(s, at, out, now);
 	}
 }
 

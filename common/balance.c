@@ -157,6 +157,17 @@ pick_part(
 	return part->n == set->n ? set : part;
 }
 
+/* Others were quicker so often that this is not worth more time: without a limit one more or less
+   does not matter; with one the request waits a moment. */
+static enum balance_verdict
+pick_give_up(struct balance *b, unsigned host)
+{
+	if (b->hosts[host].conf->max_requests > 0)
+		return BALANCE_FULL;
+	backend_take(b->shm, b->worker_row, b->hosts[host].row);
+	return BALANCE_TAKEN;
+}
+
 static enum balance_verdict
 pick_from(struct balance *b, const struct balance_set *set, bool is_whole,
     const struct balance_ask *ask, unsigned *host)
@@ -181,7 +192,7 @@ pick_from(struct balance *b, const struct balance_set *set, bool is_whole,
 			continue;
 		return BALANCE_TAKEN;
 	}
-	return BALANCE_FULL;
+	return pick_give_up(b, *host);
 }
 
 static enum balance_verdict

@@ -258,6 +258,42 @@ START_TEST(test_ejection_has_a_cap)
 }
 END_TEST
 
+/* Nothing doubles while nobody else can serve; and who is out for long when the last one goes is
+   tried sooner. */
+START_TEST(test_last_one_is_tried_often)
+{
+	unsigned a = scene_host(1), b = scene_host(2), c = scene_host(3);
+	struct backend_at at = scene_at(a, 0);
+	uint64_t now = NOW, until;
+
+	scene_out(a, CAUSE_REFUSED, now);
+	for (unsigned i = 0; i < 5; i++) {
+		backend_state_of(scene.shm, a, &now);
+		ck_assert(backend_try(scene.shm, a, 0, 100, now));
+		backend_failed(scene.shm, &at, CAUSE_REFUSED, 0, now);
+	}
+	backend_state_of(scene.shm, a, &until);
+	ck_assert_uint_eq(until, now + 16000);
+	scene_out(c, CAUSE_ERRORS, now);
+	backend_state_of(scene.shm, c, &until);
+	ck_assert_uint_eq(until, now + 4000);
+	scene_out(b, CAUSE_REFUSED, now);
+	backend_state_of(scene.shm, a, &until);
+	ck_assert_uint_eq(until, now + 1000);
+	backend_state_of(scene.shm, b, &until);
+	ck_assert_uint_eq(until, now + 1000);
+	backend_state_of(scene.shm, c, &until);
+	ck_assert_uint_eq(until, now);
+	for (unsigned i = 0; i < 5; i++) {
+		backend_state_of(scene.shm, a, &now);
+		ck_assert(backend_try(scene.shm, a, 0, 100, now));
+		backend_failed(scene.shm, &at, CAUSE_REFUSED, 0, now);
+		backend_state_of(scene.shm, a, &until);
+		ck_assert_uint_eq(until, now + 1000);
+	}
+}
+END_TEST
+
 START_TEST(test_warmth)
 {
 	static const struct {
@@ -342,6 +378,7 @@ suite_backend_state(void)
 	tcase_add_loop_test(c, test_story, 0, UNIT_COUNT(stories));
 	tcase_add_test(c, test_retry_after);
 	tcase_add_loop_test(c, test_ejection_has_a_cap, 0, UNIT_COUNT(eject_rows));
+	tcase_add_test(c, test_last_one_is_tried_often);
 	tcase_add_test(c, test_warmth);
 	tcase_add_test(c, test_operator);
 	tcase_add_test(c, test_check_lease);
