@@ -33,6 +33,14 @@ meet(struct board *b, unsigned *turn)
 		sched_yield();
 }
 
+/* Between any two steps another process may come. */
+static void
+point_yield(const char *name)
+{
+	(void)name;
+	sched_yield();
+}
+
 /* A round: the host goes out by failures that all see, everybody wants the trial, who holds it says
    that it is back while the others say that it is not. */
 static void
@@ -40,6 +48,7 @@ race(struct board *b, unsigned me, unsigned row)
 {
 	unsigned turn = 0;
 
+	shm_failpoint = point_yield;
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		uint64_t now = NOW + (uint64_t)i * 1000000;
 		struct backend_at at = scene_at(row, -1);
@@ -103,6 +112,7 @@ START_TEST(test_claims_race)
 
 	for (unsigned p = 0; p < PROCESSES; p++) {
 		if (fork() == 0) {
+			shm_failpoint = point_yield;
 			for (unsigned i = 0; i < 100; i++)
 				scene_host((i * 37 + p * 11) % 100);
 			_exit(0);
