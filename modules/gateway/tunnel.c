@@ -1,15 +1,21 @@
 /*
  * Tunnels (RFC 9110 7.8, WebSocket RFC 6455): after 101 octets go both ways as they are, each way
  * bounded by the other side's pace, until both have ended, one broke, or nothing moved for
- * timeout.tunnel.
+ * timeout.tunnel; when one has ended and the other is silent, for five seconds: many an application
+ * never ends its side.
  */
 #include "common/must.h"
 #include "modules/gateway/exchange.h"
 
+enum { TUNNEL_HALF = 5000 }; /* ms of silence with one side ended */
+
 static void
 tunnel_moved(struct exchange *x)
 {
-	exchange_timer(x, x->pool_conf->timeout.tunnel);
+	bool is_half = x->is_sent || x->r->out_body.state != BODY_OPEN;
+	int64_t ms = x->pool_conf->timeout.tunnel;
+
+	exchange_timer(x, is_half && ms > TUNNEL_HALF ? TUNNEL_HALF : ms);
 }
 
 /* From the client to the backend. */
@@ -35,6 +41,7 @@ tunnel_up(void *arg)
 	if (!x->is_sent && body_is_done(from) && body_is_empty(&x->u->out)) {
 		x->is_sent = true;
 		upstream_shutdown(x->u);
+		tunnel_moved(x);
 	}
 }
 
@@ -81,6 +88,8 @@ tunnel_eof(struct exchange *x)
 	body_end(&x->r->out_body);
 	if (x->is_sent)
 		exchange_leave(x, false);
+	else
+		tunnel_moved(x);
 }
 
 void
