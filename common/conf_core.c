@@ -4,7 +4,8 @@
 #include <stdlib.h>
 
 #include "config.h"
-#include "common/conf_core.h"
+#include "common/cfg_suggest.h"
+#include "common/conf_build.h"
 #include "common/log.h"
 #include "common/must.h"
 
@@ -275,6 +276,18 @@ core_elsewhere_record(struct cfg_errors *e, struct str name)
 		   : NULL;
 }
 
+/* An option of pools, and not what others call one of ours. */
+static bool
+core_is_of_pool(struct str name)
+{
+	const struct cfg_opt *o;
+
+	for (o = pool_opts; o->type != CFG_END; o++)
+		if (str_eq(str_of(o->name), name) || opt_name_after(o, name))
+			return !suggest_synonym(name, 0);
+	return false;
+}
+
 const char *
 core_elsewhere(struct cfg_errors *e, struct str name)
 {
@@ -294,5 +307,8 @@ core_elsewhere(struct cfg_errors *e, struct str name)
 			if (str_eq(str_of(o->name), name) || opt_name_after(o, name))
 				return cfg_errors_printf(e, "'%.*s' belongs in %s", STR_FMT(name),
 				    core_scopes_text(e, o->where));
+	if (core_is_of_pool(name))
+		return cfg_errors_printf(
+		    e, "'%.*s' belongs in a pool: backends: { app: { ... }; };", STR_FMT(name));
 	return core_elsewhere_record(e, name);
 }

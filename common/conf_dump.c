@@ -84,6 +84,21 @@ dump_site(FILE *out, const struct site *site, const struct build_site *from)
 		dump_scope(out, r->scope, "route", site->routes[i].label, NULL);
 }
 
+/* The shared socket of local processes follows from the name. */
+static void
+dump_pool(FILE *out, const struct conf_pool *p)
+{
+	const struct cfg_opt *o;
+
+	dump_line(out, "backend", p->name.p, "");
+	fputc('\n', out);
+	for (o = pool_opts; o->type != CFG_END; o++) {
+		dump_line(out, "backend", p->name.p, o->name);
+		opt_print(out, o, p);
+		fputc('\n', out);
+	}
+}
+
 void
 conf_dump(const struct conf *conf, FILE *out)
 {
@@ -93,6 +108,8 @@ conf_dump(const struct conf *conf, FILE *out)
 	dump_scope(out, conf->origin->server, "server", "", "listen");
 	for (i = 0; i < conf->nlistens; i++)
 		dump_listen(out, &conf->listens[i]);
+	for (i = 0; i < conf->npools; i++)
+		dump_pool(out, &conf->pools[i]);
 	for (i = 0; s; s = s->next, i++)
 		dump_site(out, &conf->sites[i], s);
 }

@@ -6,36 +6,54 @@
 #include <stdlib.h>
 
 #include "common/cfg_suggest.h"
-#include "common/conf_core.h"
+#include "common/conf_build.h"
 #include "common/conf_tell.h"
 #include "common/must.h"
 
 enum { OPTIONS_WIDTH = 78, OPTIONS_INDENT = 4 };
 
-/* What a table is called in the reference. */
-static const char *
-options_title(struct arena *a, size_t table)
+/* A part of the reference. */
+struct options_part {
+	const char *title, *name, *help;
+	const struct cfg_opt *opts;
+};
+
+/* The parts in their order: from the outside in, then the modules. False: there are no more. */
+static bool
+options_part(struct arena *a, size_t i, struct options_part *part)
 {
-	static const char *const titles[CORE_TABLES] = {
-		[CORE_OPTIONS] = "Requests and connections",
-		[CORE_SERVER] = "The server",
-		[CORE_SITE] = "A site",
-		[CORE_ROUTE] = "A route",
-	};
+	static const char pool_help[] =
+	    "What stands in a pool, \"backends: { NAME: { ... }; };\" at the top of a file. A URL "
+	    "or "
+	    "a list of URLs in place of the group is a pool with these hosts.";
+	static const struct {
+		enum core_table table;
+		const char *title;
+	} core[] = { { CORE_SERVER, "The server" }, { CORE_TABLES, "A pool of backends" },
+		{ CORE_SITE, "A site" }, { CORE_ROUTE, "A route" },
+		{ CORE_OPTIONS, "Requests and connections" } };
+	const size_t ncore = sizeof(core) / sizeof(*core);
+	const struct opt_table *tables;
+	size_t n;
 
-	if (table >= core_modules_n)
-		return titles[table - core_modules_n];
-	return arena_printf(a, "Module %s", core_modules[table]->name).p;
-}
-
-/* Tables in the order of the reference: from the outside in, then the modules. */
-static size_t
-options_table(size_t i)
-{
-	static const enum core_table order[CORE_TABLES] = { CORE_SERVER, CORE_SITE, CORE_ROUTE,
-		CORE_OPTIONS };
-
-	return i < CORE_TABLES ? core_id(order[i]) : i - CORE_TABLES;
+	tables = core_tables(&n);
+	if (i >= ncore + core_modules_n)
+		return false;
+	*part = (struct options_part){ .title = i < ncore ? core[i].title : NULL };
+	if (i < ncore && core[i].table == CORE_TABLES) {
+		part->name = "backends";
+		part->help = pool_help;
+		part->opts = pool_opts;
+		return true;
+	}
+	tables += i < ncore ? core_id(core[i].table) : i - ncore;
+	part->name = tables->name;
+	part->opts = tables->opts;
+	if (i < ncore)
+		return true;
+	part->title = arena_printf(a, "Module %s", tables->name).p;
+	part->help = core_modules[i - ncore]->help;
+	return true;
 }
 
 static const char *
@@ -60,7 +78,7 @@ options_default(struct arena *a, const struct cfg_opt *o)
 	bool is_plain =
 	    o->type == CFG_BOOL || (o->type == CFG_INT && o->def && strcmp(o->def, "auto"));
 
-	if (o->type == CFG_ENUM && !o->def)
+	if (o->type == CFG_ENUM && !o->def && !(o->where & CFG_NONEMPTY))
 		return arena_printf(a, "\"%s\"", o->names[0]).p;
 	if (!o->def)
 		return o->type <= CFG_TIME && !(o->where & CFG_NONEMPTY) ? zeros[o->type] : NULL;
@@ -75,6 +93,7 @@ options_facts(struct arena *a, const struct cfg_opt *o, bool is_member)
 {
 	const char *def = options_default(a, o);
 
+	is_member |= !(o->where & CFG_ANY); /* of a pool */
 	return arena_printf(a, "%s%s%s%s%s%s%s", opt_wants(a, o), def ? "; default " : "",
 	    def ? def : "", is_member ? "" : "; in ", is_member ? "" : options_scopes(a, o->where),
 	    o->where & CFG_MERGE ? "; adds to what is inherited" : "",
@@ -148,22 +167,20 @@ options_is_wanted(const struct cfg_opt *o, struct str name, const char *table)
 static int
 options_print_all(FILE *f, struct arena *a, const char *name, bool colour)
 {
-	const struct opt_table *tables;
-	size_t i, k, n, t, found = 0;
 	struct str wanted = str_of(name ? name : "");
+	struct options_part part;
+	size_t i, k, found = 0;
 
-	tables = core_tables(&n);
-	for (i = 0; i < n; i++) {
-		const struct opt_table *table = &tables[t = options_table(i)];
+	for (i = 0; options_part(a, i, &part); i++) {
 		bool has_title = false;
 
-		for (k = 0; table->opts && table->opts[k].type != CFG_END; k++) {
-			if (name && !options_is_wanted(&table->opts[k], wanted, table->name))
+		for (k = 0; part.opts && part.opts[k].type != CFG_END; k++) {
+			if (name && !options_is_wanted(&part.opts[k], wanted, part.name))
 				continue;
 			if (!has_title && !name)
-				fprintf(f, "%s%s\n\n", i ? "\n" : "", options_title(a, t));
+				fprintf(f, "%s%s\n\n", i ? "\n" : "", part.title);
 			has_title = true;
-			options_print_row(f, a, &table->opts[k], 0, false, colour);
+			options_print_row(f, a, &part.opts[k], 0, false, colour);
 			found++;
 		}
 	}
@@ -171,18 +188,17 @@ options_print_all(FILE *f, struct arena *a, const char *name, bool colour)
 }
 
 static int
-options_unknown(const char *name)
+options_unknown(struct arena *a, const char *name)
 {
-	const struct opt_table *tables;
 	const char *ours = suggest_synonym(str_of(name), 0);
+	struct options_part part;
 	struct suggest near;
-	size_t i, k, n;
+	size_t i, k;
 
 	suggest_init(&near, str_of(name));
-	tables = core_tables(&n);
-	for (i = 0; i < n; i++)
-		for (k = 0; tables[i].opts && tables[i].opts[k].type != CFG_END; k++) {
-			const char *full = tables[i].opts[k].name, *dot = strrchr(full, '.');
+	for (i = 0; options_part(a, i, &part); i++)
+		for (k = 0; part.opts && part.opts[k].type != CFG_END; k++) {
+			const char *full = part.opts[k].name, *dot = strrchr(full, '.');
 
 			suggest_offer(&near, str_of(full));
 			if (dot && str_eq(str_of(dot + 1), str_of(name)))
@@ -203,12 +219,12 @@ int
 conf_options_print(FILE *f, const char *name, bool colour)
 {
 	struct arena a;
-	bool found;
+	int status;
 
 	arena_init(&a, NULL, 0);
-	found = options_print_all(f, &a, name, colour);
+	status = options_print_all(f, &a, name, colour) ? 0 : options_unknown(&a, name);
 	arena_fini(&a);
-	return found ? 0 : options_unknown(name);
+	return status;
 }
 
 /* --- mdoc --- */
@@ -276,22 +292,20 @@ options_mdoc_row(FILE *f, struct arena *a, const struct cfg_opt *o, bool is_memb
 void
 conf_options_mdoc(FILE *f)
 {
-	const struct opt_table *tables;
+	struct options_part part;
 	struct arena a;
-	size_t i, k, n, t;
+	size_t i, k;
 
 	arena_init(&a, NULL, 0);
-	tables = core_tables(&n);
-	for (i = 0; i < n; i++) {
-		t = options_table(i);
-		fprintf(f, ".Ss %s\n", options_title(&a, t));
-		if (t < core_modules_n && core_modules[t]->help)
-			options_mdoc_help(f, &a, core_modules[t]->help);
-		if (!tables[t].opts || tables[t].opts[0].type == CFG_END)
+	for (i = 0; options_part(&a, i, &part); i++) {
+		fprintf(f, ".Ss %s\n", part.title);
+		if (part.help)
+			options_mdoc_help(f, &a, part.help);
+		if (!part.opts || part.opts[0].type == CFG_END)
 			continue;
 		fputs(".Bl -tag -width Ds\n", f);
-		for (k = 0; tables[t].opts[k].type != CFG_END; k++)
-			options_mdoc_row(f, &a, &tables[t].opts[k], false);
+		for (k = 0; part.opts[k].type != CFG_END; k++)
+			options_mdoc_row(f, &a, &part.opts[k], false);
 		fputs(".El\n", f);
 	}
 	arena_fini(&a);

@@ -50,7 +50,7 @@ static const struct cfg_opt host_opts[] = {
 static const struct cfg_record host_record = { host_opts, sizeof(struct conf_host) };
 
 const struct cfg_opt pool_opts[] = {
-	{ "protocol", CFG_ENUM, 0, POOL(protocol), .names = pool_protocol_names,
+	{ "protocol", CFG_ENUM, CFG_NONEMPTY, POOL(protocol), .names = pool_protocol_names,
 	    .help = "What the backends speak. May be left out where hosts are URLs. \"cgi\": "
 		    "scripts that are started for each request, by a process of their own." },
 	{ "hosts", CFG_RECORDS, 0, POOL(host_records), .record = &host_record,

@@ -206,7 +206,7 @@ process_spool(struct build *b, const struct conf_process *p)
 
 	for (i = 0; i < p->spool_directories.n; i++)
 		if (stat(p->spool_directories.v[i].p, &st) < 0 || !S_ISDIR(st.st_mode))
-			cfg_errors_add(b->errors, true, process_place(b, "spool.directories", i),
+			cfg_errors_add(b->errors, false, process_place(b, "spool.directories", i),
 			    NULL, "there is no directory %.*s", STR_FMT(p->spool_directories.v[i]));
 }
 
