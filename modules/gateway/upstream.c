@@ -131,6 +131,14 @@ upstream_ended(struct upstream *u, ssize_t n)
 		u->events->failed(u->arg, err);
 }
 
+/* What TLS has deciphered already makes no descriptor readable. */
+static void
+upstream_poke(struct upstream *u)
+{
+	if (u->tls && tls_pending(u->tls))
+		event_active(&u->rd, EV_READ, 0);
+}
+
 /* Reads what is there, a few blocks at most. What comes on a kept connection that nobody asked
    anything is the end of it, or nothing that can be trusted. */
 static void
@@ -161,6 +169,7 @@ upstream_input(struct upstream *u)
 			return;
 		room = UPSTREAM_BIG;
 	}
+	upstream_poke(u);
 }
 
 static void upstream_shake(struct upstream *);
@@ -188,10 +197,12 @@ upstream_read(struct upstream *u, bool on)
 	if (u->is_reading == on || (on && u->is_eof))
 		return;
 	u->is_reading = on;
-	if (on)
-		must(event_add(&u->rd, NULL) == 0);
-	else
+	if (!on) {
 		event_del(&u->rd);
+		return;
+	}
+	must(event_add(&u->rd, NULL) == 0);
+	upstream_poke(u);
 }
 
 /* --- writing --- */
