@@ -1,17 +1,17 @@
 /*
  * The pools and how many processes each of them has. A pool is looked at every LOCAL_LOOK_MS and
- * whenever one of its processes dies; all that is to be done follows from what there is: too few
- * are filled up, older settings are replaced, too many are ended. Nothing waits.
+ * whenever one of its processes dies; what its state wants then is the row of a table, and all that
+ * is to be done follows from what there is. Nothing waits.
  *
- * Invariants: a pool that a configuration which serves names has a spec; a process whose digest is
- * not its pool's spec's is of older settings and on its way out; old ones are told to end only when
- * as many new ones as are wanted have lived for a second, so that settings that do not work take
- * nothing away.
+ * Rolling over: settings that have changed are a struct local of their own, COMING, with a socket
+ * of their own beside the one that serves. When as many processes as are wanted have lived for a
+ * second, that socket is renamed to the place of the other one, whose processes then take what
+ * still waits there, finish, and end: nobody is interrupted, whether they handle SIGTERM or not.
+ * Settings that do not work never get that far. Only processes that bind an address for themselves
+ * are replaced one by one, with a gap each.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sysexits.h>
 #include <unistd.h>
 
 #include "common/backend.h"
@@ -25,12 +25,29 @@
 #include "master/master.h"
 #include "master/notify.h"
 
-enum { LOCAL_LOOK_MS = 200, LOCAL_SOON_MS = 5000, LOCAL_STOP_MS = 10000, LOCAL_NAME = 128 };
+enum { LOCAL_LOOK_MS = 200, LOCAL_SOON_MS = 5000, LOCAL_STOP_MS = 10000 };
 
 static struct {
 	struct link all;
 	bool is_stopping;
 } self;
+
+static void local_keep(struct local *l);
+static void local_come(struct local *l);
+static void local_retire(struct local *l);
+static void local_leave(struct local *l);
+
+static const struct {
+	const char *name;
+	void (*look)(struct local *); /* NULL: nothing but deaths are waited for */
+} local_states[LOCAL_STATES] = {
+	[LOCAL_NEW] = { "new", local_keep },
+	[LOCAL_SERVING] = { "serving", local_keep },
+	[LOCAL_COMING] = { "coming", local_come },
+	[LOCAL_RETIRED] = { "retired", local_retire },
+	[LOCAL_LEAVING] = { "leaving", local_leave },
+	[LOCAL_ENDING] = { "ending", NULL },
+};
 
 void
 local_init(void)
@@ -50,6 +67,73 @@ local_of(struct link *l)
 	return container_of(l, struct local, link);
 }
 
+void
+local_enter(struct local *l, enum local_state state)
+{
+	log_debug(
+	    "backend %s: %s -> %s", l->name, local_states[l->state].name, local_states[state].name);
+	l->state = state;
+	l->since = clock_ms();
+}
+
+static void
+local_due(void *arg)
+{
+	struct local *l = arg;
+
+	alarm_set(&l->alarm, LOCAL_LOOK_MS, local_due, l);
+	local_look(l);
+}
+
+struct local *
+local_new(const char *name, const char *path, enum local_state state)
+{
+	struct local *l = must_calloc(1, sizeof(*l));
+
+	l->name = must_strdup(name);
+	l->path = path ? must_strdup(path) : NULL;
+	l->sock = -1;
+	list_init(&l->procs);
+	list_add_tail(&self.all, &l->link);
+	local_enter(l, state);
+	alarm_set(&l->alarm, LOCAL_LOOK_MS, local_due, l);
+	return l;
+}
+
+void
+local_free(struct local *l)
+{
+	if (l->sock >= 0)
+		close(l->sock);
+	alarm_del(&l->alarm);
+	list_del(&l->link);
+	localspec_free(l->spec);
+	localspec_free(l->next);
+	free(l->name);
+	free(l->path);
+	free(l);
+}
+
+struct local *
+local_find(const char *name, const char *path, enum local_state state)
+{
+	LIST_EACH(it, &self.all)
+	{
+		struct local *l = local_of(it);
+
+		if (l->state == state && strcmp(l->name, name) == 0 &&
+		    (l->path && path ? strcmp(l->path, path) == 0 : !l->path && !path))
+			return l;
+	}
+	return NULL;
+}
+
+void
+local_store_name(const struct local *l, char name[LOCAL_NAME])
+{
+	snprintf(name, LOCAL_NAME, "argand.local.%.100s", l->name);
+}
+
 /* ---- what there is ---- */
 
 struct local_census {
@@ -67,9 +151,9 @@ local_count(struct local *l)
 	{
 		struct localproc *p = localproc_of(it);
 
-		if (p->state != PROC_RUNNING)
+		if (p->state >= PROC_TERM)
 			c.ending++;
-		else if (!l->spec || p->digest != l->spec->digest)
+		else if (p->digest != l->digest)
 			c.old++;
 		else
 			c.now++, c.settled += now - p->born >= BACKOFF_YOUNG_MS;
@@ -84,7 +168,7 @@ local_load(struct local *l)
 	int row = backend_pool_row(master.shm, name);
 	unsigned n = row >= 0 ? backend_queued(master.shm, (unsigned)row) : 0;
 
-	for (unsigned i = 0; l->spec && i < l->spec->nhosts; i++) {
+	for (unsigned i = 0; i < l->spec->nhosts; i++) {
 		row = backend_row(master.shm, name, l->spec->hosts[i]);
 		n += row >= 0 ? backend_in_flight(master.shm, (unsigned)row) : 0;
 	}
@@ -106,15 +190,15 @@ local_served(struct local *l)
 	return n;
 }
 
-/* For the status. */
+/* For the status: of the one that serves. */
 static void
 local_tell(struct local *l, const struct local_census *c)
 {
-	int row = l->leaving ? -1 : backend_pool_row(master.shm, str_of(l->name));
+	int row = l->state == LOCAL_SERVING ? backend_pool_row(master.shm, str_of(l->name)) : -1;
 	struct backend_local it = { .running = c->now + c->old,
 		.wanted = l->scale.wanted,
-		.least = l->spec ? l->spec->scale.least : 0,
-		.most = l->spec ? l->spec->scale.most : 0,
+		.least = l->spec->scale.least,
+		.most = l->spec->scale.most,
 		.starts = l->starts,
 		.deaths = l->deaths,
 		.last_status = l->last_status,
@@ -167,28 +251,21 @@ local_fill(struct local *l, const struct local_census *c)
 	}
 }
 
-/* Processes of older settings, when those of the new have proved themselves. Who binds for itself
-   is replaced one by one. */
+/* Who binds for itself: one of the older settings ends when those of the new live. */
 static void
-local_roll(struct local *l, const struct local_census *c)
+local_replace(struct local *l, const struct local_census *c)
 {
-	unsigned n = 0;
-
-	if (c->old == 0 || c->settled < c->now || (l->path && c->now < l->scale.wanted) ||
-	    (!l->path && c->ending > 0))
+	if (c->old == 0 || c->settled < c->now || c->ending > 0)
 		return;
 	LIST_EACH(it, &l->procs)
 	{
 		struct localproc *p = localproc_of(it);
 
-		if (p->state != PROC_RUNNING || p->digest == l->spec->digest)
-			continue;
-		localproc_stop(p, l->spec->stop_timeout);
-		if (++n > 0 && !l->path)
-			break;
+		if (p->state == PROC_RUNNING && p->digest != l->digest) {
+			localproc_stop(p, l->spec->stop_timeout);
+			return;
+		}
 	}
-	log_notice("backend %s: %u process%s of the new settings serve%s, %u of the old end%s",
-	    l->name, c->now, c->now == 1 ? "" : "es", c->now == 1 ? "s" : "", n, n == 1 ? "s" : "");
 }
 
 /* The newest that has nothing to do; when none of them is idle, none. */
@@ -200,77 +277,117 @@ local_shrink(struct local *l, const struct local_census *c)
 	for (struct link *it = l->procs.prev; it != &l->procs; it = it->prev) {
 		struct localproc *p = localproc_of(it);
 
-		if (p->state != PROC_RUNNING ||
-		    (l->path && localbusy_connections(p->pid, l->path) > 0))
+		if (p->state != PROC_RUNNING || !localproc_is_idle(p))
 			continue;
-		localproc_stop(p, l->spec->stop_timeout);
+		localproc_spare(p, l->spec->stop_timeout);
 		return;
 	}
 }
 
 static void
-local_step(struct local *l)
+local_keep(struct local *l)
 {
-	unsigned long lost = lines_lost(&l->rate, clock_ms());
 	struct local_census c;
 
-	if (lost)
-		log_warnx("backend %s: %lu lines of its standard error left out", l->name, lost);
-	if (l->is_ending || !l->spec)
+	if (!l->spec)
 		return;
 	local_scale(l);
 	c = local_count(l);
 	local_fill(l, &c);
 	c = local_count(l);
-	local_roll(l, &c);
+	local_replace(l, &c);
 	local_shrink(l, &c);
 	local_tell(l, &c);
 }
 
-/* ---- pools that come and go ---- */
+void
+local_look(struct local *l)
+{
+	unsigned long lost = lines_lost(&l->rate, clock_ms());
+
+	if (lost)
+		log_warnx("backend %s: %lu lines of its standard error left out", l->name, lost);
+	if (local_states[l->state].look)
+		local_states[l->state].look(l);
+}
+
+/* ---- one takes another's place ---- */
 
 static void
-local_store_name(const struct local *l, char *name, size_t len)
+local_take_over(struct local *l, struct local *old)
 {
-	snprintf(name, len, "argand.local.%.100s", l->name);
-}
+	char name[LOCAL_NAME];
 
-static void local_look(void *arg);
-
-struct local *
-local_new(const char *name, const char *path)
-{
-	struct local *l = must_calloc(1, sizeof(*l));
-
-	l->name = must_strdup(name);
-	l->path = path ? must_strdup(path) : NULL;
-	l->sock = -1;
-	list_init(&l->procs);
-	list_add_tail(&self.all, &l->link);
-	alarm_set(&l->alarm, LOCAL_LOOK_MS, local_look, l);
-	return l;
+	l->starts += old->starts;
+	l->deaths += old->deaths;
+	if (old->last_death > l->last_death) {
+		l->last_death = old->last_death;
+		l->last_status = old->last_status;
+	}
+	local_store_name(l, name);
+	notify_unstore(name);
+	notify_store(name, l->sock);
+	l->is_stored = true;
+	old->is_stored = false;
+	local_enter(old, LOCAL_RETIRED);
+	local_enter(l, LOCAL_SERVING);
 }
 
 static void
-local_free(struct local *l)
+local_come(struct local *l)
 {
-	if (l->sock >= 0)
-		close(l->sock);
-	alarm_del(&l->alarm);
-	list_del(&l->link);
-	localspec_free(l->spec);
-	localspec_free(l->next);
-	free(l->name);
-	free(l->path);
-	free(l);
+	struct local *old = local_find(l->name, l->path, LOCAL_SERVING);
+	char bound[128];
+	struct local_census c;
+
+	local_keep(l);
+	c = local_count(l);
+	if (!old || !l->spec || c.settled < c.now || c.now < l->scale.wanted)
+		return;
+	localsock_bound(l->sock, bound, sizeof(bound));
+	if (rename(bound, l->path) < 0) {
+		log_error("backend %s: cannot rename %s to %s", l->name, bound, l->path);
+		return;
+	}
+	log_notice("backend %s: %u process%s with the new settings serve%s", l->name, c.now,
+	    c.now == 1 ? "" : "es", c.now == 1 ? "s" : "");
+	local_take_over(l, old);
 }
+
+/* Nobody finds its socket any more. A connection that was on its way when that came to be stands in
+   the queue by the second look. */
+static void
+local_retire(struct local *l)
+{
+	uint64_t ms = l->spec ? l->spec->stop_timeout : LOCAL_STOP_MS;
+	bool is_empty = l->sock < 0 || !localsock_has_waiting(l->sock);
+	bool is_late = clock_ms() - l->since >= ms, was_empty = l->was_empty;
+
+	l->was_empty = is_empty;
+	/* Who waits there finds somebody, even if they have all died. */
+	if (!is_empty && l->spec && list_is_empty(&l->procs) && !is_late)
+		localproc_start(l, l->spec, l->sock);
+	if (!is_late && (!is_empty || !was_empty))
+		return;
+	LIST_EACH(it, &l->procs)
+	{
+		struct localproc *p = localproc_of(it);
+
+		if (is_late || localbusy_catches_term(p->pid) || localproc_is_idle(p))
+			localproc_stop(p, ms);
+	}
+	if (list_is_empty(&l->procs))
+		local_free(l);
+}
+
+/* ---- the end of one ---- */
 
 static void
 local_stop_all(struct local *l, uint64_t ms)
 {
-	l->is_ending = true;
 	LIST_EACH(it, &l->procs)
 	localproc_stop(localproc_of(it), ms);
+	local_enter(l, LOCAL_ENDING);
 }
 
 static uint64_t
@@ -279,181 +396,47 @@ local_stop_ms(const struct local *l)
 	return l->spec ? l->spec->stop_timeout : LOCAL_STOP_MS;
 }
 
-/* For good: its socket goes at once, because nobody asks there any more. */
 static void
+local_close(struct local *l)
+{
+	char name[LOCAL_NAME], bound[128];
+
+	if (l->sock < 0)
+		return;
+	localsock_bound(l->sock, bound, sizeof(bound));
+	local_store_name(l, name);
+	if (l->is_stored)
+		notify_unstore(name);
+	if (l->state == LOCAL_COMING)
+		unlink(bound);
+	else if (l->state != LOCAL_RETIRED)
+		unlink(l->path);
+	close(l->sock);
+	l->sock = -1;
+}
+
+void
 local_end(struct local *l)
 {
-	char name[LOCAL_NAME];
-
+	local_close(l);
 	local_stop_all(l, local_stop_ms(l));
-	if (l->sock >= 0) {
-		local_store_name(l, name, sizeof(name));
-		notify_unstore(name);
-		unlink(l->path);
-		close(l->sock);
-		l->sock = -1;
-	}
 	if (list_is_empty(&l->procs))
 		local_free(l);
 }
 
-/* Whether the workers that know the pool are gone. */
-static bool
-local_is_drained(const struct local *l)
+static void
+local_leave(struct local *l)
 {
+	local_keep(l);
+	if (self.is_stopping)
+		return;
 	LIST_EACH(it, generation_list())
 	{
 		if (container_of(it, struct generation, link)->number < l->leaving)
-			return false;
+			return;
 	}
-	return true;
-}
-
-static void
-local_look(void *arg)
-{
-	struct local *l = arg;
-
-	alarm_set(&l->alarm, LOCAL_LOOK_MS, local_look, l);
-	if (l->leaving && !l->is_ending && !self.is_stopping && local_is_drained(l)) {
-		log_info("backend %s: its workers are gone, its processes end", l->name);
-		local_end(l);
-		return;
-	}
-	local_step(l);
-}
-
-/* ---- with a configuration ---- */
-
-static bool
-local_is_at(const struct local *l, const char *path)
-{
-	return l->path && path ? strcmp(l->path, path) == 0 : !l->path && !path;
-}
-
-static struct local *
-local_find(const char *name, const char *path)
-{
-	LIST_EACH(it, &self.all)
-	{
-		struct local *l = local_of(it);
-
-		if (!l->is_ending && strcmp(l->name, name) == 0 && local_is_at(l, path))
-			return l;
-	}
-	return NULL;
-}
-
-static int
-local_open_sock(struct local *l, const struct localspec *spec)
-{
-	char name[LOCAL_NAME];
-
-	if (!l->path || l->sock >= 0)
-		return 0;
-	local_store_name(l, name, sizeof(name));
-	l->sock = localsock_open(name, l->path, spec->owner);
-	return l->sock < 0 ? -1 : 0;
-}
-
-/* A pool that is new has its processes at once, so that they are there before its workers. */
-static int
-local_open_one(struct localspec *spec, struct text *report)
-{
-	struct local *l = local_find(spec->name, spec->path);
-	char why[200];
-
-	if (!become_check(&spec->as, why, sizeof(why))) {
-		text_printf(report, "backend %s: %s\n", spec->name, why);
-		localspec_free(spec);
-		return EX_CONFIG;
-	}
-	if (!l)
-		l = local_new(spec->name, spec->path);
-	localspec_free(l->next);
-	l->next = spec;
-	l->is_named = true;
-	if (local_open_sock(l, spec) < 0) {
-		text_printf(report, "backend %s: cannot listen on %s: %s\n", l->name, l->path,
-		    strerror(errno));
-		return errno == EADDRINUSE ? EX_TEMPFAIL : EXIT_FAILURE;
-	}
-	if (l->is_committed || l->spec)
-		return 0;
-	l->spec = l->next;
-	l->next = NULL;
-	local_step(l);
-	return 0;
-}
-
-int
-local_open(const struct conf *conf, struct text *report)
-{
-	int status = 0;
-
-	LIST_EACH(it, &self.all)
-	local_of(it)->is_named = false;
-	for (size_t i = 0; i < conf->npools; i++) {
-		int rc = 0;
-
-		if (conf_pool_is_local(&conf->pools[i]))
-			rc = local_open_one(localspec_new(&conf->pools[i], &conf->process), report);
-		status = status ? status : rc;
-	}
-	return status;
-}
-
-void
-local_rollback(void)
-{
-	LIST_EACH(it, &self.all)
-	{
-		struct local *l = local_of(it);
-
-		localspec_free(l->next);
-		l->next = NULL;
-		if (!l->is_committed && !l->is_ending)
-			local_end(l);
-	}
-}
-
-static void
-local_commit_one(struct local *l)
-{
-	char name[LOCAL_NAME];
-
-	if (l->next) {
-		localspec_free(l->spec);
-		l->spec = l->next;
-		l->next = NULL;
-	}
-	l->leaving = 0;
-	if (l->sock >= 0) {
-		local_store_name(l, name, sizeof(name));
-		if (!l->is_stored)
-			notify_store(name, l->sock);
-		l->is_stored = true;
-		if (localsock_own(l->path, l->spec->owner) < 0)
-			log_warn("backend %s: owner of %s", l->name, l->path);
-	}
-	l->is_committed = true;
-	local_step(l);
-}
-
-void
-local_commit(unsigned generation)
-{
-	LIST_EACH(it, &self.all)
-	{
-		struct local *l = local_of(it);
-
-		if (l->is_ending)
-			continue;
-		if (l->is_named)
-			local_commit_one(l);
-		else if (!l->leaving)
-			l->leaving = generation;
-	}
+	log_info("backend %s: the workers that knew it are gone, its processes end", l->name);
+	local_end(l);
 }
 
 /* ---- deaths ---- */
@@ -486,16 +469,16 @@ local_died(struct local *l, struct localproc *p, int status, bool is_well)
 {
 	uint64_t now = clock_ms();
 
-	if (p->state == PROC_RUNNING) {
+	if (p->state < PROC_TERM) {
 		l->deaths++;
 		l->last_status = status;
 		l->last_death = (int64_t)clock_wall() * 1000;
 	}
-	if (backoff_died(&l->backoff, p->born, is_well, now) && !l->is_ending)
+	if (backoff_died(&l->backoff, p->born, is_well, now) && l->state != LOCAL_ENDING)
 		log_warnx("backend %s: its processes die young: next try in %llu ms", l->name,
 		    (unsigned long long)backoff_wait(&l->backoff, now));
-	if (!l->is_ending) {
-		local_step(l);
+	if (l->state != LOCAL_ENDING) {
+		local_look(l);
 		return;
 	}
 	if (list_is_empty(&l->procs) && !self.is_stopping)
@@ -503,7 +486,7 @@ local_died(struct local *l, struct localproc *p, int status, bool is_well)
 	master_idle();
 }
 
-/* ---- the end ---- */
+/* ---- the end of all ---- */
 
 void
 local_stop(enum local_hurry hurry)
@@ -538,6 +521,7 @@ local_processes(void)
 	return n;
 }
 
+/* With a service manager, which keeps the sockets, the next master finds them there. */
 void
 local_unlink(void)
 {

@@ -12,18 +12,29 @@
 #include "master/backoff.h"
 #include "master/localproc.h"
 
-/* One pool; of one socket, so one that moves to another is two for a while. */
+enum local_state {
+	LOCAL_NEW,     /* the configuration that is being loaded has it; none has served */
+	LOCAL_SERVING, /* its socket is the one that workers find */
+	LOCAL_COMING,  /* other settings for one that serves: takes its place when they have proved
+			  themselves */
+	LOCAL_RETIRED, /* whose place was taken: ends when nobody waits at its socket any more */
+	LOCAL_LEAVING, /* no configuration has it: ends when the workers that know it have */
+	LOCAL_ENDING,  /* its processes have been told to end */
+	LOCAL_STATES,
+};
+
+/* The processes of one pool with the same settings, and their socket. */
 struct local {
 	struct link link;
+	enum local_state state;
 	char *name, *path;      /* path NULL: its processes bind for themselves */
 	int sock;               /* -1 */
-	struct localspec *spec; /* what is started; NULL: handed over, not yet known */
+	uint64_t digest;        /* of its settings */
+	struct localspec *spec; /* NULL: handed over, its configuration is not known yet */
 	struct localspec *next; /* of the configuration that is being loaded, or NULL */
-	bool is_named;          /* by the configuration that is being loaded */
-	bool is_committed;      /* a configuration that served had it */
-	bool is_stored;         /* the service manager keeps the socket */
-	unsigned leaving;       /* no configuration since this generation has it; 0: one has */
-	bool is_ending;         /* its processes are to end, and no others to be started */
+	unsigned leaving;       /* LEAVING: the first generation that does not know it */
+	bool is_stored;         /* the service manager keeps its socket */
+	bool was_empty;         /* RETIRED: nobody waited at the look before */
 	struct link procs;
 	struct localscale scale;
 	struct backoff backoff;
@@ -32,11 +43,12 @@ struct local {
 	unsigned long starts, deaths;
 	int last_status;    /* of the last death */
 	int64_t last_death; /* wall ms */
+	uint64_t since;     /* ms, in this state */
 };
 
 void local_init(void);
-/* Sockets of all pools of conf; processes of those that are new. 0, or an exit status with the
-   reasons in report; what was opened stays until local_rollback(). */
+/* local_conf.c. Sockets of all pools of conf; processes of those that are new. 0, or an exit status
+   with the reasons in report; what was opened stays until local_rollback(). */
 int local_open(const struct conf *, struct text *report);
 void local_rollback(void);
 /* Generation serves with the configuration that was opened: pools whose settings have changed are
@@ -59,8 +71,18 @@ void local_died(struct local *, struct localproc *, int status, bool is_well);
 /* Requests that the pool has had. */
 uint64_t local_served(struct local *);
 
-/* For the hand-over to another binary: all of them, and one more that has no spec yet. */
+/* All of them; a new one without settings; the one of that name and path in that state, or NULL. */
 struct link *local_list(void);
-struct local *local_new(const char *name, const char *path);
+struct local *local_new(const char *name, const char *path, enum local_state);
+struct local *local_find(const char *name, const char *path, enum local_state);
+void local_free(struct local *);
+void local_enter(struct local *, enum local_state);
+/* Looks at it now. */
+void local_look(struct local *);
+/* Its processes end; its socket is closed and, unless another one has its place, removed. */
+void local_end(struct local *);
+/* How the service manager's store calls its socket. */
+enum { LOCAL_NAME = 128 };
+void local_store_name(const struct local *, char name[LOCAL_NAME]);
 
 #endif

@@ -19,9 +19,9 @@ static void
 local_record_write_one(FILE *f, struct local *l, bool is_kept)
 {
 	local_record_keep(l->sock, is_kept);
-	fprintf(f, "local %d %u %lu %lu %d %lld %u %s %s\n", l->sock, l->scale.wanted, l->starts,
-	    l->deaths, l->last_status, (long long)l->last_death, l->leaving, l->name,
-	    l->path ? l->path : "-");
+	fprintf(f, "local %d %d %llx %u %lu %lu %d %lld %u %s %s\n", (int)l->state, l->sock,
+	    (unsigned long long)l->digest, l->scale.wanted, l->starts, l->deaths, l->last_status,
+	    (long long)l->last_death, l->leaving, l->name, l->path ? l->path : "-");
 	LIST_EACH(it, &l->procs)
 	{
 		struct localproc *p = localproc_of(it);
@@ -55,25 +55,28 @@ local_record_read(const char *values)
 {
 	char name[256];
 	struct local it = { 0 }, *l;
+	unsigned long long digest;
 	long long when;
-	int at = 0;
+	int at = 0, state;
 
-	if (sscanf(values, "%d %u %lu %lu %d %lld %u %255s %n", &it.sock, &it.scale.wanted,
-		&it.starts, &it.deaths, &it.last_status, &when, &it.leaving, name, &at) != 8 ||
-	    !at || !values[at])
+	if (sscanf(values, "%d %d %llx %u %lu %lu %d %lld %u %255s %n", &state, &it.sock, &digest,
+		&it.scale.wanted, &it.starts, &it.deaths, &it.last_status, &when, &it.leaving, name,
+		&at) != 10 ||
+	    !at || !values[at] || state < 0 || state >= LOCAL_STATES)
 		return false;
 	if (it.sock >= 0 && !local_record_is_listener(it.sock))
 		return false;
-	l = local_new(name, strcmp(values + at, "-") == 0 ? NULL : values + at);
+	l = local_new(
+	    name, strcmp(values + at, "-") == 0 ? NULL : values + at, (enum local_state)state);
 	l->sock = it.sock;
+	l->digest = digest;
 	l->scale.wanted = it.scale.wanted;
 	l->starts = it.starts;
 	l->deaths = it.deaths;
 	l->last_status = it.last_status;
 	l->last_death = when;
 	l->leaving = it.leaving;
-	l->is_committed = true;
-	l->is_stored = it.sock >= 0;
+	l->is_stored = state == LOCAL_SERVING && it.sock >= 0;
 	reading = l;
 	return true;
 }

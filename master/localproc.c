@@ -1,8 +1,8 @@
 /*
- * A process lives in RUNNING. One that is told to end goes through TERM to KILL; before TERM comes
- * QUIET when it has no handler for SIGTERM and would lose the request that it has. In QUIET it is
- * stopped for a moment, now and then: a process that does not run takes no connection, so when it
- * has none it can be ended without anybody noticing. Each process leads a group of its own.
+ * A process lives in RUNNING. One that is told to end goes through TERM to KILL. One that could be
+ * spared goes through QUIET when it has no handler for SIGTERM, and back when it has something to
+ * do: it is stopped for a moment, because a process that does not run takes no connection, so when
+ * it has none it can be ended without anybody noticing. Each process leads a group of its own.
  *
  * What a process writes to its standard error comes through a pipe, at most LOCALPROC_RATE octets
  * in a second: then it waits, and not the master.
@@ -19,13 +19,14 @@
 #include "master/local.h"
 #include "master/localbusy.h"
 #include "master/localexec.h"
+#include "master/localsock.h"
 
 enum {
 	LOCALPROC_READ = 16384,
 	LOCALPROC_RATE = 1 << 20,
 	LOCALPROC_LAST = 64, /* reads after its death: what fits into a pipe */
 	LOCALPROC_FREEZE_MS = 2,
-	LOCALPROC_THAW_MS = 50,
+	LOCALPROC_FREEZES = 20, /* looks whether it has stopped */
 	LOCALPROC_KILL_MS = 5000,
 };
 
@@ -38,7 +39,7 @@ static const struct {
 	void (*expired)(void *arg);
 } localproc_states[PROC_STATES] = {
 	[PROC_RUNNING] = { "running", NULL },
-	[PROC_QUIET] = { "waiting for its requests", localproc_quiet },
+	[PROC_QUIET] = { "looked at", localproc_quiet },
 	[PROC_TERM] = { "terminated", localproc_term_over },
 	[PROC_KILL] = { "killed", localproc_kill_over },
 };
@@ -46,7 +47,6 @@ static const struct {
 static void
 localproc_enter(struct localproc *p, enum localproc_state state, uint64_t ms)
 {
-	must(state >= p->state);
 	log_debug("backend %s: process %d: %s -> %s", p->local->name, (int)p->pid,
 	    localproc_states[p->state].name, localproc_states[state].name);
 	p->state = state;
@@ -147,8 +147,8 @@ localproc_adopt(
 	if (state == PROC_RUNNING)
 		return p;
 	kill(pid, SIGCONT);
-	p->deadline = clock_ms() + LOCALPROC_KILL_MS;
-	localproc_enter(p, state, state == PROC_QUIET ? 0 : LOCALPROC_KILL_MS);
+	p->stop_ms = LOCALPROC_KILL_MS;
+	localproc_enter(p, state == PROC_QUIET ? PROC_RUNNING : state, LOCALPROC_KILL_MS);
 	return p;
 }
 
@@ -182,51 +182,60 @@ localproc_start(struct local *l, const struct localspec *spec, int sock)
 static void
 localproc_term(struct localproc *p)
 {
-	uint64_t now = clock_ms();
-
 	kill(p->pid, SIGTERM);
 	kill(p->pid, SIGCONT);
-	localproc_enter(p, PROC_TERM, p->deadline > now ? p->deadline - now : 0);
+	localproc_enter(p, PROC_TERM, p->stop_ms);
 }
 
-/* One look: stop it, see that it has stopped, count what it has. */
+bool
+localproc_is_idle(const struct localproc *p)
+{
+	char path[128];
+
+	if (p->local->sock < 0)
+		return true;
+	localsock_bound(p->local->sock, path, sizeof(path));
+	return localbusy_connections(p->pid, path) <= 0;
+}
+
+/* It was sent SIGSTOP; when it has stopped, what has it got? */
 static void
 localproc_quiet(void *arg)
 {
 	struct localproc *p = arg;
-	bool is_late = clock_ms() >= p->deadline;
+	bool is_frozen = localbusy_is_frozen(p->pid);
 
-	if (!p->is_frozen && !is_late) {
-		kill(p->pid, SIGSTOP);
-		p->is_frozen = true;
+	if (!is_frozen && clock_ms() - p->since < LOCALPROC_FREEZES * LOCALPROC_FREEZE_MS) {
 		alarm_set(&p->alarm, LOCALPROC_FREEZE_MS, localproc_quiet, p);
 		return;
 	}
-	if (!is_late && !localbusy_is_frozen(p->pid)) {
-		alarm_set(&p->alarm, LOCALPROC_FREEZE_MS, localproc_quiet, p);
-		return;
-	}
-	if (is_late || localbusy_connections(p->pid, p->local->path) <= 0) {
+	if (is_frozen && localproc_is_idle(p)) {
 		localproc_term(p);
 		return;
 	}
 	kill(p->pid, SIGCONT);
-	p->is_frozen = false;
-	alarm_set(&p->alarm, LOCALPROC_THAW_MS, localproc_quiet, p);
+	localproc_enter(p, PROC_RUNNING, 0);
+}
+
+void
+localproc_spare(struct localproc *p, uint64_t ms)
+{
+	p->stop_ms = ms;
+	if (p->local->sock < 0 || localbusy_catches_term(p->pid)) {
+		localproc_term(p);
+		return;
+	}
+	kill(p->pid, SIGSTOP);
+	localproc_enter(p, PROC_QUIET, LOCALPROC_FREEZE_MS);
 }
 
 void
 localproc_stop(struct localproc *p, uint64_t ms)
 {
-	uint64_t now = clock_ms();
-
-	if (p->state == PROC_KILL || (p->state != PROC_RUNNING && now + ms >= p->deadline))
+	if (p->state == PROC_KILL || (p->state == PROC_TERM && ms >= p->stop_ms))
 		return;
-	p->deadline = now + ms;
-	if (p->state == PROC_RUNNING && p->local->path && !localbusy_catches_term(p->pid))
-		localproc_enter(p, PROC_QUIET, 0);
-	else if (p->state != PROC_QUIET)
-		localproc_term(p);
+	p->stop_ms = ms;
+	localproc_term(p);
 }
 
 void
@@ -269,7 +278,7 @@ void
 localproc_reap(struct localproc *p, int status)
 {
 	uint64_t age = clock_ms() - p->born;
-	bool was_told = p->state != PROC_RUNNING;
+	bool was_told = p->state == PROC_TERM || p->state == PROC_KILL;
 	bool is_well = was_told || local_is_well(p->local, p, status);
 	char how[80];
 

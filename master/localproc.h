@@ -13,7 +13,7 @@ struct local;
 
 enum localproc_state {
 	PROC_RUNNING,
-	PROC_QUIET, /* to be ended at a moment when it has no request */
+	PROC_QUIET, /* to be ended if it has no request at this moment */
 	PROC_TERM,  /* was sent SIGTERM */
 	PROC_KILL,
 	PROC_STATES,
@@ -24,11 +24,11 @@ struct localproc {
 	struct local *local;
 	enum localproc_state state;
 	pid_t pid;
-	uint64_t digest;                /* of what it was made from */
-	uint64_t born, since, deadline; /* ms; deadline: of PROC_QUIET */
-	uint64_t served;                /* requests of the pool when it was born */
-	bool is_frozen;                 /* in PROC_QUIET: stopped for a moment, to be looked at */
-	int log;                        /* our end of its standard error; -1 */
+	uint64_t digest;      /* of what it was made from */
+	uint64_t born, since; /* ms */
+	uint64_t stop_ms;     /* from SIGTERM to SIGKILL */
+	uint64_t served;      /* requests of the pool when it was born */
+	int log;              /* our end of its standard error; -1 */
 	struct watch watch;
 	struct alarm alarm, pause;
 	struct lines lines;
@@ -41,9 +41,12 @@ struct localproc *localproc_start(struct local *, const struct localspec *, int 
 /* Takes over a child that the binary before this one has started. */
 struct localproc *localproc_adopt(
     struct local *, enum localproc_state, pid_t, uint64_t digest, uint64_t born, int log);
-/* Asks it to end, gracefully; SIGKILL after ms. path: of the socket that it accepts from, or NULL.
-   A second call may only make it sooner. */
+/* SIGTERM now, SIGKILL after ms. A second call may only make it sooner. */
 void localproc_stop(struct localproc *, uint64_t ms);
+/* The same if it has nothing to do; when it has, it goes on. */
+void localproc_spare(struct localproc *, uint64_t ms);
+/* Whether it has no connection of its socket, as far as can be known. */
+bool localproc_is_idle(const struct localproc *);
 void localproc_kill(struct localproc *);
 /* It has ended: reads what it said, logs its death, and frees it. */
 void localproc_reap(struct localproc *, int status);

@@ -1,6 +1,8 @@
 #include <errno.h>
+#include <poll.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -80,19 +82,55 @@ localsock_bind(const struct sockaddr_un *a, const char *owner)
 	return -1;
 }
 
+void
+localsock_bound(int fd, char *path, size_t len)
+{
+	struct sockaddr_un a = { 0 };
+	socklen_t n = sizeof(a);
+
+	path[0] = '\0';
+	if (getsockname(fd, (struct sockaddr *)&a, &n) == 0 && a.sun_family == AF_UNIX)
+		snprintf(path, len, "%.*s", (int)sizeof(a.sun_path), a.sun_path);
+}
+
+bool
+localsock_has_waiting(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
+}
+
+/* The stored one has this path or the one that it was bound to before it got this. */
+static bool
+localsock_is_at(int fd, const char *path)
+{
+	char bound[128], next[128];
+	socklen_t len = sizeof(int);
+	int listens = 0;
+
+	localsock_bound(fd, bound, sizeof(bound));
+	snprintf(next, sizeof(next), "%s" LOCALSOCK_NEXT, path);
+	return (strcmp(bound, path) == 0 || strcmp(bound, next) == 0) &&
+	       getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens;
+}
+
 int
 localsock_open(const char *name, const char *path, const char *owner)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int fd;
+	int fd = name ? inherit_take(name) : -1;
 
+	if (fd >= 0 && localsock_is_at(fd, path))
+		return fd;
+	if (fd >= 0)
+		close(fd);
 	if (strlen(path) >= sizeof(a.sun_path)) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
 	memcpy(a.sun_path, path, strlen(path));
-	fd = inherit_take_listener(name, (const struct sockaddr *)&a, sizeof(a));
-	if (fd >= 0 || localsock_clear(&a) < 0)
-		return fd;
+	if (localsock_clear(&a) < 0)
+		return -1;
 	return localsock_bind(&a, owner);
 }

@@ -4,11 +4,22 @@
 #ifndef MASTER_LOCALSOCK_H
 #define MASTER_LOCALSOCK_H
 
-/* One of name from the service manager's store if it is at path, else a new one, listening, not
-   non-blocking (its programs do not expect that). Only owner (empty: this user) may connect. -1
-   with errno: EADDRINUSE when a living server has it. */
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What a socket is bound to before it takes the place of another one: PATH and this. It tells that
+   name of itself for ever. */
+#define LOCALSOCK_NEXT ".next"
+
+/* One of name from the service manager's store if it is at path (name NULL: not looked for), else a
+   new one, listening, not non-blocking (its programs do not expect that). Only owner (empty: this
+   user) may connect. -1 with errno: EADDRINUSE when a living server has it. */
 int localsock_open(const char *name, const char *path, const char *owner);
 /* Lets owner connect, who may be another one than before. */
 int localsock_own(const char *path, const char *owner);
+/* Where it was bound; empty when it was not. */
+void localsock_bound(int fd, char *path, size_t len);
+/* Whether a connection waits to be accepted. */
+bool localsock_has_waiting(int fd);
 
 #endif
