@@ -151,7 +151,9 @@ body_put(struct body *b, const void *p, size_t n)
 		if (!buf || buf->refs != 1 || k->p + k->len != buf->data + buf->used ||
 		    buf->used == buf->room) {
 			k = chunk_new(CHUNK_BUF);
-			buf = k->buf = buf_get();
+			buf = k->buf = n <= BUF_SMALL_ROOM && b->memory < CHUNK_COPY
+					   ? buf_get_small()
+					   : buf_get();
 			k->p = buf->data;
 			k->len = 0;
 			list_add_tail(&b->chunks, &k->link);

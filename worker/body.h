@@ -25,7 +25,12 @@
 enum body_state { BODY_OPEN, BODY_ENDED, BODY_FAILED, BODY_CANCELLED };
 
 /* A block of memory that chunks own a part of; BUF_ROOM octets. From the worker's pool. */
-enum { BUF_SIZE = 16384, BUF_ROOM = BUF_SIZE - 32, BUF_BULK_ROOM = 4 * BUF_SIZE };
+enum {
+	BUF_SIZE = 16384,
+	BUF_ROOM = BUF_SIZE - 32,
+	BUF_SMALL_ROOM = 1024,
+	BUF_BULK_ROOM = 4 * BUF_SIZE
+};
 struct buf {
 	struct link link;
 	unsigned refs; /* chunks and owners that hold it */
@@ -34,7 +39,8 @@ struct buf {
 	char data[];
 };
 struct buf *buf_get(void);            /* one reference, BUF_ROOM octets, used 0 */
-struct buf *buf_get_bulk(void);       /* four times as much, for what comes fast */
+struct buf *buf_get_small(void);      /* BUF_SMALL_ROOM, for what waits in small pieces */
+struct buf *buf_get_bulk(void);       /* BUF_BULK_ROOM, for what comes fast */
 struct buf *buf_get_big(size_t room); /* any room; not kept in the pool */
 void buf_put(struct buf *);           /* gives one reference back */
 void buf_trim(void);                  /* once a second: what nobody needed goes to the kernel */

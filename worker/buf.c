@@ -15,9 +15,10 @@ enum {
 	BUF_KEEP = 32, /* blocks kept warm when idle */
 	BUF_SLAB = 64, /* blocks asked of the kernel at once */
 	BUF_BULK_KEEP = 4,
+	BUF_SMALL_KEEP = 256,
 };
 
-static struct pool buf_warm, buf_bulk;
+static struct pool buf_warm, buf_small, buf_bulk;
 /* Free blocks without memory: they cannot hold a list themselves. */
 static struct buf **buf_cold;
 static size_t buf_ncold, buf_cold_room;
@@ -68,21 +69,32 @@ buf_get(void)
 	    likely(l != NULL) ? container_of(l, struct buf, link) : buf_pop_cold(), BUF_ROOM);
 }
 
+static struct buf *
+buf_get_from(struct pool *pool, size_t room)
+{
+	struct link *l = pool_pop(pool);
+
+	return buf_ready(
+	    l ? container_of(l, struct buf, link) : must_malloc(sizeof(struct buf) + room), room);
+}
+
+struct buf *
+buf_get_small(void)
+{
+	return buf_get_from(&buf_small, BUF_SMALL_ROOM);
+}
+
 struct buf *
 buf_get_bulk(void)
 {
-	struct link *l = pool_pop(&buf_bulk);
-
-	return buf_ready(
-	    l ? container_of(l, struct buf, link) : must_malloc(sizeof(struct buf) + BUF_BULK_ROOM),
-	    BUF_BULK_ROOM);
+	return buf_get_from(&buf_bulk, BUF_BULK_ROOM);
 }
 
 struct buf *
 buf_get_big(size_t room)
 {
-	/* The two sizes with a pool must not be met by chance. */
-	if (room == BUF_ROOM || room == BUF_BULK_ROOM)
+	/* The sizes with a pool must not be met by chance. */
+	if (room == BUF_ROOM || room == BUF_SMALL_ROOM || room == BUF_BULK_ROOM)
 		room++;
 	return buf_ready(must_malloc(sizeof(struct buf) + room), room);
 }
@@ -95,6 +107,8 @@ buf_put(struct buf *b)
 		return;
 	if (likely(b->room == BUF_ROOM))
 		pool_push(&buf_warm, &b->link);
+	else if (b->room == BUF_SMALL_ROOM && buf_small.n < BUF_SMALL_KEEP)
+		pool_push(&buf_small, &b->link);
 	else if (b->room == BUF_BULK_ROOM && buf_bulk.n < BUF_BULK_KEEP)
 		pool_push(&buf_bulk, &b->link);
 	else

@@ -17,7 +17,10 @@ enum {
 	REQBODY_SMALL = 4096,       /* a slow body's memory */
 	REQBODY_CLIENT_END = 16384, /* high mark of r->body: the rest is held's */
 	REQBODY_LOOKS = 2,
+	REQBODY_WAITING = 64, /* bodies of a worker that are waited for before all go to disk */
 };
+
+static unsigned reqbody_waiting; /* bodies that are neither complete nor streamed */
 
 /* What the client's end failed with, as an answer. */
 static const struct reqbody_error {
@@ -68,6 +71,7 @@ reqbody_be_ready(struct reqbody *q)
 	if (q->is_ready)
 		return;
 	q->is_ready = true;
+	reqbody_waiting--;
 	timer_del(&q->look);
 	body_clone(&q->kept, &q->held);
 	worker_post(q->r->w, &q->ready);
@@ -112,10 +116,10 @@ reqbody_settle(struct reqbody *q)
 {
 	struct body *b = &q->held;
 
-	if (q->is_slow && !q->is_ready) {
+	if ((q->is_slow || reqbody_waiting > REQBODY_WAITING) && !q->is_ready) {
 		if (b->memory == 0)
 			return true;
-		if (b->memory <= REQBODY_SMALL && b->queued == (int64_t)b->memory) {
+		if (q->is_slow && b->memory <= REQBODY_SMALL && b->queued == (int64_t)b->memory) {
 			body_compact(b);
 			return true;
 		}
@@ -227,6 +231,7 @@ reqbody_start(struct reqbody *q, struct request *r, enum gateway_request policy,
 		.ready = { .fn = ready, .arg = arg },
 		.look = { .fn = reqbody_looked, .arg = q },
 	};
+	reqbody_waiting++;
 	body_init(&q->held, r->w);
 	body_init(&q->kept, r->w);
 	spool_init(&q->disk, r->w, r->id);
@@ -252,6 +257,8 @@ reqbody_fini(struct reqbody *q)
 	if (!q->r)
 		return;
 	reqbody_close(q);
+	if (!q->is_ready)
+		reqbody_waiting--;
 	post_cancel(&q->ready);
 	body_fini(&q->held);
 	body_fini(&q->kept);

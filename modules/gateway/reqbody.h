@@ -13,8 +13,9 @@
  * of the time just looked at, or when that rate is at least 8 MiB/s. A body that did not pass by
  * then is waited for to its end, on disk, and holds no backend until it is complete.
  *
- * A body that is waited for gives its memory back: after 0.1 s without being complete all beyond
- * 4 KiB goes to disk, and what comes later goes there at once.
+ * A body that is waited for gives its memory back: after 0.1 s without being complete it goes to
+ * disk unless it is below 4 KiB, and what comes later goes there at once. Where a worker waits for
+ * more than 64 at a time, all do so from the beginning.
  */
 #ifndef GATEWAY_REQBODY_H
 #define GATEWAY_REQBODY_H

@@ -230,7 +230,7 @@ END_TEST
 
 START_TEST(no_disk)
 {
-	begin_in("directories = [ \"/nowhere/at/all\" ];", RESPONSE_SPOOL, M_GET, -1);
+	begin_in("directories = [ \"/proc\" ];", RESPONSE_SPOOL, M_GET, -1);
 	give(10 << 20);
 	memory_is_bounded();
 	ck_assert_uint_lt(came, MEMORY + 3 * BUF_SIZE);
