@@ -5,7 +5,6 @@
  * serving worker. No listening socket is ever shut
  * down, and none closed but those of an address that has left the configuration.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -78,30 +77,6 @@ accept_resume(struct worker *w)
 		accept_add(&w->acceptors[i], w->acceptors[i].is_owned);
 }
 
-static void
-accept_peer(struct peer *p, const struct sockaddr_storage *ss)
-{
-	const struct sockaddr_in *in = (const struct sockaddr_in *)ss;
-	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)ss;
-
-	p->family = AF_UNIX;
-	p->port = 0;
-	if (ss->ss_family == AF_INET) {
-		p->family = AF_INET;
-		p->port = ntohs(in->sin_port);
-		memcpy(p->addr, &in->sin_addr, 4);
-	} else if (ss->ss_family == AF_INET6) {
-		p->port = ntohs(in6->sin6_port);
-		if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
-			p->family = AF_INET;
-			memcpy(p->addr, in6->sin6_addr.s6_addr + 12, 4);
-		} else {
-			p->family = AF_INET6;
-			memcpy(p->addr, &in6->sin6_addr, 16);
-		}
-	}
-}
-
 /* No descriptor for a connection that is waiting: make room by ending an idle one, else pause. */
 static void
 accept_no_fd(struct worker *w)
@@ -151,7 +126,7 @@ accept_one(struct acceptor *a)
 			log_warn("accept on %s", a->conf->text.p);
 		return false;
 	}
-	accept_peer(&peer, &ss);
+	peer_of(&peer, &ss);
 	conn_open(a->w, fd, a->conf, &peer);
 	return true;
 }

@@ -441,3 +441,16 @@ conn_close_silent(struct worker *w)
 	}
 	return n;
 }
+
+const struct peer *
+conn_local(struct conn *c)
+{
+	struct sockaddr_storage ss = { .ss_family = AF_UNIX };
+	socklen_t len = sizeof(ss);
+
+	if (c->local.family)
+		return &c->local;
+	getsockname(c->fd, (struct sockaddr *)&ss, &len);
+	peer_of(&c->local, &ss);
+	return &c->local;
+}

@@ -74,6 +74,7 @@ struct conn {
 	uint32_t linger_until; /* of worker_now(), s: lingering ends at the latest */
 	int fd;
 	struct peer peer, via; /* client; the other end of the socket */
+	struct peer local;     /* our end; see conn_local() */
 	uint8_t state;         /* enum conn_state */
 	uint8_t reason;        /* enum conn_reason */
 	bool is_reading;       /* rd is added: orthogonal, any state may pause reading */
@@ -106,6 +107,8 @@ void conn_drop_in(struct conn *);
 void conn_reap(struct worker *);
 /* Closes idle connections: all, or only the oldest one; returns how many. */
 unsigned conn_close_idle(struct worker *, bool all, enum conn_reason);
+/* Our end of the socket; the kernel is asked once. */
+const struct peer *conn_local(struct conn *);
 /* Closes connections that have not sent an octet yet. */
 unsigned conn_close_silent(struct worker *);
 const char *conn_reason_text(enum conn_reason);

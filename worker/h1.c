@@ -695,6 +695,14 @@ h1_close(struct conn *c)
 	h1_free(h);
 }
 
+static const struct peer *
+h1_local(struct request *r)
+{
+	const struct h1 *h = r->stream;
+
+	return conn_local(h->c);
+}
+
 const struct proto proto_h1 = {
 	.name = "http/1",
 	.open = h1_open,
@@ -703,6 +711,7 @@ const struct proto proto_h1 = {
 	.head = h1_head,
 	.interim = h1_out_interim,
 	.want_body = h1_want_body,
+	.local = h1_local,
 	.abort = h1_abort,
 	.drain = h1_drain,
 	.expired = h1_expired,

@@ -12,6 +12,10 @@ struct peer {
 	uint8_t addr[16]; /* network order */
 };
 
+struct sockaddr_storage;
+/* An IPv4 address that is mapped into IPv6 is one of IPv4. */
+void peer_of(struct peer *, const struct sockaddr_storage *);
+
 /* The peer's address as text ("192.0.2.1", "2001:db8::1", "unix:"); into the arena. */
 struct str peer_text(struct arena *, const struct peer *);
 

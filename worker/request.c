@@ -4,7 +4,6 @@
  * most once per routing; nothing recurses: a hook that reroutes or continues while it is on the
  * stack only leaves a note for request_run().
  */
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -232,6 +231,15 @@ request_want_body(struct request *r)
 }
 
 struct str
+req_local(struct request *r)
+{
+	struct str host = r->listen->host;
+	bool is_any = str_eq(host, STR("0.0.0.0")) || str_eq(host, STR("::"));
+
+	return is_any && r->proto->local ? peer_text(&r->arena, r->proto->local(r)) : host;
+}
+
+struct str
 req_field_named(const struct request *r, struct str name)
 {
 	for (unsigned i = 0; i < r->in.n; i++)
@@ -269,16 +277,4 @@ req_can_tunnel(const struct request *r)
 		    str_list_has(r->in.v[i].value, STR("upgrade")))
 			return true;
 	return false;
-}
-
-struct str
-peer_text(struct arena *a, const struct peer *p)
-{
-	char text[INET6_ADDRSTRLEN];
-	const char *z;
-
-	if (p->family == AF_UNIX)
-		return STR("unix:");
-	z = inet_ntop(p->family, p->addr, text, sizeof(text));
-	return arena_str(a, z ? str_of(z) : STR("-"));
 }

@@ -122,6 +122,10 @@ struct str req_field_all(struct request *, enum http_field id);
  */
 void request_want_body(struct request *);
 
+/* The address of ours that the client has reached: the listener's, or, where that is a wildcard, the
+   connection's own. Its path for a Unix socket. */
+struct str req_local(struct request *);
+
 /* The client asks for a protocol change that its connection can make (RFC 9110 7.8): HTTP/1.1, no
    request body, Upgrade, and Connection names it. See res_begin_tunnel(). */
 bool req_can_tunnel(const struct request *);

@@ -146,13 +146,22 @@ cgihead_field(struct cgihead *h, struct codec_response *res, struct str line, in
 	return NULL;
 }
 
-static bool
-cgihead_has(const struct fields *fields, uint8_t id)
+/* There was no status: 200, or a redirect, to somewhere else or within this server. "//host/" is a
+   reference to another one (RFC 3986 4.2). */
+static void
+cgihead_default(struct codec_response *res)
 {
-	for (unsigned i = 0; i < fields->n; i++)
-		if (fields->v[i].id == id)
-			return true;
-	return false;
+	res->status = 200;
+	for (unsigned i = 0; i < res->fields.n; i++) {
+		struct str to = res->fields.v[i].value;
+
+		if (res->fields.v[i].id != HF_LOCATION)
+			continue;
+		res->status = 302;
+		if (to.p[0] == '/' && (to.n == 1 || to.p[1] != '/'))
+			res->local = to;
+		return;
+	}
 }
 
 /* One line off the front, without its end. */
@@ -180,6 +189,7 @@ cgihead_parse(struct cgihead *h, struct codec_response *res)
 
 	res->status = 0;
 	res->length = -1;
+	res->local = str_n(NULL, 0);
 	res->fields.n = 0;
 	h->is_chunked = false;
 	if (line.n == 0)
@@ -191,7 +201,9 @@ cgihead_parse(struct cgihead *h, struct codec_response *res)
 	for (; !why && line.n > 0; line = cgihead_line(&rest))
 		why = cgihead_field(h, res, line, &status);
 	if (res->status == 0)
-		res->status = status ? status : cgihead_has(&res->fields, HF_LOCATION) ? 302 : 200;
+		res->status = status;
+	if (res->status == 0)
+		cgihead_default(res);
 	return why;
 }
 

@@ -2,13 +2,14 @@
  * The response of a CGI-like application (RFC 3875 6): a head of fields, then content, as FastCGI,
  * SCGI, uwsgi and CGI have it. Pure, resumable at every octet, bounded.
  *
- *	head	"Status: 404 Not Found", or a whole status line first ("HTTP/1.1 404 Not Found",
- *		what NPH scripts and uwsgi send; it outranks Status), or neither: 200, and 302 with
- *		Location. A Location that is a path on this server is a redirect of the client like
- *any other; it is not followed here (RFC 3875 6.2.2 would; every application of today means the
- *client). Lines end in CRLF or LF. 1xx heads may come before. content	what follows, until
- *Content-Length is reached, the chunked coding says so (an application that announces
- *Transfer-Encoding: chunked has coded its output), or the protocol ends it.
+ * The head says "Status: 404 Not Found", or begins with a whole status line ("HTTP/1.1 404 Not
+ * Found", what NPH scripts and uwsgi send; it outranks Status), or has neither: then it is 200, and
+ * 302 with Location; when that is a path on this server, response.local has it (RFC 3875 6.2.2).
+ * Lines end in CRLF or LF. 1xx heads may come before.
+ *
+ * Content is what follows, until Content-Length is reached, the chunked coding says so (an
+ * application that announces Transfer-Encoding: chunked has coded its output), or the protocol ends
+ * it.
  */
 #ifndef GATEWAY_CGIHEAD_H
 #define GATEWAY_CGIHEAD_H

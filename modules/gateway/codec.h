@@ -47,6 +47,7 @@ struct codec_response {
 	bool keep;              /* with CODEC_END: the connection can be used again */
 	struct str data;        /* CODEC_DATA: in the input; CODEC_STDERR: in the input */
 	int64_t want;           /* CODEC_WANT: octets of body that the backend asks for (AJP13) */
+	struct str local;       /* CGI: a redirect within the server (RFC 3875 6.2.2); p NULL: none */
 	const char *why;        /* CODEC_ERROR: for the log */
 	bool is_overloaded;     /* CODEC_ERROR: it had no room and did nothing; others may */
 };

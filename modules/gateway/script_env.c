@@ -390,8 +390,8 @@ env_server(struct env *b)
 	env_put(b->e, STR("GATEWAY_INTERFACE"), STR("CGI/1.1"));
 	if (conf->process.name.n > 0)
 		env_put(b->e, STR("SERVER_SOFTWARE"), conf->process.name);
-	env_put(b->e, STR("SERVER_NAME"), r->host.n > 0 ? r->host : r->listen->host);
-	env_put(b->e, STR("SERVER_ADDR"), r->listen->host);
+	env_put(b->e, STR("SERVER_NAME"), r->host.n > 0 ? r->host : req_local(r));
+	env_put(b->e, STR("SERVER_ADDR"), req_local(r));
 	env_put(b->e, STR("SERVER_PORT"), env_number(b, env_port(r)));
 	env_put(b->e, STR("SERVER_PROTOCOL"),
 	    r->version == HTTP_2    ? STR("HTTP/2.0")

@@ -6,12 +6,24 @@
 #include <stdlib.h>
 
 #include "test/unit/codec_fake.h"
+#include "worker/proto.h"
 #include "worker/state.h"
 #include "worker/uri.h"
 
 static struct worker worker;
 static struct conf conf = { .process = { .name = STR_INIT("Argand") } };
 static const struct conf_listen listener = { .host = STR_INIT("198.51.100.1"), .port = 8080 };
+
+static const struct peer *
+codec_fake_local(struct request *r)
+{
+	static const struct peer local = { .family = AF_INET, .addr = { 198, 51, 100, 9 } };
+
+	(void)r;
+	return &local;
+}
+
+static const struct proto proto_fake = { .name = "fake", .local = codec_fake_local };
 
 static void
 codec_fake_fields(struct request *r, const char *text)
@@ -42,6 +54,7 @@ codec_fake_init(struct codec_fake *k, const char *target, const char *fields)
 	body_init(&k->out, &worker);
 	r->body.state = BODY_ENDED;
 	r->w = &worker;
+	r->proto = &proto_fake;
 	r->version = HTTP_11;
 	r->method = M_GET;
 	r->method_name = STR("GET");
@@ -156,6 +169,8 @@ say_head(struct reader *d, const char *before)
 	say_fields(d, &d->res.fields);
 	if (d->res.length >= 0)
 		say(d, "length %lld ", (long long)d->res.length);
+	if (d->res.local.p)
+		say(d, "local ");
 	if (d->res.is_tunnel)
 		say(d, "tunnel ");
 }

@@ -20,7 +20,7 @@ struct codec_fake {
 };
 
 /* A GET of target with fields "Name: value" on lines of their own, from 192.0.2.7 port 40000 to
-   198.51.100.1:8080; script "/i.php" below /srv. */
+   198.51.100.1:8080 (our end's own address is 198.51.100.9); script "/i.php" below /srv. */
 void codec_fake_init(struct codec_fake *, const char *target, const char *fields);
 void codec_fake_fini(struct codec_fake *);
 /* A body of so many octets, which are in r.body. */

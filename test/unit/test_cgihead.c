@@ -51,9 +51,12 @@ static const struct row {
 	ROW("HTTP/1.1  200 OK\n\n", "error: a status line without a status"),
 	ROW("HTTP/1.1 200 O\1K\n\n", "error: a control character in the status line"),
 	ROW("A: b\nHTTP/1.1 200 OK\n\n", "error: a field line without a colon"),
-	/* RFC 3875 6.2.3, 6.2.4: redirects; a local one is the client's too */
+	/* RFC 3875 6.2.3, 6.2.4: redirects, of the client and within the server */
 	ROW("Location: http://a/b\n\n", "302 (Location=http://a/b) end"),
-	ROW("Location: /a?b\n\n", "302 (Location=/a?b) end"),
+	ROW("Location: /a?b\n\n", "302 (Location=/a?b) local end"),
+	ROW("Content-Type: t\nLocation: /\n\nx", "302 (Content-Type=t,Location=/) local \"x\" end"),
+	ROW("Location: //a/b\n\n", "302 (Location=//a/b) end"),
+	ROW("Status: 302\nLocation: /a\n\n", "302 (Location=/a) end"),
 	ROW("Location: /a\nStatus: 301\n\nx", "301 (Location=/a) \"x\" end"),
 	ROW("Status: 201\nLocation: /a\n\n", "201 (Location=/a) end"),
 	ROW("Location:\n\n", "error: an empty Location"),

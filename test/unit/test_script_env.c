@@ -127,6 +127,19 @@ START_TEST(tls)
 }
 END_TEST
 
+/* A listener on all addresses does not tell which of them the client has reached. */
+START_TEST(any_address)
+{
+	static const struct conf_listen any[] = { { .host = STR_INIT("0.0.0.0"), .port = 80 },
+		{ .host = STR_INIT("::"), .port = 80 } };
+
+	codec_fake_init(&k, "/", NULL);
+	k.r.listen = &any[_i];
+	ck_assert_int_eq(script_env_make(&env, &k.q, &why), 0);
+	unit_str_eq(get("SERVER_ADDR"), "198.51.100.9");
+}
+END_TEST
+
 /* Behind a proxy the port is the client's: what Host says, or the scheme's. */
 static const struct {
 	const char *host, *want;
@@ -380,6 +393,7 @@ suite_script_env(void)
 	tcase_add_test(c, path_info);
 	tcase_add_test(c, no_file);
 	tcase_add_test(c, tls);
+	tcase_add_loop_test(c, any_address, 0, 2);
 	tcase_add_loop_test(c, proxied, 0, UNIT_COUNT(ports));
 	tcase_add_test(c, user);
 	tcase_add_test(c, content);
