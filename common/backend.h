@@ -107,6 +107,8 @@ unsigned backend_warmth(struct shm *, unsigned row, const struct conf_pool *, ui
    host went out or came back. A good check does not bring back a host that is out for overload or
    errors: a request does. */
 bool backend_check_take(struct shm *, unsigned row, unsigned worker_row, uint64_t now, uint64_t ms);
+/* The holder: its check is over, the next one may be made, by anybody, at when. */
+void backend_check_next(struct shm *, unsigned row, unsigned worker_row, uint64_t when);
 bool backend_checked(struct shm *, struct backend_at *, bool is_good, uint64_t now);
 
 /* --- counters, retry budget --- */

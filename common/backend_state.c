@@ -452,6 +452,16 @@ backend_check_take(struct shm *s, unsigned row, unsigned worker_row, uint64_t no
 	return atomic_compare_exchange_strong(&c->check, &seen, (now + ms) << 8 | worker_row);
 }
 
+void
+backend_check_next(struct shm *s, unsigned row, unsigned worker_row, uint64_t when)
+{
+	struct backend_cell *c = shm_backend(s, row);
+	uint64_t seen = c ? atomic_load(&c->check) : 0;
+
+	if (c && (seen & 255) == worker_row)
+		atomic_compare_exchange_strong(&c->check, &seen, when << 8 | worker_row);
+}
+
 /* Only the holder of the lease writes it. */
 static int
 state_streak(struct backend_cell *c, bool is_good)

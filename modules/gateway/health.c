@@ -36,6 +36,7 @@ struct health_run {
 	bool is_trial; /* a probe under the host's trial, else an active check */
 	enum health_state state;
 	int fd, err; /* err: what connect() said at once */
+	uint64_t begun;
 	size_t sent; /* of check.out */
 	struct tls *tls;
 	struct event ev;
@@ -57,13 +58,15 @@ static struct {
 	unsigned nruns;
 } health = { .hosts = { &health.hosts, &health.hosts } };
 
-/* Hosts that are out for anything else come back by requests. */
-static const bool health_is_probed[CAUSE_MAX] = {
-	[CAUSE_REFUSED] = true, [CAUSE_UNREACHABLE] = true, [CAUSE_CHECK] = true, /* its time is
-										     over only when
-										     nobody checks
-										     it any more */
-};
+/* Hosts that are out for anything else come back by requests, or by their checks. */
+static bool
+health_is_probed(const struct health_host *h)
+{
+	enum backend_cause cause = backend_cause_of(worker_shm(h->w), h->row);
+
+	return cause == CAUSE_REFUSED || cause == CAUSE_UNREACHABLE ||
+	       (cause == CAUSE_CHECK && !h->pool->health.is_on);
+}
 
 /* --- the end of a run --- */
 
@@ -83,22 +86,36 @@ health_run_free(struct health_run *run)
 	free(run);
 }
 
+/* The interval, a tenth more or less, so that hosts checked at once do not stay so. */
+static uint64_t
+health_interval(const struct health_host *h)
+{
+	uint64_t mixed = (clock_ns() ^ h->row) * 0x9e3779b97f4a7c15ULL >> 40;
+	uint64_t interval = (uint64_t)h->pool->health.interval;
+
+	return interval - interval / 10 + interval / 5 * (mixed & 1023) / 1023;
+}
+
 static void
-health_report(struct health_host *h, bool is_trial, const struct health_result *result)
+health_report(
+    struct health_host *h, bool is_trial, uint64_t begun, const struct health_result *result)
 {
 	struct shm *shm = worker_shm(h->w);
+	unsigned me = worker_row_index(h->w);
 	struct backend_at at = { .row = h->row,
 		.pool_row = h->pool_row,
 		.conf = h->pool,
-		.trial = is_trial ? (int)worker_row_index(h->w) : -1 };
+		.trial = is_trial ? (int)me : -1 };
 	bool has_changed;
 
-	if (!is_trial)
+	if (!is_trial) {
 		has_changed = backend_checked(shm, &at, result->is_good, worker_now(h->w));
-	else if (result->is_good)
+		backend_check_next(shm, h->row, me, begun + health_interval(h));
+	} else if (result->is_good) {
 		has_changed = backend_succeeded(shm, &at, 0, worker_now(h->w));
-	else
+	} else {
 		has_changed = backend_failed(shm, &at, result->cause, 0, worker_now(h->w));
+	}
 	if (!has_changed)
 		return;
 	backend_tell(shm, &at, result->is_good ? NULL : result->why);
@@ -111,9 +128,10 @@ health_end(struct health_run *run, const struct health_result *result)
 {
 	struct health_host *h = run->host;
 	bool is_trial = run->is_trial;
+	uint64_t begun = run->begun;
 
 	health_run_free(run);
-	health_report(h, is_trial, result);
+	health_report(h, is_trial, begun, result);
 }
 
 static void
@@ -334,6 +352,7 @@ health_run(struct health_host *h, bool is_trial)
 	run = must_calloc(1, sizeof(*run));
 	run->host = h;
 	run->is_trial = is_trial;
+	run->begun = worker_now(h->w);
 	run->fd = fd;
 	run->timer.fn = health_late;
 	run->post.fn = health_step;
@@ -354,24 +373,14 @@ health_run(struct health_host *h, bool is_trial)
 	return true;
 }
 
-/* The interval, a tenth more or less, so that hosts checked at once do not stay so. */
-static uint64_t
-health_interval(const struct health_host *h)
-{
-	uint64_t mixed = (clock_ns() ^ h->row) * 0x9e3779b97f4a7c15ULL >> 40;
-	uint64_t interval = (uint64_t)h->pool->health.interval;
-
-	return interval - interval / 10 + interval / 5 * (mixed & 1023) / 1023;
-}
-
-/* The lease of the next check ends when this one is surely over. */
+/* How long nobody else checks if this worker dies meanwhile: longer than a check and the time to
+   the next one, which its end makes of it. */
 static uint64_t
 health_check_lease(const struct health_host *h)
 {
-	uint64_t least = (uint64_t)h->pool->health.timeout + 2 * HEALTH_TICK;
-	uint64_t ms = health_interval(h);
+	const struct conf_pool_health *c = &h->pool->health;
 
-	return ms > least ? ms : least;
+	return (uint64_t)(c->interval + c->interval / 10 + c->timeout + HEALTH_SLACK);
 }
 
 static void
@@ -395,6 +404,7 @@ static void
 health_look(struct health_host *h, uint64_t now)
 {
 	struct shm *shm = worker_shm(h->w);
+	unsigned me = worker_row_index(h->w);
 	enum backend_state state;
 	uint64_t until;
 
@@ -402,15 +412,16 @@ health_look(struct health_host *h, uint64_t now)
 		return;
 	state = backend_state_of(shm, h->row, &until);
 	if (state != BACKEND_UP && state != BACKEND_SUSPECT && until <= now &&
-	    health_is_probed[backend_cause_of(shm, h->row)]) {
+	    health_is_probed(h)) {
 		if (!health_is_disabled(h))
 			health_probe(h, now);
 		return;
 	}
 	/* A worker that drains may have another opinion of how to check. */
 	if (h->pool->health.is_on && !worker_is_draining(h->w) && !health_is_disabled(h) &&
-	    backend_check_take(shm, h->row, worker_row_index(h->w), now, health_check_lease(h)))
-		health_run(h, false);
+	    backend_check_take(shm, h->row, me, now, health_check_lease(h)) &&
+	    !health_run(h, false))
+		backend_check_next(shm, h->row, me, now + health_interval(h));
 }
 
 static void
@@ -435,19 +446,25 @@ health_start(struct health_host *h)
 	list_add_tail(&health.hosts, &h->link);
 }
 
+/* For another worker to make. */
+static void
+health_give_back(struct health_run *run)
+{
+	struct health_host *h = run->host;
+	void (*give)(struct shm *, unsigned, unsigned, uint64_t) =
+	    run->is_trial ? backend_untry : backend_check_next;
+
+	health_run_free(run);
+	give(worker_shm(h->w), h->row, worker_row_index(h->w), worker_now(h->w));
+}
+
 void
 health_stop(struct health_host *h)
 {
 	if (!link_is_on(&h->link))
 		return;
-	if (h->run) {
-		bool is_trial = h->run->is_trial;
-
-		health_run_free(h->run);
-		if (is_trial)
-			backend_untry(
-			    worker_shm(h->w), h->row, worker_row_index(h->w), worker_now(h->w));
-	}
+	if (h->run)
+		health_give_back(h->run);
 	list_del(&h->link);
 	if (list_is_empty(&health.hosts))
 		timer_del(&health.tick);

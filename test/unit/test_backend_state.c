@@ -350,6 +350,12 @@ START_TEST(test_check_lease)
 	ck_assert(backend_check_take(scene.shm, row, 3, NOW + 2001, 100000));
 	/* The interval is shorter now than it was. */
 	ck_assert(backend_check_take(scene.shm, row, 4, NOW + 2002, 2000));
+	/* Its check is over; what others say of it does not count. */
+	backend_check_next(scene.shm, row, 5, NOW);
+	ck_assert(!backend_check_take(scene.shm, row, 5, NOW + 2003, 2000));
+	backend_check_next(scene.shm, row, 4, NOW + 2500);
+	ck_assert(!backend_check_take(scene.shm, row, 5, NOW + 2499, 2000));
+	ck_assert(backend_check_take(scene.shm, row, 5, NOW + 2500, 2000));
 }
 END_TEST
 
