@@ -13,6 +13,7 @@ enum {
 	ATTEMPT_PART = 65536,   /* octets of a body that are framed at a time */
 	ATTEMPT_TURN = 1 << 20, /* octets sent in one turn */
 	ATTEMPT_STDERR = 2048,  /* octets of a line of an application's error output */
+	ATTEMPT_FINISH = 1000,  /* ms that the protocol's end may come after that of the content */
 };
 
 /* What an authorizer is given. */
@@ -149,7 +150,7 @@ attempt_send(struct exchange *x)
 	x->res.is_head = x->r->method == M_HEAD;
 	x->res.length = -1;
 	x->ask.host = x->host->conf;
-	x->ask.authority = x->host->conf->address;
+	x->ask.authority = x->host->authority;
 	x->ask.length = x->body && !x->is_authorizer ? reqbody_length(x->body) : 0;
 	x->ask.keep = x->codec->can_keep && x->pool_conf->keepalive > 0 && !x->ask.is_upgrade;
 	status = x->codec->head(u->codec, &x->ask, &u->out, &why);
@@ -413,4 +414,76 @@ attempt_connect(struct exchange *x)
 		attempt_send(x);
 	else
 		exchange_timer(x, x->pool_conf->timeout.connect);
+}
+
+/* --- the end after the end --- */
+
+static void
+attempt_finish_input(void *arg, struct buf *b, const char *p, size_t n)
+{
+	struct upstream *u = arg;
+	const struct codec *codec = codec_of(bpool_conf(u->host->pool)->protocol);
+	struct codec_response res = { .length = -1 };
+	enum codec_event ev;
+
+	(void)b;
+	do {
+		size_t used = 0;
+
+		ev = codec->input(u->codec, &res, p, n, &used);
+		p += used;
+		n -= used;
+	} while (ev == CODEC_STDERR || (ev == CODEC_DATA && res.data.n == 0));
+	if (ev == CODEC_END && res.keep && n == 0) {
+		timer_del(&u->idle_timer);
+		upstream_keep(u);
+	} else if (ev != CODEC_MORE) {
+		upstream_close(u);
+	}
+}
+
+static void
+attempt_finish_close(void *arg)
+{
+	upstream_close(arg);
+}
+
+static void
+attempt_finish_failed(void *arg, int err)
+{
+	(void)err;
+	upstream_close(arg);
+}
+
+static void
+attempt_finish_space(void *arg)
+{
+	(void)arg;
+}
+
+static const struct upstream_events attempt_finishing = {
+	.connected = attempt_finish_space,
+	.input = attempt_finish_input,
+	.eof = attempt_finish_close,
+	.space = attempt_finish_space,
+	.failed = attempt_finish_failed,
+};
+
+void
+attempt_finish(struct upstream *u)
+{
+	int protocol = bpool_conf(u->host->pool)->protocol;
+
+	/* Only where the end is a record of its own, for which nothing of the request is needed. */
+	if ((protocol != POOL_FASTCGI && protocol != POOL_AJP) || !body_is_empty(&u->out) ||
+	    u->is_eof) {
+		upstream_close(u);
+		return;
+	}
+	u->events = &attempt_finishing;
+	u->arg = u;
+	upstream_read(u, true);
+	u->idle_timer.fn = attempt_finish_close;
+	u->idle_timer.arg = u;
+	timer_set(u->w, &u->idle_timer, timer_class(u->w, ATTEMPT_FINISH));
 }

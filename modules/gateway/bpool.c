@@ -139,6 +139,18 @@ bhost_addr_len(const struct sockaddr_storage *a)
 					  : sizeof(struct sockaddr_un);
 }
 
+static struct str
+bhost_authority(const struct conf_pool *pool, const struct conf_host *conf)
+{
+	struct str port = pool->tls.on ? STR(":443") : STR(":80");
+
+	if (conf->is_unix)
+		return STR("localhost");
+	if (str_has_suffix(conf->address, port))
+		return str_n(conf->address.p, conf->address.n - port.n);
+	return conf->address;
+}
+
 static void
 bhost_watch(struct bhost *h)
 {
@@ -174,6 +186,7 @@ bhost_new(struct bpool_entry *e, const struct sockaddr_storage *a)
 	h = must_calloc(1, sizeof(*h));
 	h->pool = p;
 	h->conf = e->conf;
+	h->authority = bhost_authority(p->conf, e->conf);
 	h->addr = *a;
 	h->addr_len = bhost_addr_len(a);
 	h->name = name;

@@ -22,8 +22,9 @@ struct bhost {
 	const struct conf_host *conf;
 	struct sockaddr_storage addr;
 	socklen_t addr_len;
-	struct str name; /* "10.0.0.3:80": as the segment and the log call it */
-	unsigned row;    /* in the segment */
+	struct str name;      /* "10.0.0.3:80": as the segment and the log call it */
+	struct str authority; /* as in Host: without the scheme's own port */
+	unsigned row;         /* in the segment */
 	uint64_t hash;
 	struct link idle; /* kept connections, the last used first */
 	unsigned nidle;

@@ -332,14 +332,31 @@ exchange_ready(void *arg)
 	exchange_acquire(x);
 }
 
+/* The connection goes on without us, and gives the host back. */
+static void
+exchange_part(struct exchange *x)
+{
+	if (x->is_trial)
+		bpool_untried(x->host);
+	x->is_trial = false;
+	x->u->is_orphan = true;
+	x->u = NULL;
+	x->host = NULL;
+}
+
 /* The backend is told, as far as the protocol can, that nobody waits any more. */
 static void
 exchange_abort(struct exchange *x)
 {
 	struct upstream *u = x->u;
 
+	if (x->state == EXCHANGE_ANSWERING && !x->r->is_aborted && x->is_sent) {
+		exchange_part(x);
+		attempt_finish(u);
+		return;
+	}
 	if (x->conf->ignore_client_abort && x->is_sent && x->state != EXCHANGE_TUNNEL) {
-		x->u = NULL;
+		exchange_part(x);
 		upstream_orphan(u, (uint64_t)x->pool_conf->timeout.first_byte);
 		return;
 	}

@@ -94,6 +94,9 @@ bool exchange_can_retry(struct exchange *);
 void attempt_connect(struct exchange *);
 /* Moves the request on: body to frames, frames to the socket. */
 void attempt_pump(void *exchange);
+/* All of the answer is with the client but the protocol's own end (END_REQUEST, END_RESPONSE) has
+   not come: the connection waits for it a moment, to be kept. */
+void attempt_finish(struct upstream *);
 /* The request's body broke before all of it was sent. */
 void attempt_body_broke(struct exchange *);
 

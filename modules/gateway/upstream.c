@@ -90,6 +90,8 @@ upstream_close(struct upstream *u)
 	u->fd = -1;
 	u->state = UPSTREAM_DEAD;
 	body_fini(&u->out);
+	if (u->is_orphan)
+		bpool_release(u->host);
 	bhost_unref(u->host);
 	list_add_tail(&upstream_dead, &u->link);
 	worker_post(u->w, &upstream_burial);
@@ -481,6 +483,10 @@ upstream_keep(struct upstream *u)
 	const struct conf_pool *conf = bpool_conf(u->host->pool);
 
 	u->nrequests++;
+	if (u->is_orphan) {
+		u->is_orphan = false;
+		bpool_release(u->host);
+	}
 	if (u->host->is_gone || u->host->nidle >= (unsigned)conf->keepalive || u->is_eof ||
 	    u->is_armed || !body_is_empty(&u->out) || worker_is_draining(u->w) ||
 	    (conf->keepalive_requests > 0 && u->nrequests >= conf->keepalive_requests)) {

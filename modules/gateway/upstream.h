@@ -40,6 +40,7 @@ struct upstream {
 	int fd;
 	uint8_t state; /* enum upstream_state */
 	bool is_reused, is_reading, is_armed /* wr is added */, is_eof;
+	bool is_orphan; /* its exchange is gone: it gives its host back itself */
 	unsigned nrequests;
 	int64_t sent;    /* octets written for the current request */
 	uint64_t opened; /* worker_now_ns() when the connection was begun */
@@ -77,7 +78,8 @@ void upstream_close(struct upstream *);
  */
 void upstream_keep(struct upstream *);
 /* The request is gone but the backend is to finish: the connection takes care of itself, sends what
-   is queued (copied), reads and drops what comes, and ends after ms. */
+   is queued (copied), reads and drops what comes, gives the host back when the backend has ended,
+   and ends after ms. */
 void upstream_orphan(struct upstream *, uint64_t ms);
 
 #endif
