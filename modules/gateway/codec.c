@@ -1,7 +1,5 @@
 #include "modules/gateway/codec.h"
 
-extern const struct codec codec_http __attribute__((weak)), codec_ajp __attribute__((weak));
-
 const struct codec *
 codec_of(int protocol)
 {
