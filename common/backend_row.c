@@ -20,6 +20,7 @@
 #include "common/must.h"
 
 enum { CLAIM_MS = 100, CLAIM_TRIES = 300, CLAIM_PAUSE_NS = 1000000, ROW_CLUSTER = 8 };
+enum { TOUCH_MS = 500, BUCKETS_MS = 60000 };
 
 static const uint64_t ROW_CLAIMED = (uint64_t)1 << 63;
 
@@ -31,7 +32,8 @@ struct row_name {
 /* What differs between the two tables. */
 struct row_kind {
 	unsigned rows;
-	_Atomic uint64_t *(*key)(struct shm *, unsigned row);
+	_Atomic uint64_t *(*key)(struct shm *, unsigned row); /* NULL: no such row */
+	_Atomic uint64_t *(*touched)(struct shm *, unsigned row);
 	bool (*is)(struct shm *, unsigned row, const struct row_name *);
 	void (*fill)(struct shm *, unsigned row, const struct row_name *, uint64_t now);
 };
@@ -86,6 +88,12 @@ row_host_key(struct shm *s, unsigned row)
 	return c ? &c->key : NULL;
 }
 
+static _Atomic uint64_t *
+row_host_touched(struct shm *s, unsigned row)
+{
+	return &shm_backend(s, row)->touched;
+}
+
 static bool
 row_host_is(struct shm *s, unsigned row, const struct row_name *n)
 {
@@ -121,6 +129,12 @@ row_pool_key(struct shm *s, unsigned row)
 	return p ? &p->key : NULL;
 }
 
+static _Atomic uint64_t *
+row_pool_touched(struct shm *s, unsigned row)
+{
+	return &shm_backend_pool(s, row)->touched;
+}
+
 static bool
 row_pool_is(struct shm *s, unsigned row, const struct row_name *n)
 {
@@ -143,8 +157,20 @@ row_pool_fill(struct shm *s, unsigned row, const struct row_name *n, uint64_t no
 	shm_point("row: touched");
 }
 
-static const struct row_kind row_host = { BACKEND_ROWS, row_host_key, row_host_is, row_host_fill };
-static const struct row_kind row_pool = { BACKEND_POOLS, row_pool_key, row_pool_is, row_pool_fill };
+static const struct row_kind row_host = {
+	BACKEND_ROWS,
+	row_host_key,
+	row_host_touched,
+	row_host_is,
+	row_host_fill,
+};
+static const struct row_kind row_pool = {
+	BACKEND_POOLS,
+	row_pool_key,
+	row_pool_touched,
+	row_pool_is,
+	row_pool_fill,
+};
 
 /* ---- who may claim ---- */
 
@@ -192,6 +218,16 @@ row_claiming_give(struct shm *s, uint64_t mine)
 
 /* ---- finding and claiming ---- */
 
+/* Everybody who uses the row says so; one store is enough. */
+static bool
+row_touch(_Atomic uint64_t *touched, uint64_t now)
+{
+	if (now <= atomic_load(touched) + TOUCH_MS)
+		return false;
+	atomic_store(touched, now);
+	return true;
+}
+
 static int
 row_find(struct shm *s, const struct row_kind *kind, const struct row_name *n)
 {
@@ -199,7 +235,11 @@ row_find(struct shm *s, const struct row_kind *kind, const struct row_name *n)
 		unsigned row = (unsigned)((n->start + i) % kind->rows);
 		_Atomic uint64_t *key = kind->key(s, row);
 
-		if (key && atomic_load(key) == n->key && kind->is(s, row, n))
+		if (!key || atomic_load(key) != n->key || !kind->is(s, row, n))
+			continue;
+		/* A sweep that is about to free it sees this, or we see that it did. */
+		row_touch(kind->touched(s, row), clock_ms());
+		if (atomic_load(key) == n->key)
 			return (int)row;
 	}
 	return -1;
@@ -267,18 +307,6 @@ backend_row(struct shm *s, struct str pool, struct str address)
 
 /* ---- keeping and sweeping ---- */
 
-enum { TOUCH_MS = 500, BUCKETS_MS = 60000 };
-
-/* Everybody who uses the row says so; one store is enough. */
-static bool
-row_touch(_Atomic uint64_t *touched, uint64_t now)
-{
-	if (now <= atomic_load(touched) + TOUCH_MS)
-		return false;
-	atomic_store(touched, now);
-	return true;
-}
-
 void
 backend_touch(struct shm *s, unsigned row, uint64_t now)
 {
@@ -304,36 +332,43 @@ backend_pool_touch(struct shm *s, unsigned pool_row, uint64_t now)
 		row_touch(&p->touched, now);
 }
 
-static void
-row_free(_Atomic uint64_t *key, uint64_t seen, uint64_t mine)
+static bool
+row_is_stale(const struct row_kind *kind, struct shm *s, unsigned row, uint64_t now, uint64_t ms)
 {
-	uint64_t claim = ROW_CLAIMED | mine;
+	uint64_t touched = atomic_load(kind->touched(s, row));
 
-	if (!atomic_compare_exchange_strong(key, &seen, claim))
-		return;
-	shm_point("sweep: claimed");
-	atomic_compare_exchange_strong(key, &claim, 0);
-	shm_point("sweep: free");
+	/* Far in the future: damaged. */
+	return (now > touched ? now - touched : touched - now) >= ms;
 }
 
-static bool
-row_is_stale(uint64_t key, uint64_t touched, uint64_t now, uint64_t ms)
+/* Nobody can find it while it is claimed; who found it just before has touched it. */
+static void
+row_free(const struct row_kind *kind, struct shm *s, unsigned row, uint64_t now, uint64_t ms,
+    uint64_t mine)
 {
-	return key != 0 && (key & ROW_CLAIMED || (now > touched && now - touched >= ms));
+	_Atomic uint64_t *key = kind->key(s, row);
+	uint64_t was = atomic_load(key), claim = ROW_CLAIMED | mine;
+
+	if (was == 0)
+		return;
+	if (!(was & ROW_CLAIMED) && !row_is_stale(kind, s, row, now, ms))
+		return;
+	if (!atomic_compare_exchange_strong(key, &was, claim))
+		return;
+	shm_point("sweep: claimed");
+	if (!(was & ROW_CLAIMED) && !row_is_stale(kind, s, row, now, ms))
+		atomic_compare_exchange_strong(key, &claim, was);
+	else
+		atomic_compare_exchange_strong(key, &claim, 0);
+	shm_point("sweep: free");
 }
 
 static void
 row_sweep_hosts(struct shm *s, uint64_t now, uint64_t ms, uint64_t mine)
 {
-	for (unsigned row = 0; row < BACKEND_ROWS; row++) {
-		struct backend_cell *c = shm_backend(s, row);
-		uint64_t key = c ? atomic_load(&c->key) : 0;
-
-		if (!row_is_stale(key, c ? atomic_load(&c->touched) : 0, now, ms))
-			continue;
-		if (backend_in_flight(s, row) == 0)
-			row_free(&c->key, key, mine);
-	}
+	for (unsigned row = 0; row < BACKEND_ROWS; row++)
+		if (row_host_key(s, row) && backend_in_flight(s, row) == 0)
+			row_free(&row_host, s, row, now, ms, mine);
 }
 
 static void
@@ -348,15 +383,9 @@ row_sweep_pools(struct shm *s, uint64_t now, uint64_t ms, uint64_t mine)
 		if (p < BACKEND_POOLS)
 			used[p / 64] |= (uint64_t)1 << p % 64;
 	}
-	for (unsigned row = 0; row < BACKEND_POOLS; row++) {
-		struct backend_pool *p = shm_backend_pool(s, row);
-		uint64_t key = p ? atomic_load(&p->key) : 0;
-
-		if (!row_is_stale(key, p ? atomic_load(&p->touched) : 0, now, ms))
-			continue;
+	for (unsigned row = 0; row < BACKEND_POOLS; row++)
 		if (!(used[row / 64] >> row % 64 & 1) && backend_queued(s, row) == 0)
-			row_free(&p->key, key, mine);
-	}
+			row_free(&row_pool, s, row, now, ms, mine);
 }
 
 void

@@ -14,6 +14,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/backend.h"
 #include "common/log.h"
 #include "common/must.h"
 #include "master/control.h"
@@ -31,12 +32,15 @@
 #include "master/upgrade.h"
 
 enum { MASTER_TICK_MS = 500, MASTER_EXTEND_MS = 5000 };
+/* What is known of a host is forgotten when nobody has used it for so long. */
+enum { MASTER_SWEEP_MS = 60000, MASTER_FORGET_MS = 600000 };
 
 struct master master;
 
 static struct {
 	int signals;
 	unsigned last_generation;
+	uint64_t swept; /* clock_ms() */
 	bool is_stopping, is_fast, is_now, is_over;
 	int status;
 	char *pid_file;
@@ -261,7 +265,13 @@ master_open_signals(void)
 static void
 master_tick(void *arg)
 {
+	uint64_t now = clock_ms();
+
 	generation_check();
+	if (now - self.swept >= MASTER_SWEEP_MS) {
+		self.swept = now;
+		backend_sweep(master.shm, now, MASTER_FORGET_MS);
+	}
 	if (self.is_stopping)
 		notify_send("EXTEND_TIMEOUT_USEC=%d", MASTER_EXTEND_MS * 1000);
 	alarm_set(&self.tick, MASTER_TICK_MS, master_tick, arg);
