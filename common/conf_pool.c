@@ -78,16 +78,8 @@ pool_set(
 	for (i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
 		if (strcmp(opt->name, numbers[i]) == 0)
 			pool_number_is_text((struct cfg_node *)node);
-	if (!opt_set(space->reader, opt, node, p->conf, &p->elems[row]))
-		p->has_error = true;
+	opt_set(space->reader, opt, node, p->conf, &p->elems[row]);
 	p->places[row] = node->place;
-}
-
-static void
-pool_failed(struct opt_space *space, size_t table)
-{
-	(void)table;
-	((struct pool_walk *)space)->pool->has_error = true;
 }
 
 static struct build_pool *
@@ -248,6 +240,7 @@ static void
 pool_read(struct build *b, struct opt_reader *r, const struct cfg_node *node)
 {
 	struct pool_walk w = { .table = { "backends", pool_opts, sizeof(struct conf_pool) } };
+	size_t before = cfg_errors_count(b->errors);
 
 	if (!pool_check_name(b, node))
 		return;
@@ -255,14 +248,12 @@ pool_read(struct build *b, struct opt_reader *r, const struct cfg_node *node)
 	w.space = (struct opt_space){ .reader = r, .tables = &w.table, .n = 1 };
 	w.space.name = arena_printf(b->arena, "pool \"%.*s\"", STR_FMT(node->name)).p;
 	w.space.set = pool_set;
-	w.space.failed = pool_failed;
 	if (node->kind == NODE_GROUP)
 		opt_walk(&w.space, node);
-	else if (node->kind == NODE_NONE)
-		w.pool->has_error = true;
 	else
 		pool_set(&w.space, 0, &pool_opts[pool_row("hosts")], node);
 	pool_addresses(b, w.pool, r->dir);
+	w.pool->has_error |= node->kind == NODE_NONE || cfg_errors_count(b->errors) > before;
 }
 
 void
