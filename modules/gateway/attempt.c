@@ -16,7 +16,7 @@ enum {
 	ATTEMPT_FINISH = 1000,  /* ms that the protocol's end may come after that of the content */
 };
 
-/* What an authorizer is given. */
+/* The body of requests without one, and what an authorizer is given. */
 static struct body attempt_nothing = {
 	.chunks = { &attempt_nothing.chunks, &attempt_nothing.chunks },
 	.state = BODY_ENDED,
@@ -52,9 +52,7 @@ attempt_freshen(struct exchange *x)
 static struct body *
 attempt_source(const struct exchange *x)
 {
-	return x->body            ? reqbody_source(x->body)
-	       : x->is_authorizer ? &attempt_nothing
-				  : &x->r->body;
+	return x->body ? reqbody_source(x->body) : &attempt_nothing;
 }
 
 /* The body broke while it was sent: the backend gets no more, and no answer of its own. */

@@ -133,6 +133,8 @@ exchange_refuse(
 	struct request *r = x->r;
 	char then[16];
 
+	if (x->state == EXCHANGE_WAITING)
+		x->note.queue = (x->note.queue < 0 ? 0 : x->note.queue) + exchange_since(x->mark);
 	bpool_unwait(x->pool, &x->waiter);
 	exchange_leave(x, false);
 	term_set(x->note.termination, who, where);
@@ -461,7 +463,8 @@ exchange_new(struct request *r, const struct gateway_conf *conf, bool is_authori
 		.script = &x->script,
 		.is_authorizer = is_authorizer,
 		.variables = r->backend ? r->backend->variables : NULL,
-		.is_upgrade = conf->upgrade && x->codec == &codec_http && req_can_tunnel(r),
+		.is_upgrade = conf->upgrade && x->codec != &codec_fastcgi &&
+			      x->codec != &codec_ajp && req_can_tunnel(r),
 	};
 	r->backend = &x->note;
 	arena_defer(&r->arena, exchange_gone, x);

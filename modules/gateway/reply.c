@@ -8,6 +8,7 @@
 #include "modules/gateway/affinity.h"
 #include "modules/gateway/exchange.h"
 #include "modules/gateway/hmap.h"
+#include "worker/uri.h"
 
 /* A field of the answer by name; p NULL. */
 static struct str
@@ -147,6 +148,30 @@ reply_is_allowed(struct exchange *x)
 	return true;
 }
 
+/* A redirect within the server (RFC 3875 6.2.2): as if the client had asked for it, with GET. */
+static bool
+reply_is_local(struct exchange *x)
+{
+	struct request *r = x->r;
+	struct uri uri;
+
+	if (!x->res.local.p || x->is_authorizer ||
+	    uri_parse(x->res.local, M_GET, &r->arena, &uri) != 0)
+		return false;
+	exchange_leave(x, false);
+	timer_del(&x->total);
+	x->state = EXCHANGE_DONE;
+	if (x->body)
+		reqbody_stop(x->body);
+	if (r->method != M_HEAD) {
+		r->method = M_GET;
+		r->method_name = http_method_name(M_GET);
+	}
+	r->length = 0;
+	request_reroute(r, uri.path, uri.query.p ? uri.query : STR(""));
+	return true;
+}
+
 bool
 reply_begin(struct exchange *x)
 {
@@ -155,7 +180,7 @@ reply_begin(struct exchange *x)
 	x->note.first_byte = (int64_t)((clock_ns() - x->mark) / 1000);
 	if (reply_is_failure(x))
 		return false;
-	if (reply_is_allowed(x))
+	if (reply_is_allowed(x) || reply_is_local(x))
 		return false;
 	if (x->body)
 		reqbody_commit(x->body);
