@@ -436,10 +436,10 @@ env_script(struct env *b)
 	if (b->q->is_authorizer) /* FastCGI 6.3: neither name nor path */
 		return;
 	env_put(b->e, STR("SCRIPT_NAME"), name);
-	if (info.n == 0)
-		return;
-	env_put(b->e, STR("PATH_INFO"), info);
-	if (s->root.n == 0)
+	/* An application that is no file routes by it (PEP 3333): it gets it also when empty. */
+	if (info.n > 0 || b->q->conf->split.n == 0)
+		env_put(b->e, STR("PATH_INFO"), info);
+	if (info.n == 0 || s->root.n == 0)
 		return;
 	env_put(b->e, STR("PATH_TRANSLATED"), /* RFC 3875 4.1.6 */
 	    arena_printf(a, "%.*s%.*s", (int)(s->root.n - (s->root.p[s->root.n - 1] == '/')),

@@ -62,6 +62,7 @@ START_TEST(plain)
 		{ "DOCUMENT_URI", "/i.php" },
 		{ "DOCUMENT_ROOT", "/srv" },
 		{ "SCRIPT_NAME", "/i.php" },
+		{ "PATH_INFO", "" },
 		{ "SCRIPT_FILENAME", "/srv/i.php" },
 		{ "REMOTE_ADDR", "192.0.2.7" },
 		{ "REMOTE_HOST", "192.0.2.7" },
@@ -90,13 +91,19 @@ END_TEST
 
 START_TEST(path_info)
 {
+	struct str php = STR(".php");
+
 	codec_fake_init(&k, "/i.php/a/b", NULL);
+	k.conf.split = (struct cfg_strs){ .v = &php, .n = 1 };
 	k.script.path_info = STR("/a/b");
 	ck_assert_int_eq(script_env_make(&env, &k.q, &why), 0);
 	unit_str_eq(get("SCRIPT_NAME"), "/i.php");
 	unit_str_eq(get("PATH_INFO"), "/a/b");
 	unit_str_eq(get("PATH_TRANSLATED"), "/srv/a/b");
 	unit_str_eq(get("DOCUMENT_URI"), "/i.php/a/b");
+	k.script.path_info = STR("");
+	ck_assert_int_eq(script_env_make(&env, &k.q, &why), 0);
+	absent("PATH_INFO");
 }
 END_TEST
 
@@ -111,6 +118,9 @@ START_TEST(no_file)
 	absent("SCRIPT_FILENAME");
 	absent("DOCUMENT_ROOT");
 	absent("PATH_TRANSLATED");
+	k.script.path_info = STR("");
+	ck_assert_int_eq(script_env_make(&env, &k.q, &why), 0);
+	unit_str_eq(get("PATH_INFO"), "");
 }
 END_TEST
 
