@@ -334,6 +334,15 @@ gateway_is_here(const struct conf_pool *p)
 	return p->spawn.chroot.n == 0;
 }
 
+static bool
+gateway_has(const struct cfg_strs *list, struct str s)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (str_eq(list->v[i], s))
+			return true;
+	return false;
+}
+
 static struct cfg_strs
 gateway_one(struct arena *a, struct str s)
 {
@@ -348,16 +357,16 @@ gateway_one(struct arena *a, struct str s)
 static void
 gateway_derive_scripts(struct gateway_conf *c, struct cfg_check *check)
 {
-	bool is_set = cfg_is_set(check, "gateway.split"), is_php;
+	bool is_set = cfg_is_set(check, "gateway.split");
 
-	is_php = c->pool->protocol == POOL_FASTCGI && gateway_is_php(c, check);
-	if (!is_set && c->prefix.n == 0 && is_php)
+	if (!is_set && c->prefix.n == 0 && c->pool->protocol == POOL_FASTCGI &&
+	    gateway_is_php(c, check))
 		c->split = gateway_one(check->arena, STR(".php"));
 	if (!is_set && c->prefix.n == 0 && c->pool->protocol == POOL_CGI)
 		c->split = gateway_one(check->arena, STR("")); /* any name, if it is a file */
 	if (!is_set && c->split.n == 0 && c->prefix.n == 0 && c->front.n == 0)
 		c->prefix = gateway_route_path(check, "gateway.backend");
-	if (!cfg_is_set(check, "gateway.index") && is_php && c->split.n > 0)
+	if (!cfg_is_set(check, "gateway.index") && gateway_has(&c->split, STR(".php")))
 		c->index = gateway_one(check->arena, STR("index.php"));
 	if (!cfg_is_set(check, "gateway.check"))
 		c->check = c->split.n > 0 && gateway_is_here(c->pool);
