@@ -84,6 +84,9 @@ attempt_cut(struct exchange *x)
 static void
 attempt_sent(struct exchange *x)
 {
+	/* A script's standard input is the connection: it may read to the end of it. */
+	if (x->is_sent && x->pool_conf->protocol == POOL_CGI && body_is_empty(&x->u->out))
+		upstream_shutdown(x->u);
 	if (x->state != EXCHANGE_SENDING)
 		return;
 	if (upstream_is_blocked(x->u))
