@@ -174,6 +174,20 @@ static const struct {
 	{ "pool_processes", "gauge", "Local processes that run", POOL_AT(local.running), false },
 };
 
+static uint64_t
+statuspools_value(const char *at, bool is_wide)
+{
+	unsigned narrow;
+	uint64_t wide;
+
+	if (is_wide) {
+		memcpy(&wide, at, sizeof(wide));
+		return wide;
+	}
+	memcpy(&narrow, at, sizeof(narrow));
+	return narrow;
+}
+
 static void
 statuspools_prometheus_pools(struct text *out, const struct statussnap *s)
 {
@@ -185,14 +199,11 @@ statuspools_prometheus_pools(struct text *out, const struct statussnap *s)
 		for (unsigned k = 0; k < s->npools; k++) {
 			const struct backend_pool_view *v = &s->pools[k].view;
 			const char *at = (const char *)v + statuspools_of_pool[i].offset;
-			unsigned narrow;
-			uint64_t wide;
 
-			memcpy(&wide, at, statuspools_of_pool[i].is_wide ? sizeof(wide) : 0);
-			memcpy(&narrow, at, sizeof(narrow));
 			statuspools_series(out, name, v->pool, NULL);
 			text_printf(out, "} %llu\n",
-			    (unsigned long long)(statuspools_of_pool[i].is_wide ? wide : narrow));
+			    (unsigned long long)statuspools_value(
+				at, statuspools_of_pool[i].is_wide));
 		}
 	}
 }
