@@ -108,6 +108,8 @@ static const bool ajp_is_dropped[HF_MAX] = {
 	[HF_UPGRADE] = true,
 };
 
+static const char ajp_short[] = "a packet is shorter than what it holds";
+
 /* A payload that is read. */
 struct ajp_reader {
 	const unsigned char *p, *end;
@@ -120,7 +122,7 @@ ajp_get_u16(struct ajp_reader *k)
 	unsigned v;
 
 	if (k->end - k->p < 2) {
-		k->why = "a packet is shorter than what it holds";
+		k->why = ajp_short;
 		return 0;
 	}
 	v = (unsigned)k->p[0] << 8 | k->p[1];
@@ -137,7 +139,7 @@ ajp_get_octets(struct ajp_reader *k, unsigned n)
 	if (n == 0xffff) /* absent */
 		return s;
 	if ((size_t)(k->end - k->p) < n + 1u) {
-		k->why = "a packet is shorter than what it holds";
+		k->why = ajp_short;
 		return s;
 	}
 	s = str_n((const char *)k->p, n);
@@ -248,6 +250,8 @@ ajp_on_headers(struct ajp *s, struct codec_response *rsp)
 {
 	if (s->left > rsp->max_head)
 		return ajp_fail(s, rsp, "the response's head is too long");
+	if (s->left == 0)
+		return ajp_fail(s, rsp, ajp_short);
 	s->head = arena_alloc(rsp->arena, s->left);
 	s->head_n = 0;
 	s->head_room = s->left;

@@ -353,21 +353,22 @@ hcodec_parse(struct hcodec *s, struct codec_response *rsp, char *buf, size_t n)
 
 /* --- finding the end of a head --- */
 
-/* Whether what there is of a head can still become one: it begins like HTTP, and has no line that
-   ends in a bare LF, behind which its end would never come. */
-static const char *
-hcodec_doubt(const char *p, size_t n)
+/* Whether what there is of a head can never become one: it does not begin like HTTP, or has a line
+   that ends in a bare LF, behind which its end would never come. Then what hcodec_parse would say
+   of the whole is known already. */
+static bool
+hcodec_is_hopeless(const char *p, size_t n)
 {
 	static const char begin[] = "HTTP/1.";
 	size_t known = n < sizeof(begin) - 1 ? n : sizeof(begin) - 1;
 
 	if (memcmp(p, begin, known) != 0)
-		return "the response does not begin with HTTP/1";
+		return true;
 	for (const char *lf = p, *end = p + n; (lf = memchr(lf, '\n', (size_t)(end - lf))); lf++) {
 		if (lf == p || lf[-1] != '\r')
-			return "a control character in the head";
+			return true;
 	}
-	return NULL;
+	return false;
 }
 
 /* Keeps a piece of a head; the arena has what grows. */
@@ -406,7 +407,6 @@ static enum codec_event
 hcodec_piece(struct hcodec *s, struct codec_response *rsp, const char *in, size_t n, size_t *used)
 {
 	size_t had = s->head_n, end;
-	const char *why;
 
 	/* One octet beyond the limit says that it is exceeded. */
 	if (n > rsp->max_head + 1 - had)
@@ -416,10 +416,13 @@ hcodec_piece(struct hcodec *s, struct codec_response *rsp, const char *in, size_
 	*used = end > 0 ? end - had : n;
 	if (end > 0 && end <= rsp->max_head)
 		return hcodec_parse(s, rsp, s->head, end);
-	why = hcodec_doubt(s->head, s->head_n);
-	if (!why && s->head_n > rsp->max_head)
-		why = "the response's head is too long";
-	return why ? hcodec_fail(s, rsp, why) : CODEC_MORE;
+	if (hcodec_is_hopeless(s->head, s->head_n)) {
+		hcodec_keep(s, rsp, "\r\n\r\n", 4); /* an end, for the parser to rely on */
+		return hcodec_parse(s, rsp, s->head, s->head_n);
+	}
+	if (s->head_n > rsp->max_head)
+		return hcodec_fail(s, rsp, "the response's head is too long");
+	return CODEC_MORE;
 }
 
 static enum codec_event
