@@ -24,7 +24,7 @@ struct codec_request {
 	const struct gateway_conf *conf; /* of the route: environment, fields, mapping */
 	const struct conf_pool *pool;
 	const struct conf_host *host;
-	const struct script *script; /* CGI-like protocols: see script.h */
+	const struct script *script;    /* CGI-like protocols: see script.h */
 	const struct fields *variables; /* what an authorizer gave for the environment; or NULL */
 	int64_t length;  /* of the body that will be sent; -1: unknown (codecs with needs_length are
 			    never asked so) */
@@ -47,9 +47,9 @@ struct codec_response {
 	bool keep;              /* with CODEC_END: the connection can be used again */
 	struct str data;        /* CODEC_DATA: in the input; CODEC_STDERR: in the input */
 	int64_t want;           /* CODEC_WANT: octets of body that the backend asks for (AJP13) */
-	struct str local;       /* CGI: a redirect within the server (RFC 3875 6.2.2); p NULL: none */
-	const char *why;        /* CODEC_ERROR: for the log */
-	bool is_overloaded;     /* CODEC_ERROR: it had no room and did nothing; others may */
+	struct str local;   /* CGI: a redirect within the server (RFC 3875 6.2.2); p NULL: none */
+	const char *why;    /* CODEC_ERROR: for the log */
+	bool is_overloaded; /* CODEC_ERROR: it had no room and did nothing; others may */
 };
 
 enum codec_event {

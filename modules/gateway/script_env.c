@@ -372,7 +372,8 @@ static uint64_t
 env_port(const struct request *r)
 {
 	struct str host = req_field(r, HF_HOST);
-	bool is_proxied = memcmp(&r->peer, &r->via, sizeof(r->peer)) != 0;
+	bool is_proxied = r->peer.port != r->via.port || r->peer.family != r->via.family ||
+			  memcmp(r->peer.addr, r->via.addr, sizeof(r->via.addr)) != 0;
 
 	if (r->port > 0 &&
 	    (!is_proxied || r->port != r->listen->port ||
