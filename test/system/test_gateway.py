@@ -24,14 +24,14 @@ def test_request_as_seen(server, peers, protocol):
     app = peers(protocol)
     s = start(server, app)
     r = s.get("/app/a%20b/echo?x=%41&y", headers={"X-Test": "a, b", "Cookie": "k=v", "Connection": "close, X-Hop", "X-Hop": "1",
-                                                   "Proxy": "http://evil/"})
+                                                   "Proxy": "http://evil/"}, host=f"localhost:{s.port}")
     assert r.status == 200
     q = r.json()
     assert q["method"] == "GET" and q["target"] == "/app/a%20b/echo?x=%41&y"
     seen = {k.lower(): v for k, v in q["fields"]} | q["env"]
     if protocol in CGI:
         want = {"HTTP_X_TEST": "a, b", "HTTP_COOKIE": "k=v", "QUERY_STRING": "x=%41&y", "REMOTE_ADDR": "127.0.0.1",
-                "SERVER_PORT": str(s.port), "REQUEST_METHOD": "GET", "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_HOST": "localhost"}
+                "SERVER_PORT": str(s.port), "REQUEST_METHOD": "GET", "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_HOST": f"localhost:{s.port}"}
         assert {k: seen.get(k) for k in want} == want
         assert "HTTP_PROXY" not in seen and "HTTP_X_HOP" not in seen
         assert seen["SCRIPT_NAME"] + seen.get("PATH_INFO", "") == "/app/a b/echo"
@@ -39,7 +39,7 @@ def test_request_as_seen(server, peers, protocol):
         assert seen["x-test"] == "a, b" and seen["cookie"] == "k=v" and "x-hop" not in seen
     if protocol == "http":
         assert seen["x-forwarded-for"] == "127.0.0.1" and seen["x-forwarded-proto"] == "http"
-        assert seen["host"] == "localhost"
+        assert seen["host"] == f"localhost:{s.port}"
     if protocol == "ajp":
         assert (seen["remote_addr"], seen["server_name"], seen["server_port"], seen["is_ssl"]) == \
             ("127.0.0.1", "localhost", s.port, 0)

@@ -20,8 +20,8 @@ BODY = b"x" * 1024
 ROUTES = '{ path = "/app"; gateway = "app"; }'
 
 
-def start(server, conf, workers=WORKERS, **kw):
-    s = server(workers=workers, routes=ROUTES, backends=conf, files={"body": BODY}, access_log=kw.pop("access_log", False), **kw)
+def start(make, conf, workers=WORKERS, **kw):
+    s = make(workers=workers, routes=ROUTES, backends=conf, files={"body": BODY}, access_log=kw.pop("access_log", False), **kw)
     wait_for(lambda: len(s.workers()) == workers, "all workers are there")
     return s
 
@@ -152,7 +152,7 @@ def test_killed_host_is_found_out_once(server, peers):
         time.sleep(0.5)
         r = l.stop()
     s.stop()
-    refused = sum(line.count(f"{victim.host} refused") for line in s.access_log().splitlines())
+    refused = len(re.findall(re.escape(victim.host) + r"[^,\]]*refused", s.access_log()))
     down = re.findall(rf"backend app {re.escape(victim.host)} is down.*", s.error_log())
     up = re.findall(rf"backend app {re.escape(victim.host)} is up.*", s.error_log())
     figure(TABLE, what=f"host killed under {r['ok'] / r['seconds']:.0f}/s: failed connects, down lines, up lines",
@@ -233,7 +233,7 @@ def test_state_is_kept(server, peers, how):
     after = hosts(s)
     kept = ("state", "admin", "cause", "since", "until", "weight", "level")
     for h in before:
-        assert {k: after[h][k] for k in kept} == {k: before[h][k] for k in kept}, h
+        assert {k: moment(after[h][k]) for k in kept} == {k: moment(before[h][k]) for k in kept}, h
     assert good.stats()["requests"] == 500 and drained.stats()["conns"] <= WORKERS * 8
     figure(TABLE, what=f"{how}: state, cause, since, until, weight of 3 hosts", figure="kept, 0 requests to those out",
            limit="kept")
@@ -242,6 +242,11 @@ def test_state_is_kept(server, peers, how):
     with load(s, conns=8, requests=500) as l:
         assert lost(l.finish()) == 0
     assert drained.stats()["requests"] > 0
+
+
+def moment(v):
+    """Times to a tenth of a second: they are kept by another clock than they are shown by."""
+    return round(v, 1) if isinstance(v, float) else v
 
 
 def test_queue_waits_for_a_hiccup(server, peers):

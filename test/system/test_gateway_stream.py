@@ -35,15 +35,15 @@ def test_endless(server, peers, protocol):
         first = (time.monotonic() - asked) * 1000
         assert head.startswith(b"HTTP/1.1 200 ") and b"audio/mpeg" in head, head
         chunked = b"chunked" in head.lower()
-        late, rest = [], b""
+        late, rest, mark = [], b"", b""
         for i in range(pieces):
             piece = rest
             while len(piece) < 4096:
-                if chunked:
-                    n = int(c.take_until(b"\r\n")[:-2], 16)
+                if chunked:  # the end of a chunk may come with the next one
+                    assert c.take(len(mark)) == mark
+                    n, mark = int(c.take_until(b"\r\n")[:-2], 16), b"\r\n"
                     assert n, "it ended"
                     piece += c.take(n)
-                    assert c.take(2) == b"\r\n"
                 else:
                     piece += c.take(4096 - len(piece))
             now = time.monotonic_ns()
@@ -85,8 +85,8 @@ def test_stalled_client(server, peers, protocol, policy):
         if policy == "stream":
             assert disk == 0, disk
         c.transcript = Mute()
-        got = c.take(4 * MIB)  # it goes on when the client does
-        assert len(got) == 4 * MIB
+        got = c.take(last + 4 * MIB)  # it goes on when the client does
+        assert len(got) == last + 4 * MIB
         wait_for(lambda: app.stats()["octets_out"] > last, "the backend goes on")
     wait_for(lambda: app.stats()["active"] == 0, "the backend is told that the client left")
     wait_for(lambda: s.status()["counters"]["spool_bytes"] == 0, "the disk is free again")

@@ -77,6 +77,7 @@ server.on('upgrade', (req, socket, head) => {
 		}
 	};
 	socket.on('data', (d) => { buf = Buffer.concat([buf, d]); take(); });
+	socket.on('end', () => socket.end());
 	socket.on('error', () => {});
 	take();
 });
