@@ -345,21 +345,11 @@ healthcheck_input(struct healthcheck *h, const char *p, size_t n)
 	return pong ? HEALTHCHECK_GOOD : HEALTHCHECK_MORE;
 }
 
-/* FastCGI applications need not answer questions about themselves, and one that is busy cannot:
-   that they took the connection has to do. */
-static bool
-healthcheck_may_be_silent(const struct healthcheck *h)
-{
-	return h->kind == HEALTHCHECK_PING && h->pool->protocol == POOL_FASTCGI && h->in.n == 0;
-}
-
 enum healthcheck_verdict
 healthcheck_eof(struct healthcheck *h)
 {
 	enum healthcheck_verdict verdict;
 
-	if (healthcheck_may_be_silent(h))
-		return HEALTHCHECK_GOOD;
 	if (h->kind == HEALTHCHECK_PING)
 		return healthcheck_bad(h, "the connection was closed without an answer");
 	verdict = healthcheck_event(h, h->codec->eof(h->state, &h->response));
@@ -369,7 +359,9 @@ healthcheck_eof(struct healthcheck *h)
 enum healthcheck_verdict
 healthcheck_silence(struct healthcheck *h)
 {
-	if (healthcheck_may_be_silent(h))
+	/* FastCGI applications need not answer questions about themselves, and one that is busy
+	   cannot: that it took the connection and kept it has to do. */
+	if (h->kind == HEALTHCHECK_PING && h->pool->protocol == POOL_FASTCGI && h->in.n == 0)
 		return HEALTHCHECK_GOOD;
 	return healthcheck_bad(h, "no answer in time");
 }

@@ -219,10 +219,14 @@ static const struct row {
 	    BAD, "status 404"),
 	ROW(POOL_FASTCGI, "/ping", "", FCGI("\003", "\010") "\0\0\0\0\0\0\0\0", BAD, NULL),
 	ROW(POOL_FASTCGI, "", "", "\001\012\0\0\0\0\0\0", GOOD, ""),
-	ROW(POOL_FASTCGI, "", "", "", GOOD, ""),
+	ROW(POOL_FASTCGI, "", "", "", BAD, "the connection was closed without an answer"),
 	ROW(POOL_FASTCGI, "", "", "\001\012\0\0\0\012\0\0", BAD,
 	    "the connection was closed without an answer"),
 	ROW(POOL_FASTCGI, "", "", "HTTP/1.1 400", BAD, "the answer to the ping is none"),
+	ROW(POOL_AJP, "", "", "AB\000\001\011", GOOD, ""),
+	ROW(POOL_AJP, "", "", "AB\000\001\003", BAD, "the answer to the ping is none"),
+	ROW(POOL_AJP, "", "", "", BAD, "the connection was closed without an answer"),
+	ROW(POOL_AJP, "/up", "", "AB\000\012\004\000\310\000\002OK\000\000\000", GOOD, ""),
 };
 
 static enum healthcheck_verdict
@@ -274,6 +278,8 @@ START_TEST(test_kinds)
 		{ POOL_SCGI, "", HEALTHCHECK_CONNECT },
 		{ POOL_UWSGI, "", HEALTHCHECK_CONNECT },
 		{ POOL_FASTCGI, "", HEALTHCHECK_PING },
+		{ POOL_AJP, "", HEALTHCHECK_PING },
+		{ POOL_AJP, "/x", HEALTHCHECK_REQUEST },
 		{ POOL_FASTCGI, "/x", HEALTHCHECK_REQUEST },
 		{ POOL_UWSGI, "/x", HEALTHCHECK_REQUEST },
 	};
