@@ -347,7 +347,7 @@ row_free(const struct row_kind *kind, struct shm *s, unsigned row, uint64_t now,
     uint64_t mine)
 {
 	_Atomic uint64_t *key = kind->key(s, row);
-	uint64_t was = atomic_load(key), claim = ROW_CLAIMED | mine;
+	uint64_t was = key ? atomic_load(key) : 0, claim = ROW_CLAIMED | mine;
 
 	if (was == 0)
 		return;
@@ -367,7 +367,7 @@ static void
 row_sweep_hosts(struct shm *s, uint64_t now, uint64_t ms, uint64_t mine)
 {
 	for (unsigned row = 0; row < BACKEND_ROWS; row++)
-		if (row_host_key(s, row) && backend_in_flight(s, row) == 0)
+		if (backend_in_flight(s, row) == 0)
 			row_free(&row_host, s, row, now, ms, mine);
 }
 

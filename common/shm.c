@@ -206,7 +206,8 @@ shm_tables_find(struct shm *s, const struct shm_head *h)
 			continue;
 		if (!t)
 			return "a table is missing";
-		if (t->row < shm_tables[i].least || t->row % 8 || !t->rows || t->offset % 64)
+		if (t->row < shm_tables[i].least || !t->rows || t->offset % 64 ||
+		    t->row % (shm_tables[i].row % 64 ? 8 : 64))
 			return "a table has rows of an impossible size";
 		if (t->offset < sizeof(*h) || t->offset > s->size ||
 		    (uint64_t)t->row * t->rows > s->size - t->offset)
