@@ -10,7 +10,7 @@
 
 enum cgihead_phase { CGIHEAD_HEAD, CGIHEAD_BODY, CGIHEAD_END, CGIHEAD_BROKEN };
 enum cgihead_line { LINE_EMPTY, LINE_CR, LINE_TEXT };
-enum { CGIHEAD_ROOM = 1024, CGIHEAD_INTERIMS = 32 };
+enum { CGIHEAD_ROOM = 1024, CGIHEAD_INTERIMS = 32, CGIHEAD_FIELDS = 1000 };
 
 static enum codec_event
 cgihead_fail(struct cgihead *h, struct codec_response *res, const char *why)
@@ -141,6 +141,8 @@ cgihead_field(struct cgihead *h, struct codec_response *res, struct str line, in
 	}
 	if (f.id == HF_LOCATION && f.value.n == 0)
 		return "an empty Location";
+	if (res->fields.n == CGIHEAD_FIELDS)
+		return "too many fields";
 	if (!cgihead_hops[f.id] || (f.id == HF_UPGRADE && h->may_switch))
 		*fields_add(&res->fields, res->arena) = f;
 	return NULL;
@@ -342,14 +344,13 @@ cgihead_eof(void *state, struct codec_response *res)
 		return CODEC_ERROR;
 	if (h->phase == CGIHEAD_HEAD)
 		return cgihead_fail(h, res,
-		    h->head_n > 0 ? "closed within the response head"
-				  : "closed without a response");
+		    h->head_n > 0 ? "ended within the response head" : "ended without a response");
 	if (h->left == 0)
 		return cgihead_end(h);
 	if (h->left > 0)
-		return cgihead_fail(h, res, "closed before its Content-Length was reached");
+		return cgihead_fail(h, res, "ended before its Content-Length was reached");
 	if (h->is_chunked)
-		return cgihead_fail(h, res, "closed before the last chunk");
+		return cgihead_fail(h, res, "ended before the last chunk");
 	return cgihead_end(h);
 }
 

@@ -106,15 +106,14 @@ fastcgi_put_pair(char *p, const struct script_var *v)
 /* How many pairs from i on go into one record: as many as fit, for there are applications (PHP)
    that take each record by itself; at least one. */
 static unsigned
-fastcgi_fit(const struct script_env *e, unsigned i, size_t *octets)
+fastcgi_fit(const struct script_env *e, unsigned i)
 {
-	*octets = fastcgi_pair_octets(&e->v[i]);
-	for (i++; i < e->n; i++) {
-		size_t n = fastcgi_pair_octets(&e->v[i]);
+	size_t octets = fastcgi_pair_octets(&e->v[i]);
 
-		if (*octets + n > FASTCGI_MAX)
+	for (i++; i < e->n; i++) {
+		octets += fastcgi_pair_octets(&e->v[i]);
+		if (octets > FASTCGI_MAX)
 			break;
-		*octets += n;
 	}
 	return i;
 }
@@ -136,18 +135,20 @@ fastcgi_split(char *p, size_t n)
 	return end;
 }
 
+/* All in one record, where they surely fit: most of the time. */
 static char *
-fastcgi_put_params(char *p, const struct script_env *e)
+fastcgi_put_params(char *p, const struct script_env *e, size_t bound)
 {
-	size_t n;
-
-	for (unsigned i = 0, to; i < e->n; i = to) {
+	for (unsigned i = 0, to = e->n; i < e->n; i = to) {
 		char *begin = p + FASTCGI_HEAD;
+		size_t n;
 
-		to = fastcgi_fit(e, i, &n);
+		if (unlikely(bound > FASTCGI_MAX))
+			to = fastcgi_fit(e, i);
 		p = begin;
 		for (unsigned k = i; k < to; k++)
 			p = fastcgi_put_pair(p, &e->v[k]);
+		n = (size_t)(p - begin);
 		if (likely(n <= FASTCGI_MAX))
 			fastcgi_put_head(begin - FASTCGI_HEAD, FASTCGI_PARAMS, n);
 		else
@@ -162,7 +163,7 @@ fastcgi_head(void *state, const struct codec_request *q, struct body *out, const
 	struct fastcgi *f = state;
 	uint8_t begin[FASTCGI_HEAD] = { 0, FASTCGI_RESPONDER, 0 };
 	struct script_env e;
-	size_t room;
+	size_t bound, room;
 	char *block, *p;
 	int status = script_env_make(&e, q, why);
 
@@ -173,12 +174,12 @@ fastcgi_head(void *state, const struct codec_request *q, struct body *out, const
 	begin[2] = q->keep ? FASTCGI_KEEP_CONN : 0;
 	/* Lengths of up to eight octets a pair; heads of the records, of which two neighbours have
 	   more than one could hold, but for the parts of a large pair; BEGIN, PARAMS, STDIN. */
-	room = e.octets + 8 * e.n;
-	room += (3 * (room / FASTCGI_MAX) + 8) * FASTCGI_HEAD;
+	bound = e.octets + 8 * e.n;
+	room = bound + (3 * (bound / FASTCGI_MAX) + 8) * FASTCGI_HEAD;
 	block = arena_alloc(&q->r->arena, room);
 	p = fastcgi_put_head(block, FASTCGI_BEGIN, sizeof(begin));
 	p = mempcpy(p, begin, sizeof(begin));
-	p = fastcgi_put_params(p, &e);
+	p = fastcgi_put_params(p, &e, bound);
 	if (q->length == 0 || q->is_authorizer) {
 		f->is_sent = true;
 		p = mempcpy(p, fastcgi_stdin_end, sizeof(fastcgi_stdin_end));

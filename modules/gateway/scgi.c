@@ -23,6 +23,16 @@ scgi_is_common(const struct script_var *v)
 	return !str_eq(v->name, STR(SCGI_FIRST)) && !str_eq(v->name, STR("SCGI"));
 }
 
+/* A NUL would end a value early, and what follows would be the next name. */
+static bool
+scgi_has_nul(const struct script_env *e)
+{
+	for (unsigned i = 0; i < e->n; i++)
+		if (e->v[i].value.n > 0 && memchr(e->v[i].value.p, '\0', e->v[i].value.n))
+			return true;
+	return false;
+}
+
 static int
 scgi_head(void *state, const struct codec_request *q, struct body *out, const char **why)
 {
@@ -34,6 +44,9 @@ scgi_head(void *state, const struct codec_request *q, struct body *out, const ch
 
 	if (status)
 		return status;
+	*why = "a NUL in the environment";
+	if (scgi_has_nul(&e))
+		return 400;
 	h->may_switch = q->is_upgrade;
 	/* Room for the netstring's length before, which is known at the end. */
 	block = arena_alloc(&q->r->arena, e.octets + 2 * e.n + 80);

@@ -61,12 +61,12 @@ static const struct row {
 	ROW("Status: 201\nLocation: /a\n\n", "201 (Location=/a) end"),
 	ROW("Location:\n\n", "error: an empty Location"),
 	/* no head */
-	ROW("", "error: closed without a response"),
+	ROW("", "error: ended without a response"),
 	ROW("\n", "error: the response begins with an empty line, not with fields"),
 	ROW("\r\nA: b\n\n", "error: the response begins with an empty line, not with fields"),
-	ROW("A: b", "error: closed within the response head"),
-	ROW("A: b\n", "error: closed within the response head"),
-	ROW("A: b\r\n\r", "error: closed within the response head"),
+	ROW("A: b", "error: ended within the response head"),
+	ROW("A: b\n", "error: ended within the response head"),
+	ROW("A: b\r\n\r", "error: ended within the response head"),
 	ROW("A: b\n\rC: d\n\n", "error: a field name is not a token"),
 	ROW("<html>\n\n", "error: a field line without a colon"),
 	ROW("Fatal error: x\n\n", "error: a field name is not a token"),
@@ -90,9 +90,9 @@ static const struct row {
 	ROW("Content-Length: 0\n\n", "200 () length 0 end", OPEN),
 	ROW("Content-Length: 3\nContent-Length: 3\n\nabc", "200 () length 3 \"abc\" end"),
 	ROW("Content-Length: 3\n\nab",
-	    "200 () length 3 \"ab\" error: closed before its Content-Length was reached"),
+	    "200 () length 3 \"ab\" error: ended before its Content-Length was reached"),
 	ROW("Content-Length: 3\n\n",
-	    "200 () length 3 error: closed before its Content-Length was reached"),
+	    "200 () length 3 error: ended before its Content-Length was reached"),
 	ROW("Content-Length: 3\nContent-Length: 4\n\nabc", "error: Content-Length twice"),
 	ROW("Content-Length: 3, 3\n\nabc", "error: Content-Length is no number"),
 	ROW("Content-Length: -1\n\n", "error: Content-Length is no number"),
@@ -102,7 +102,7 @@ static const struct row {
 	    "200 (A=b) \"abcde\" (T=u) end"),
 	ROW("Transfer-Encoding: Chunked\nContent-Length: 1\n\n0\r\n\r\n", "200 () end"),
 	ROW("Transfer-Encoding: chunked\n\n3\r\nabc\r\n",
-	    "200 () \"abc\" error: closed before the last chunk"),
+	    "200 () \"abc\" error: ended before the last chunk"),
 	ROW("Transfer-Encoding: chunked\n\nxyz", "200 () error: broken chunked coding"),
 	ROW("Transfer-Encoding: gzip\n\nabc", "error: an unknown Transfer-Encoding"),
 	ROW("Connection: close\nKeep-Alive: x\nUpgrade: y\nTE: z\nTrailer: a\nX-Accel-Redirect: "
@@ -120,7 +120,7 @@ static const struct row {
 	    "interim 103 (Link=x) 200 (A=b) \"c\" end"),
 	ROW("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\nx",
 	    "interim 100 () 200 () \"x\" end"),
-	ROW("Status: 103\nLink: x\n\n", "interim 103 (Link=x) error: closed without a response"),
+	ROW("Status: 103\nLink: x\n\n", "interim 103 (Link=x) error: ended without a response"),
 	ROW("HTTP/1.1 101 Switching\nUpgrade: websocket\nConnection: Upgrade\n\nab",
 	    "101 (Upgrade=websocket) tunnel \"ab\" end", SWITCH),
 	ROW("HTTP/1.1 101 Switching\nUpgrade: websocket\n\nab", "error: 101 that nobody asked for"),
@@ -166,6 +166,25 @@ START_TEST(endless_interims)
 }
 END_TEST
 
+START_TEST(many_fields)
+{
+	static const struct codec codec = { .input = cgihead_input, .eof = cgihead_eof };
+	struct cgihead h = { 0 };
+	const struct codec_fake_in in = { .codec = &codec, .state = &h };
+	const struct split whole = { 0, 0 };
+	char head[3 * 1001 + 1], text[20000];
+
+	for (size_t i = 0; i < 1001; i++)
+		memcpy(head + 3 * i, "A:\n", 3);
+	head[3 * 1001] = '\n';
+	codec_fake_read(&in, head, sizeof(head), &whole, text, sizeof(text));
+	ck_assert_str_eq(text, "error: too many fields");
+	h = (struct cgihead){ 0 };
+	codec_fake_read(&in, head + 3, sizeof(head) - 3, &whole, text, sizeof(text));
+	ck_assert_int_eq(memcmp(text, "200 (A=,", 8), 0);
+}
+END_TEST
+
 /* A long head that comes octet by octet is kept once, not again at each octet. */
 START_TEST(long_head)
 {
@@ -194,6 +213,7 @@ suite_cgihead(void)
 
 	tcase_add_loop_test(c, responses, 0, UNIT_COUNT(rows));
 	tcase_add_test(c, endless_interims);
+	tcase_add_test(c, many_fields);
 	tcase_add_test(c, long_head);
 	suite_add_tcase(s, c);
 	return s;

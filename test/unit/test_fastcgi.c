@@ -91,19 +91,19 @@ static const struct row {
 	ROW(HELLO "X<20>", "200 (A=b) \"hello\" overloaded: refused: the application is overloaded",
 	    OPEN),
 	/* broken off */
-	ROW("", "error: closed without a response"),
-	ROW("E<x>", "stderr \"x\" error: closed without a response"),
-	ROW("O<A: b\n>", "error: closed within the response head"),
-	ROW("O<A: b\n>X<00>", "error: closed within the response head", OPEN),
-	ROW("X<00>", "error: closed without a response", OPEN),
-	ROW("O<>X<00>", "error: closed without a response", OPEN),
+	ROW("", "error: ended without a response"),
+	ROW("E<x>", "stderr \"x\" error: ended without a response"),
+	ROW("O<A: b\n>", "error: ended within the response head"),
+	ROW("O<A: b\n>X<00>", "error: ended within the response head", OPEN),
+	ROW("X<00>", "error: ended without a response", OPEN),
+	ROW("O<>X<00>", "error: ended without a response", OPEN),
 	ROW(HELLO, "200 (A=b) \"hello\" error: closed without END_REQUEST"),
 	ROW(HELLO "O<>", "200 (A=b) \"hello\" end", KEEP),
 	ROW("O<Content-Length: 5\n\nhello>", "200 () length 5 \"hello\" end", KEEP),
 	ROW("O<Content-Length: 6\n\nhello>O<>",
-	    "200 () length 6 \"hello\" error: closed before its Content-Length was reached"),
+	    "200 () length 6 \"hello\" error: ended before its Content-Length was reached"),
 	ROW("O<Content-Length: 6\n\nhello>X<00>",
-	    "200 () length 6 \"hello\" error: closed before its Content-Length was reached", OPEN),
+	    "200 () length 6 \"hello\" error: ended before its Content-Length was reached", OPEN),
 	ROW("O<oops\n\n>X<00>", "error: a field line without a colon", OPEN),
 	/* more than is wanted */
 	ROW("O<Content-Length: 3\n\nhello>O<more>X<00>", "200 () length 3 \"hel\" end keep",
@@ -115,7 +115,7 @@ static const struct row {
 	ROW("O<Transfer-Encoding: chunked\n\n3\r\nabc\r\n0>O<\r\n\r\n>X<00>",
 	    "200 () \"abc\" end keep", OPEN | KEEP),
 	ROW("O<Transfer-Encoding: chunked\n\n3\r\nabc\r\n>X<00>",
-	    "200 () \"abc\" error: closed before the last chunk", OPEN),
+	    "200 () \"abc\" error: ended before the last chunk", OPEN),
 	ROW("O<Status: 103\nLink: x\n\n>O<Status: 200\n\n>X<00>", "interim 103 (Link=x) 200 () end",
 	    OPEN),
 };
@@ -172,8 +172,8 @@ static const struct {
 	{ STR_INIT("\2\6\0\1\0\0\0\0"), "error: not FastCGI: the version is not 1" },
 	{ STR_INIT("\1\3\0\1\0\7\0\0\0\0\0\0\0\0\0"), "error: a short END_REQUEST record" },
 	{ STR_INIT("\1\3\0\1\0\0\0\0"), "error: a short END_REQUEST record" },
-	{ STR_INIT("\1\3\0\1\0\10\0\0\0\0\0\0\0\0\0"), "error: closed without a response" },
-	{ STR_INIT("\1\6\0\1\0"), "error: closed without a response" },
+	{ STR_INIT("\1\3\0\1\0\10\0\0\0\0\0\0\0\0\0"), "error: ended without a response" },
+	{ STR_INIT("\1\6\0\1\0"), "error: ended without a response" },
 };
 
 START_TEST(broken_records)

@@ -151,6 +151,17 @@ START_TEST(refused)
 }
 END_TEST
 
+START_TEST(nul)
+{
+	const char *why = NULL;
+
+	codec_fake_init(&k, "/", NULL);
+	k.r.user = STR("ann\0HTTP_X\0y");
+	ck_assert_int_eq(codec_fake_send(&k, &codec_scgi, state, &why), 400);
+	ck_assert_uint_eq(k.sent_n, 0);
+}
+END_TEST
+
 START_TEST(upgrade)
 {
 	static const char answer[] = "HTTP/1.1 101 x\r\nUpgrade: websocket\r\n\r\n\x81\x01x";
@@ -182,6 +193,7 @@ suite_scgi(void)
 	tcase_add_test(c, large_body);
 	tcase_add_loop_test(c, prefix, 0, 7);
 	tcase_add_test(c, refused);
+	tcase_add_test(c, nul);
 	tcase_add_test(c, upgrade);
 	suite_add_tcase(s, c);
 	return s;
