@@ -109,7 +109,7 @@ statuspools_json(struct json *j, const struct statussnap *s)
 		json_u64(j, "queued_in_all", p->view.queued_total);
 		json_u64(j, "queue_timeouts", p->view.queue_timeouts);
 		json_u64(j, "queue_full", p->view.queue_full);
-		json_u64(j, "retries", p->view.retries);
+		json_u64(j, "retries", p->retries);
 		json_u64(j, "retries_denied", p->view.retries_denied);
 		statuspools_json_local(j, &p->view.local);
 		json_array(j, "hosts");
@@ -168,7 +168,6 @@ static const struct {
 	    POOL_AT(queue_timeouts), true },
 	{ "pool_queue_full_total", "counter", "Requests turned away by a full queue",
 	    POOL_AT(queue_full), true },
-	{ "pool_retries_total", "counter", "Attempts made again", POOL_AT(retries), true },
 	{ "pool_retries_denied_total", "counter", "Attempts not made for want of budget",
 	    POOL_AT(retries_denied), true },
 	{ "pool_processes", "gauge", "Local processes that run", POOL_AT(local.running), false },
@@ -411,7 +410,7 @@ statuspools_text(struct text *out, const struct statussnap *s, const struct stat
 	    : p->usable            ? st->warn
 				   : st->bad,
 	    p->usable, p->nhosts, st->plain, v->in_flight, v->queued,
-	    (unsigned long long)v->retries);
+	    (unsigned long long)p->retries);
 	if (v->retries_denied)
 		text_printf(out, " (%llu denied)", (unsigned long long)v->retries_denied);
 	if (v->queue_timeouts + v->queue_full)

@@ -177,6 +177,7 @@ statussnap_hosts(
 		if (strcmp(all[i].pool, p->view.pool) == 0) {
 			hosts[p->nhosts++] = all[i];
 			p->usable += statussnap_host_is_usable(&all[i]);
+			p->retries += all[i].counters[BACKEND_RETRIES];
 		}
 }
 

@@ -32,6 +32,7 @@ struct statussnap_pool {
 	struct backend_pool_view view;
 	const struct backend_view *hosts;
 	unsigned nhosts, usable; /* usable: take new requests now */
+	uint64_t retries;        /* of all hosts: attempts made again elsewhere */
 };
 
 struct statussnap {

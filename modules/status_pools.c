@@ -29,7 +29,7 @@ status_pools_head(struct text *out, const struct statussnap *s, const struct sta
 	    "</b><span%s>%u of %u hosts usable</span> &middot; %u in flight &middot; %u waiting "
 	    "&middot; %s retries",
 	    p->usable < p->nhosts ? " class=\"few\"" : "", p->usable, p->nhosts, v->in_flight,
-	    v->queued, human_count(a, (double)v->retries));
+	    v->queued, human_count(a, (double)p->retries));
 	if (v->retries_denied)
 		text_printf(out, " (%s denied)", human_count(a, (double)v->retries_denied));
 	if (v->queue_timeouts + v->queue_full)

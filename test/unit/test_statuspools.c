@@ -93,6 +93,7 @@ populate(void)
 		succeed(a, 1500);
 	}
 	ck_assert(refuse(b, CAUSE_REFUSED));
+	backend_count(shm, b, BACKEND_RETRIES);
 	backend_admin_set(shm, c, ADMIN_DRAIN);
 	backend_weight_set(shm, c, 7);
 	backend_pool_count(shm, (unsigned)backend_pool_row(shm, STR("app")), POOL_QUEUE_FULL);
@@ -146,11 +147,11 @@ START_TEST(test_text)
 	populate();
 	statusdoc_text(shm, false, &out);
 	HAS("\npool aardvark  1 of 1 hosts usable, 0 in flight, 0 waiting, 0 retries\n");
-	HAS("\npool app  1 of 3 hosts usable, 3 in flight, 2 waiting, 0 retries, 0 waited in vain, "
+	HAS("\npool app  1 of 3 hosts usable, 3 in flight, 2 waiting, 1 retries, 0 waited in vain, "
 	    "1 turned away\n");
 	HAS("  host                 state       busy   reqs failed retry  kept");
 	HAS("  10.0.0.3:80          up             3     90      0     0   90%  1.");
-	HAS("  10.0.0.4:80          down           0      0      1     0     -      -");
+	HAS("  10.0.0.4:80          down           0      0      1     1     -      -");
 	HAS("\n    refused (1 failure), for 0s, tried again in ");
 	HAS("  unix:/run/app.sock   draining       0      0      0     0     -");
 	HAS("\n    weight 7 by the operator\n");
