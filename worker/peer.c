@@ -27,6 +27,21 @@ peer_of(struct peer *p, const struct sockaddr_storage *ss)
 	}
 }
 
+/* Most addresses; several times as fast as inet_ntop(3), which formats by printf. */
+static struct str
+peer_dotted(struct arena *a, const uint8_t addr[4])
+{
+	char *text = arena_alloc(a, INET_ADDRSTRLEN), *p = text, digits[20];
+
+	for (int i = 0; i < 4; i++) {
+		if (i > 0)
+			*p++ = '.';
+		p = mempcpy(p, digits, str_from_u64(digits, addr[i]));
+	}
+	*p = '\0';
+	return str_n(text, (size_t)(p - text));
+}
+
 struct str
 peer_text(struct arena *a, const struct peer *p)
 {
@@ -35,6 +50,8 @@ peer_text(struct arena *a, const struct peer *p)
 
 	if (p->family == AF_UNIX)
 		return STR("unix:");
+	if (p->family == AF_INET)
+		return peer_dotted(a, p->addr);
 	z = inet_ntop(p->family, p->addr, text, sizeof(text));
 	return arena_str(a, z ? str_of(z) : STR("-"));
 }
