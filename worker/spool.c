@@ -1,8 +1,9 @@
 /*
  * Spool files: see spool.h. Invariants: a spool's file being written is in its list and has a
  * reference of the spool's own; a file of which only that is left is closed at once, because nobody
- * waits for its octets; on_disk and the total count a file from the octet that is written to
- * its closing, which is when the disk has its room back.
+ * waits for its octets, unless it is small: where writer and reader take turns a file for each turn
+ * would cost more than what is in it. on_disk and the total count a file from the octet that
+ * is written to its closing, which is when the disk has its room back.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +16,13 @@
 #include "common/must.h"
 #include "worker/spool.h"
 
-enum { SPOOL_IOV = 64, SPOOL_DIRS = 16, SPOOL_BAD_MS = 1000, SPOOL_LOG_MS = 10000 };
+enum {
+	SPOOL_IDLE = 256 << 10, /* a smaller file is kept to be written on when it is read out */
+	SPOOL_IOV = 64,
+	SPOOL_DIRS = 16,
+	SPOOL_BAD_MS = 1000,
+	SPOOL_LOG_MS = 10000,
+};
 
 /* What is known of the directories, by their place in the configuration. */
 static struct spool_dir {
@@ -78,32 +85,44 @@ spool_file_close(struct spool_file *f)
 	free(f);
 }
 
+/* Nobody waits for its octets; only the spool may still write to it. */
+static bool
+spool_file_is_idle(const struct spool_file *f)
+{
+	return f->refs == (f->owner && f->owner->file == f ? 1 : 0);
+}
+
 void
 spool_file_put(struct spool_file *f)
 {
-	bool is_written = f->owner && f->owner->file == f;
-
 	must(f->refs > 0);
-	if (--f->refs == (is_written ? 1 : 0))
+	f->refs--;
+	if (f->refs == 0 || (f->size >= SPOOL_IDLE && spool_file_is_idle(f)))
 		spool_file_close(f);
+}
+
+void
+spool_seal(struct spool *s)
+{
+	struct spool_file *f = s->file;
+
+	s->file = NULL;
+	if (f)
+		spool_file_put(f);
 }
 
 void
 spool_fini(struct spool *s)
 {
-	struct spool_file *f = s->file;
-
 	if (!s->w)
 		return;
+	spool_seal(s);
 	LIST_EACH(l, &s->files)
 	{
 		container_of(l, struct spool_file, link)->owner = NULL;
 		list_del(l);
 	}
-	s->file = NULL;
 	s->on_disk = 0;
-	if (f)
-		spool_file_put(f);
 }
 
 /* --- directories --- */
@@ -207,10 +226,7 @@ spool_ready(struct spool *s)
 
 	if (f && f->size < SPOOL_FILE)
 		return true;
-	if (f) {
-		s->file = NULL;
-		spool_file_put(f);
-	}
+	spool_seal(s);
 	s->file = spool_file_open(s, &s->dir);
 	return s->file != NULL;
 }
@@ -219,11 +235,8 @@ spool_ready(struct spool *s)
 static void
 spool_gave_up(struct spool *s, int err)
 {
-	struct spool_file *f = s->file;
-
 	spool_dir_failed(s->dir, err);
-	s->file = NULL;
-	spool_file_put(f);
+	spool_seal(s);
 }
 
 /* Shortens a list of n octets to at most max. */

@@ -1,8 +1,9 @@
 /*
  * Spooling: octets of a body that wait on disk. Files are unlinked from birth (O_TMPFILE, or
  * mkostemp and unlink), of at most SPOOL_FILE octets each, and closed as soon as the last of their
- * octets is consumed, so that disk use shrinks while a body is forwarded. Chunks share them by
- * reference. None is ever written over: what sendfile handed to the kernel may still be on its way.
+ * octets is consumed, so that disk use shrinks while a body is forwarded (to a quarter of one).
+ * Chunks share them by reference. None is ever written over: what sendfile handed to the kernel may
+ * still be on its way.
  *
  * The directories are those of the option spool.directories, in order; one that is full or fails
  * is left out for a second. The limit over all bodies of the worker is spool.max.
@@ -41,6 +42,10 @@ void spool_fini(struct spool *);
    -1 with errno: ENOSPC when no directory takes it (logged once in ten seconds); what was not
    written is as it was. */
 int spool_store(struct spool *, struct body *);
+
+/* Nothing more is written to the files there are: each is closed as soon as nobody waits for its
+   octets, small ones too. What is stored afterwards goes to a new one. */
+void spool_seal(struct spool *);
 
 /* Gives one reference back. */
 void spool_file_put(struct spool_file *);

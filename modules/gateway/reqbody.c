@@ -10,10 +10,12 @@
 #include "modules/gateway/reqbody.h"
 
 enum {
-	REQBODY_LOOK_MS = 100,      /* of the first look, and when a body is called slow */
+	REQBODY_LOOK_MS = 100, /* of the first look, and when a body is called slow */
+	REQBODY_LOOK_MAX = 256 << 10,
 	REQBODY_AGAIN_MS = 1000,    /* from the first look to the second */
 	REQBODY_DUE_S = 1,          /* the rest is expected within */
 	REQBODY_FAST = 8 << 20,     /* octets/s */
+	REQBODY_TRY = 1 << 20,      /* octets/s: not slow */
 	REQBODY_SMALL = 4096,       /* a slow body's memory */
 	REQBODY_CLIENT_END = 16384, /* high mark of r->body: the rest is held's */
 	REQBODY_LOOKS = 2,
@@ -59,6 +61,7 @@ static void
 reqbody_close(struct reqbody *q)
 {
 	timer_del(&q->look);
+	spool_seal(&q->disk);
 	if (!q->held.space.fn)
 		return;
 	body_on_data(reqbody_in(q), NULL, NULL);
@@ -108,6 +111,51 @@ reqbody_finish(struct reqbody *q)
 	reqbody_be_ready(q);
 }
 
+/* --- the rule of AUTO --- */
+
+/* Octets a second since the span that is looked at began. */
+static int64_t
+reqbody_rate(const struct reqbody *q)
+{
+	int64_t ms = (int64_t)(worker_now(q->r->w) - q->look_ms);
+
+	return (q->came - q->look_at) * 1000 / (ms > 0 ? ms : 1);
+}
+
+/* What came in the span tells whether a backend is contacted now; else, when the span is over, the
+   next one begins, if there is one. */
+static void
+reqbody_judge(struct reqbody *q, bool is_over)
+{
+	int64_t rate = reqbody_rate(q), rest = q->r->length - q->came;
+
+	if (rate >= REQBODY_FAST || (q->r->length >= 0 && rest <= rate * REQBODY_DUE_S)) {
+		reqbody_be_ready(q);
+		return;
+	}
+	if (!is_over)
+		return;
+	q->looks++;
+	q->look_ms = worker_now(q->r->w);
+	q->look_at = q->came;
+	if (q->looks < REQBODY_LOOKS)
+		timer_set(q->r->w, &q->look, timer_class(q->r->w, REQBODY_AGAIN_MS));
+}
+
+static bool
+reqbody_is_judged(const struct reqbody *q)
+{
+	return q->policy != REQUEST_AUTO || q->is_whole || q->is_ready || q->looks == REQBODY_LOOKS;
+}
+
+/* In the first look, where it is worth some memory to find out that the disk is not needed. */
+static bool
+reqbody_is_tried(const struct reqbody *q)
+{
+	return q->looks == 0 && !reqbody_is_judged(q) && q->came < REQBODY_LOOK_MAX &&
+	       reqbody_rate(q) >= REQBODY_TRY;
+}
+
 /* --- memory and disk --- */
 
 /* Brings held back to the memory that it may take. False: there is no room for more now. */
@@ -116,6 +164,8 @@ reqbody_settle(struct reqbody *q)
 {
 	struct body *b = &q->held;
 
+	if (reqbody_is_tried(q))
+		return true;
 	if ((q->is_slow || reqbody_waiting > REQBODY_WAITING) && !q->is_ready) {
 		if (b->memory == 0)
 			return true;
@@ -159,30 +209,7 @@ reqbody_take(struct reqbody *q, int64_t max)
 		body_cancel(&q->kept);
 }
 
-/* --- the rule of AUTO --- */
-
-static void
-reqbody_judge(struct reqbody *q)
-{
-	uint64_t now = worker_now(q->r->w);
-	int64_t ms = (int64_t)(now - q->look_ms);
-	int64_t rate = (q->came - q->look_at) * 1000 / (ms > 0 ? ms : 1);
-	int64_t rest = q->r->length - q->came;
-
-	q->looks++;
-	q->look_ms = now;
-	q->look_at = q->came;
-	if (rate >= REQBODY_FAST || (q->r->length >= 0 && rest <= rate * REQBODY_DUE_S))
-		reqbody_be_ready(q);
-	else if (q->looks < REQBODY_LOOKS)
-		timer_set(q->r->w, &q->look, timer_class(q->r->w, REQBODY_AGAIN_MS));
-}
-
-static bool
-reqbody_is_judged(const struct reqbody *q)
-{
-	return q->policy != REQUEST_AUTO || q->is_whole || q->is_ready || q->looks == REQBODY_LOOKS;
-}
+/* --- the flow --- */
 
 /* A while has passed, and the body is not complete. */
 static void
@@ -191,12 +218,10 @@ reqbody_looked(void *arg)
 	struct reqbody *q = arg;
 
 	if (!reqbody_is_judged(q))
-		reqbody_judge(q);
+		reqbody_judge(q, true);
 	q->is_slow = true;
 	reqbody_settle(q);
 }
-
-/* --- the flow --- */
 
 /* Octets have come, or there is room for them. */
 static void
@@ -213,10 +238,10 @@ reqbody_pull(void *arg)
 	}
 	if (!reqbody_is_open(q))
 		return;
-	reqbody_settle(q);
 	if (q->looks == 0 && q->came >= REQBODY_MEMORY && !reqbody_is_judged(q))
-		reqbody_judge(q);
-	if (in->state != BODY_OPEN && body_is_empty(in))
+		reqbody_judge(q, q->came >= REQBODY_LOOK_MAX);
+	reqbody_settle(q);
+	if (reqbody_is_open(q) && in->state != BODY_OPEN && body_is_empty(in))
 		reqbody_finish(q);
 }
 

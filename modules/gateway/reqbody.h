@@ -8,14 +8,14 @@
  *   STREAM   at once                         memory, bounded; then the client is not read from
  *   AUTO     by the rule below               as STREAM once contacted, as BUFFER before
  *
- * AUTO looks twice: when the first 64 KiB have come or 0.1 s are over, whichever is first, and once
- * more a second later. It contacts the backend when the rest is due within a second at the rate
- * of the time just looked at, or when that rate is at least 8 MiB/s. A body that did not pass by
- * then is waited for to its end, on disk, and holds no backend until it is complete.
+ * AUTO looks twice: while the first 256 KiB come, for at most 0.1 s, and once more a second later.
+ * It contacts the backend when the rest is due within a second at the rate of the time just looked
+ * at, or when that rate is at least 8 MiB/s; not before 64 KiB or 0.1 s. A body that did not pass
+ * is waited for to its end, on disk, and holds no backend until it is complete.
  *
  * A body that is waited for gives its memory back: after 0.1 s without being complete it goes to
  * disk unless it is below 4 KiB, and what comes later goes there at once. Where a worker waits for
- * more than 64 at a time, all do so from the beginning.
+ * more than 64 at a time, slow ones do so from the beginning.
  */
 #ifndef GATEWAY_REQBODY_H
 #define GATEWAY_REQBODY_H

@@ -32,6 +32,8 @@ resbody_settle(struct resbody *s)
 	if (!body_is_full(&s->held))
 		return true;
 	if (s->disk.on_disk + (int64_t)s->held.memory > s->disk_max)
+		spool_seal(&s->disk);
+	if (s->disk.on_disk + (int64_t)s->held.memory > s->disk_max)
 		return false;
 	return spool_store(&s->disk, &s->held) == 0;
 }
@@ -144,6 +146,7 @@ resbody_end(struct resbody *s)
 	bool has_length = s->length >= 0 || s->r->method == M_HEAD;
 
 	s->is_ended = true;
+	spool_seal(&s->disk);
 	resbody_begin(s, has_length ? s->length : s->came);
 	resbody_pass(s);
 }

@@ -196,6 +196,7 @@ START_TEST(spooled)
 	ck_assert_int_eq(out->state, BODY_OPEN);
 	ck_assert_uint_eq(take(4 << 20), 3 << 20);
 	ck_assert(body_is_done(out));
+	spool_seal(&s.disk);
 	ck_assert_int_eq(s.disk.on_disk, 0);
 	end();
 }

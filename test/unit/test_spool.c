@@ -92,6 +92,7 @@ START_TEST(keeps_order)
 	took(&a, 'c', 2);
 	took(&a, 'd', 10);
 	ck_assert(body_is_empty(&a));
+	spool_seal(&s);
 	ck_assert_int_eq(s.on_disk, 0);
 	end();
 }
@@ -116,10 +117,21 @@ START_TEST(gives_back_as_it_goes)
 	ck_assert_int_eq(st.st_nlink, 0);
 	ck_assert_int_eq(st.st_mode & 07777, 0600);
 	body_consume(&a, 5);
+	ck_assert_int_eq(s.on_disk, 5); /* kept for what comes next */
+	put(&a, 'y', SPOOL_FILE / 2);
+	ck_assert_int_eq(spool_store(&s, &a), 0);
+	took(&a, 'y', SPOOL_FILE / 2);
 	ck_assert_ptr_null(s.file);
+	put(&a, 'z', 10);
+	ck_assert_int_eq(spool_store(&s, &a), 0);
+	spool_seal(&s);
+	ck_assert_int_eq(s.on_disk, 10);
+	took(&a, 'z', 10);
+	spool_seal(&s);
 	ck_assert_int_eq(spool_total(), 0);
 	ck_assert_int_eq((int64_t)ctr_get(worker_row(w), CTR_SPOOL_BYTES), 0);
-	ck_assert_int_eq((int64_t)ctr_get(worker_row(w), CTR_SPOOL_WRITTEN), 3 * SPOOL_FILE + 5);
+	ck_assert_int_eq((int64_t)ctr_get(worker_row(w), CTR_SPOOL_WRITTEN),
+	    3 * SPOOL_FILE + 5 + SPOOL_FILE / 2 + 10);
 	end();
 }
 END_TEST
