@@ -78,20 +78,32 @@ reply_is_ours(struct str name)
 	return false;
 }
 
+static bool
+reply_is_passed(const struct field *f)
+{
+	if (f->id == HF_DATE || f->id == HF_SERVER)
+		return false;
+	return f->name.n <= 8 || (f->name.p[0] | 0x20) != 'x' || !reply_is_ours(f->name);
+}
+
+/* The list is handed over as it is: both lie in the request's arena. */
 static void
 reply_fields(struct exchange *x)
 {
 	struct request *r = x->r;
-	const struct fields *f = &x->res.fields;
+	struct fields *f = &x->res.fields;
+	unsigned n = 0;
 
-	hmap_response(r, &x->ask, &x->res.fields);
-	for (unsigned i = 0; i < f->n; i++) {
-		if (f->v[i].id == HF_DATE || f->v[i].id == HF_SERVER ||
-		    (f->v[i].name.n > 8 && (f->v[i].name.p[0] | 0x20) == 'x' &&
-			reply_is_ours(f->v[i].name)))
-			continue;
-		*fields_add(&r->fields, &r->arena) = f->v[i];
-	}
+	hmap_response(r, &x->ask, f);
+	for (unsigned i = 0; i < f->n; i++)
+		if (reply_is_passed(&f->v[i]))
+			f->v[n++] = f->v[i];
+	f->n = n;
+	if (r->fields.n == 0)
+		r->fields = *f;
+	else
+		for (unsigned i = 0; i < n; i++)
+			*fields_add(&r->fields, &r->arena) = f->v[i];
 	affinity_set(x->pool_conf, r, x->host);
 }
 
@@ -175,6 +187,7 @@ reply_is_local(struct exchange *x)
 bool
 reply_begin(struct exchange *x)
 {
+	enum gateway_response policy;
 	int status = x->res.status;
 
 	x->note.first_byte = (int64_t)((clock_ns() - x->mark) / 1000);
@@ -194,13 +207,13 @@ reply_begin(struct exchange *x)
 		    "changed the protocol, which nobody had asked for");
 		return false;
 	}
+	policy = reply_policy(x);
 	reply_fields(x);
 	if (x->res.is_tunnel) {
 		tunnel_begin(x);
 		return true;
 	}
 	x->state = EXCHANGE_ANSWERING;
-	resbody_start(
-	    &x->answer, x->r, x->conf, reply_policy(x), status, x->res.length, reply_resume, x);
+	resbody_start(&x->answer, x->r, x->conf, policy, status, x->res.length, reply_resume, x);
 	return true;
 }
