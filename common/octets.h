@@ -107,4 +107,38 @@ octets_find(const char *p, const char *end, char c)
 	return octets_search(p, p, end, c, octets_is);
 }
 
+/* The octet behind the first CRLF CRLF that begins within a step from p, or NULL; looks at
+   OCTETS_STEP + 3 octets. */
+static inline const char *
+octets_empty_line_at(const char *p)
+{
+	octets_vec cr = octets_is(octets_load(p), '\r') & octets_is(octets_load(p + 2), '\r');
+
+	for (unsigned m = octets_mask(cr); __builtin_expect(m != 0, 0); m &= m - 1) {
+		const char *at = p + __builtin_ctz(m);
+
+		if (at[1] == '\n' && at[3] == '\n')
+			return at + 4;
+	}
+	return NULL;
+}
+
+/* The octet behind the first empty line (CRLF CRLF) in p..end, or NULL; also where there is too
+   little to look at in steps. */
+static inline const char *
+octets_find_empty_line(const char *p, const char *end)
+{
+	enum { SPAN = OCTETS_STEP + 3 };
+	const char *at;
+
+	if (end - p < SPAN)
+		return NULL;
+	for (; end - p > SPAN; p += OCTETS_STEP) {
+		at = octets_empty_line_at(p);
+		if (at)
+			return at;
+	}
+	return octets_empty_line_at(end - SPAN);
+}
+
 #endif

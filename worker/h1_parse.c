@@ -207,40 +207,6 @@ h1_scan_on(struct h1_scan *s, const struct h1_limits *l, const char *buf, size_t
 	return h1_scan_more(s, l, buf, upto);
 }
 
-enum { H1_SPAN = OCTETS_STEP + 3 }; /* what h1_end_at reads */
-
-/* The octet behind the first CRLF CRLF that begins within a step from p, or NULL. */
-static inline const char *
-h1_end_at(const char *p)
-{
-	octets_vec cr = octets_is(octets_load(p), '\r') & octets_is(octets_load(p + 2), '\r');
-
-	for (unsigned m = octets_mask(cr); unlikely(m); m &= m - 1) {
-		const char *at = p + __builtin_ctz(m);
-
-		if (at[1] == '\n' && at[3] == '\n')
-			return at + 4;
-	}
-	return NULL;
-}
-
-/* The octet behind the first empty line in p..end, or NULL. */
-static inline const char *
-h1_find_end(const char *p, const char *end)
-{
-	ptrdiff_t left = end - p;
-	const char *at;
-
-	if (left < H1_SPAN)
-		return NULL;
-	for (; left > H1_SPAN; left -= OCTETS_STEP, p += OCTETS_STEP) {
-		at = h1_end_at(p);
-		if (at)
-			return at;
-	}
-	return h1_end_at(end - H1_SPAN);
-}
-
 ssize_t
 h1_scan(struct h1_scan *s, const struct h1_limits *l, const char *buf, size_t n, size_t *skip)
 {
@@ -253,7 +219,7 @@ h1_scan(struct h1_scan *s, const struct h1_limits *l, const char *buf, size_t n,
 		begin += 2;
 	*skip = begin;
 	if (likely(s->pos == 0))
-		end = h1_find_end(buf + begin, buf + upto);
+		end = octets_find_empty_line(buf + begin, buf + upto);
 	len = likely(end != NULL) ? end - buf : h1_scan_on(s, l, buf, upto);
 	return len;
 }

@@ -128,6 +128,11 @@ hcodec_status_line(struct hcodec_answer *a, const char *p, const char *end)
 static void
 hcodec_on_connection(struct hcodec_answer *a, struct str value)
 {
+	/* What nearly everybody says, as they say it. */
+	if (str_eq(value, STR("keep-alive"))) {
+		a->has_keep_alive = true;
+		return;
+	}
 	a->has_close |= str_list_has(value, STR("close"));
 	a->has_keep_alive |= str_list_has(value, STR("keep-alive"));
 	a->has_named |= passage_names_some(value);
@@ -428,7 +433,8 @@ hcodec_piece(struct hcodec *s, struct codec_response *rsp, const char *in, size_
 static enum codec_event
 hcodec_in_head(struct hcodec *s, struct codec_response *rsp, const char *in, size_t n, size_t *used)
 {
-	size_t end = s->head_n == 0 ? hcodec_find_end(in, n, 0) : 0;
+	const char *stop = s->head_n == 0 ? octets_find_empty_line(in, in + n) : NULL;
+	size_t end = stop ? (size_t)(stop - in) : 0;
 	char *head;
 
 	if (end == 0 || end > rsp->max_head)

@@ -42,11 +42,26 @@ head_find_hop(struct head *h)
 	h->is_trusted = trusted->n > 0 && cidr_match(trusted, h->hop.family, h->hop.addr);
 }
 
+/* 0..255 in decimal. */
+static char *
+head_octet(char *p, unsigned v)
+{
+	if (v >= 100) {
+		*p++ = (char)('0' + v / 100);
+		v %= 100;
+		*p++ = (char)('0' + v / 10);
+	} else if (v >= 10) {
+		*p++ = (char)('0' + v / 10);
+	}
+	*p++ = (char)('0' + v % 10);
+	return p;
+}
+
 /* The address at dst[INET6_ADDRSTRLEN]; 0: it has none. */
 static size_t
 head_address(const struct peer *hop, char *dst)
 {
-	size_t n = 0;
+	char *p = dst;
 
 	if (hop->family != AF_INET) {
 		if (hop->family != AF_INET6 ||
@@ -55,10 +70,10 @@ head_address(const struct peer *hop, char *dst)
 		return strlen(dst);
 	}
 	for (int i = 0; i < 4; i++) {
-		n += str_from_u64(dst + n, hop->addr[i]);
-		dst[n++] = '.';
+		p = head_octet(p, hop->addr[i]);
+		*p++ = '.';
 	}
-	return n - 1;
+	return (size_t)(p - dst) - 1;
 }
 
 /* --- what the route says --- */

@@ -394,27 +394,19 @@ hmap_cookie(const struct hmap *m, struct str s)
 	return str_n(start, (size_t)(p - start));
 }
 
-static const struct hmap_row {
-	enum http_field id;
-	struct str name;
-	struct str (*map)(const struct hmap *, struct str);
-} hmap_rows[] = {
-	{ HF_LOCATION, STR_INIT("Location"), hmap_reference },
-	{ HF_CONTENT_LOCATION, STR_INIT("Content-Location"), hmap_reference },
-	{ HF_SET_COOKIE, STR_INIT("Set-Cookie"), hmap_cookie },
-	{ HF_OTHER, STR_INIT("Refresh"), hmap_refresh },
+static struct str (*const hmap_rows[HF_MAX])(const struct hmap *, struct str) = {
+	[HF_CONTENT_LOCATION] = hmap_reference,
+	[HF_LOCATION] = hmap_reference,
+	[HF_SET_COOKIE] = hmap_cookie,
 };
 
-static void
+static inline void
 hmap_field(const struct hmap *m, struct field *f)
 {
-	for (size_t i = 0; i < sizeof(hmap_rows) / sizeof(hmap_rows[0]); i++) {
-		if (f->id == hmap_rows[i].id &&
-		    (f->id != HF_OTHER || str_caseeq(f->name, hmap_rows[i].name))) {
-			f->value = hmap_rows[i].map(m, f->value);
-			return;
-		}
-	}
+	if (hmap_rows[f->id])
+		f->value = hmap_rows[f->id](m, f->value);
+	else if (f->id == HF_OTHER && f->name.n == 7 && str_caseeq(f->name, STR("Refresh")))
+		f->value = hmap_refresh(m, f->value);
 }
 
 static bool
