@@ -337,8 +337,10 @@ reload_prepare(struct conf *conf)
 	if (status)
 		goto fail_sockets;
 	self.phase = RELOAD_STARTING;
-	if (!serving)
-		atomic_store(&shm_master(master.shm)->log_level, (uint32_t)conf->process.log_level);
+	if (!serving) { /* the first workers inherit it */
+		log_level = (enum log_level)conf->process.log_level;
+		atomic_store(&shm_master(master.shm)->log_level, (uint32_t)log_level);
+	}
 	generation_start(
 	    generation_new(master_next_generation(), (unsigned)conf->process.workers, conf, &logs));
 	return 0;
