@@ -452,7 +452,6 @@ bpool_failed(
 	struct shm *shm = worker_shm(p->w);
 	struct backend_at at = bpool_at(h, is_trial);
 
-	backend_count(shm, h->row, BACKEND_FAILURES);
 	if (backend_failed(shm, &at, cause, retry_after, worker_now(p->w)))
 		backend_tell(shm, &at, why);
 	if (cause != CAUSE_REFUSED && cause != CAUSE_UNREACHABLE)
