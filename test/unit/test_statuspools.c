@@ -234,6 +234,7 @@ START_TEST(test_detail)
 {
 	struct statussnap s = { .wall_ms = 100000 };
 
+	text_room(&out, 1);
 	statuspools_detail(&out, &s, &detail_rows[_i].view);
 	unit_str_eq(text_str(&out), detail_rows[_i].text);
 }
@@ -270,6 +271,7 @@ START_TEST(test_local)
 {
 	struct statussnap s = { .wall_ms = 100000 };
 
+	text_room(&out, 1);
 	statuspools_local(&out, &s, &local_rows[_i].local);
 	unit_str_eq(text_str(&out), local_rows[_i].text);
 }
