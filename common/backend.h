@@ -76,15 +76,15 @@ unsigned backend_queued(struct shm *, unsigned pool_row);
 /* Who reports about which host. Only the holder of a trial ends it: what other requests, begun
    before the host went out, say meanwhile is counted and changes nothing. */
 struct backend_at {
-	unsigned row, pool_row;
+	unsigned row;
 	const struct conf_pool *conf;
 	int trial;     /* worker row that won backend_try (BALANCE_TRIAL), -1: any other request */
 	uint64_t made; /* the state's word after the transition that was made, for backend_tell */
 };
 
-/* A failure seen by a request or a trial. retry_after ms (at most failover.max) overrides the
-   disable time (CAUSE_OVERLOAD), 0: none. True: the host went out. A trial that fails leaves it
-   out, for twice as long: false. */
+/* A failure seen by a request or a trial, counted here. retry_after ms (at most failover.max)
+   overrides the disable time (CAUSE_OVERLOAD), 0: none. True: the host went out. A trial that fails
+   leaves it out, for twice as long: false. */
 bool backend_failed(
     struct shm *, struct backend_at *, enum backend_cause, int64_t retry_after, uint64_t now);
 /* A response came (for a trial by health.c: a connection). True: the host came back. First-octet

@@ -88,6 +88,9 @@ bool backend_take_in_turn(
 void backend_changed(struct shm *, unsigned pool_row);
 
 void backend_latency(struct shm *, unsigned row, uint64_t us, uint64_t now);
+/* A host that fails quickly is not a quick one: its EWMA doubles, and is a tenth of a second at
+   least. */
+void backend_latency_failed(struct shm *, unsigned row, uint64_t now);
 /* Peak EWMA as of now, us; 0: nothing is known. */
 uint64_t backend_ewma(struct shm *, unsigned row, uint64_t now);
 

@@ -25,7 +25,7 @@ backend_pool_count(struct shm *s, unsigned pool_row, enum pool_event what)
 
 /* ---- latency ---- */
 
-enum { EWMA_TAU_MS = 10000 };
+enum { EWMA_TAU_MS = 10000, EWMA_FAILED_US = 100000, EWMA_MOST_US = 60000000 };
 
 /* Bucket i holds latencies below 64 us << i and not below half of that; the last one all beyond. */
 static unsigned
@@ -70,6 +70,21 @@ backend_latency(struct shm *s, unsigned row, uint64_t us, uint64_t now)
 		base = 1;
 	atomic_compare_exchange_strong_explicit(&c->ewma, &seen, base << 32 | (uint32_t)now,
 	    memory_order_relaxed, memory_order_relaxed);
+}
+
+void
+backend_latency_failed(struct shm *s, unsigned row, uint64_t now)
+{
+	struct backend_cell *c = shm_backend(s, row);
+	uint64_t value = 2 * backend_ewma(s, row, now);
+
+	if (!c)
+		return;
+	if (value < EWMA_FAILED_US)
+		value = EWMA_FAILED_US;
+	if (value > EWMA_MOST_US)
+		value = EWMA_MOST_US;
+	atomic_store_explicit(&c->ewma, value << 32 | (uint32_t)now, memory_order_relaxed);
 }
 
 /* A host that gets nothing because it was slow is thought of as quicker and quicker, until it is

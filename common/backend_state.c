@@ -13,8 +13,8 @@
  *
  * Times out double with each repetition up to failover.max (the level); a host that stays up for
  * failover.max is forgiven one level, and so on. While no host of a pool is usable nothing is
- * doubled for connect failures, which cost one connection to find out about, and when the last one
- * goes the others' times are cut: see state_hasten().
+ * doubled: to find out costs one connection or request, and others wait for the answer. When the
+ * last one goes the others' times are cut: see state_hasten().
  */
 #include <time.h>
 
@@ -166,7 +166,7 @@ state_out(struct shm *s, const struct backend_at *at, struct backend_word w,
 	const struct conf_pool_failover *f = &at->conf->failover;
 	const struct backend_cell *c = shm_backend(s, at->row);
 	unsigned level = w.state == BACKEND_TRIAL ? w.level : state_forgiven(c, f, w.level, now);
-	bool is_last = state_is_connect(cause) && state_pool_of(s, at->row, now).usable == 0;
+	bool is_last = state_pool_of(s, at->row, now).usable == 0;
 	int64_t ms = state_time_out(f, cause, is_last ? 0 : level), max = state_limit(f);
 
 	if (retry_after > 0)
@@ -332,6 +332,7 @@ backend_failed(struct shm *s, struct backend_at *at, enum backend_cause cause, i
 	if (!c || (unsigned)cause >= CAUSE_MAX)
 		return false;
 	backend_count(s, at->row, BACKEND_FAILURES);
+	backend_latency_failed(s, at->row, now);
 	seen = atomic_load(&c->word);
 	while (out < 0) {
 		w = backend_word_of(seen);

@@ -162,7 +162,6 @@ bhost_watch(struct bhost *h)
 	health->addr = (const struct sockaddr *)&h->addr;
 	health->addr_len = h->addr_len;
 	health->row = h->row;
-	health->pool_row = h->pool->row;
 	health->tls = h->pool->tls;
 	health->changed = bhost_changed;
 	health->arg = h;
@@ -438,7 +437,6 @@ bpool_at(const struct bhost *h, bool is_trial)
 
 	return (struct backend_at){
 		.row = h->row,
-		.pool_row = p->row,
 		.conf = p->conf,
 		.trial = is_trial ? (int)worker_row_index(p->w) : -1,
 	};

@@ -103,7 +103,6 @@ health_report(
 	struct shm *shm = worker_shm(h->w);
 	unsigned me = worker_row_index(h->w);
 	struct backend_at at = { .row = h->row,
-		.pool_row = h->pool_row,
 		.conf = h->pool,
 		.trial = is_trial ? (int)me : -1 };
 	bool has_changed;

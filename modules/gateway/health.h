@@ -27,7 +27,7 @@ struct health_host {
 	const struct conf_host *conf;
 	const struct sockaddr *addr;
 	socklen_t addr_len;
-	unsigned row, pool_row;
+	unsigned row;
 	struct tls_pool *tls; /* NULL: the pool speaks no TLS */
 	/* A probe or check of this worker changed what may be done with the host: it came back, or
 	   went out. Called from the loop, never from inside start or stop; it may stop the host. */

@@ -223,6 +223,21 @@ START_TEST(test_ewma)
 }
 END_TEST
 
+/* Whoever fails at once is no bargain. */
+START_TEST(test_ewma_of_failures)
+{
+	unsigned row = scene_host(1);
+
+	backend_latency(scene.shm, row, 1000, NOW);
+	scene_fail(row, CAUSE_ERRORS, NOW);
+	ck_assert_uint_eq(backend_ewma(scene.shm, row, NOW), 100000);
+	for (unsigned i = 0; i < 20; i++)
+		scene_fail(row, CAUSE_ERRORS, NOW);
+	ck_assert_uint_eq(backend_ewma(scene.shm, row, NOW), 60000000);
+	ck_assert_uint_le(backend_ewma(scene.shm, row, NOW + 160000), 1);
+}
+END_TEST
+
 START_TEST(test_budget)
 {
 	unsigned p = (unsigned)backend_pool_row(scene.shm, scene.pool.name), taken = 0;
@@ -392,6 +407,7 @@ suite_backend(void)
 	tcase_add_test(c, test_columns);
 	tcase_add_test(c, test_latency);
 	tcase_add_test(c, test_ewma);
+	tcase_add_test(c, test_ewma_of_failures);
 	tcase_add_test(c, test_budget);
 	tcase_add_test(c, test_view);
 	tcase_add_test(c, test_carry);

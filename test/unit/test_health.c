@@ -67,12 +67,9 @@ setup(void)
 		.addr = (struct sockaddr *)&addr,
 		.addr_len = sizeof(addr),
 		.row = (unsigned)backend_row(shm(), pool.name, host.address),
-		.pool_row = (unsigned)backend_pool_row(shm(), pool.name),
 		.changed = changed,
 		.arg = &changes };
-	at = (struct backend_at){
-		.row = health.row, .pool_row = health.pool_row, .conf = &pool, .trial = -1
-	};
+	at = (struct backend_at){ .row = health.row, .conf = &pool, .trial = -1 };
 }
 
 static void
