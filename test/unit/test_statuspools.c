@@ -36,7 +36,6 @@ static bool
 refuse(unsigned row, enum backend_cause cause)
 {
 	struct backend_at at = { .row = row,
-		.pool_row = (unsigned)backend_pool_row(shm, STR("app")),
 		.conf = &conf,
 		.trial = -1 };
 
@@ -47,7 +46,6 @@ static void
 succeed(unsigned row, uint64_t us)
 {
 	struct backend_at at = { .row = row,
-		.pool_row = (unsigned)backend_pool_row(shm, STR("app")),
 		.conf = &conf,
 		.trial = -1 };
 
