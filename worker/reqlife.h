@@ -16,5 +16,7 @@ void request_start(struct request *);
 void request_refuse(struct request *, int status, const char *why);
 /* Everything was sent, or the peer is gone (aborted): logs, then frees at the end of the turn. */
 void request_end(struct request *, bool aborted);
+/* Once a second: memory that was not needed goes to the kernel. */
+void request_trim(void);
 
 #endif

@@ -5,22 +5,25 @@
  * stack only leaves a note for request_run().
  */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "common/log.h"
 #include "common/must.h"
 #include "worker/proto.h"
 #include "worker/reqlife.h"
+#include "worker/slab.h"
 #include "worker/state.h"
 
-enum { REQUEST_ROOM = 4096, REQUEST_KEEP = 128, REQUEST_REROUTES = 10 };
+enum { REQUEST_BLOCK = 8192, REQUEST_KEEP = 32, REQUEST_REROUTES = 10 };
 enum request_phase { PHASE_ACCESS, PHASE_HANDLE };
 
-/* A request and the first room of its arena, in one block. */
+/* A request and the first room of its arena, in one block: a simple one touches its first page
+   only, one to a backend needs some of the second. */
 struct request_block {
 	struct request r;
-	char room[REQUEST_ROOM] __attribute__((aligned(16)));
+	char room[REQUEST_BLOCK - sizeof(struct request)] __attribute__((aligned(16)));
 };
+_Static_assert(sizeof(struct request_block) == REQUEST_BLOCK, "whole pages");
+static struct slab request_slab = { .size = REQUEST_BLOCK, .keep = REQUEST_KEEP };
 
 /* The length is hidden from the compiler: the library's memset is several times faster here than
    the string instruction that it would put in its place. */
@@ -36,14 +39,14 @@ request_clear(struct request *r)
 struct request *
 request_new(struct worker *w, const struct proto *proto, void *stream)
 {
-	struct link *l = pool_pop(&w->free_requests);
+	struct link *l = slab_get_warm(&request_slab);
 	struct request_block *k;
 	struct request *r;
 
 	if (l) {
 		k = container_of(l, struct request_block, r.link);
 	} else {
-		k = must_malloc(sizeof(*k));
+		k = slab_get_cold(&request_slab);
 		arena_init(&k->r.arena, k->room, sizeof(k->room));
 	}
 	r = &k->r;
@@ -64,17 +67,17 @@ request_new(struct worker *w, const struct proto *proto, void *stream)
 static void
 request_free(struct request *r)
 {
-	struct worker *w = r->w;
-
 	if (r->body.data.fn || !body_is_empty(&r->body) || r->body.space.fn)
 		body_fini(&r->body);
 	body_fini(&r->out_body);
 	arena_reset(&r->arena);
-	if (w->free_requests.n >= REQUEST_KEEP) {
-		free(container_of(r, struct request_block, r));
-		return;
-	}
-	pool_push(&w->free_requests, &r->link);
+	slab_put(&request_slab, &r->link);
+}
+
+void
+request_trim(void)
+{
+	slab_trim(&request_slab, offsetof(struct request_block, r.link));
 }
 
 static enum counter

@@ -54,7 +54,8 @@ struct worker {
 	struct link posts, posts_running;
 	struct link dead;                   /* connections to free at the end of the turn */
 	struct link conns[CONN_STATES_MAX]; /* by state, oldest first */
-	struct pool free_conns, free_requests;
+	struct pool free_conns;
+	unsigned nreads; /* connections read from in this turn */
 	unsigned nconns;
 	uint64_t next_id, next_conn;
 
@@ -87,6 +88,8 @@ struct worker *worker_new(const struct heritage *);
 void worker_free(struct worker *);
 /* One turn: events (waiting for one if wait), then notices, then the dead. */
 void worker_turn(struct worker *, bool wait);
+/* Runs what is posted: at the end of a turn, and between two events of one. */
+void worker_run_posts(struct worker *);
 void worker_drain(struct worker *);
 
 void timer_run(struct worker *);

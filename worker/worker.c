@@ -21,6 +21,7 @@
 #include "common/procself.h"
 #include "worker/body.h"
 #include "worker/conn.h"
+#include "worker/reqlife.h"
 #include "worker/state.h"
 
 enum {
@@ -161,7 +162,7 @@ worker_post(struct worker *w, struct post *p)
 }
 
 /* Notices that notices post run in the next round; after so many rounds events have their turn. */
-static void
+void
 worker_run_posts(struct worker *w)
 {
 	for (int i = 0; i < POST_ROUNDS && !list_is_empty(&w->posts); i++) {
@@ -183,6 +184,7 @@ worker_turn(struct worker *w, bool wait)
 	bool has_posts = !list_is_empty(&w->posts);
 
 	w->is_fresh = false;
+	w->nreads = 0;
 	event_base_loop(w->base, EVLOOP_ONCE | (wait && !has_posts ? 0 : EVLOOP_NONBLOCK));
 	worker_touch(w);
 	worker_run_posts(w);
@@ -215,6 +217,7 @@ worker_second(struct worker *w)
 	ctr_set(w->row, CTR_CPU_MS, procself_cpu_ms());
 	ctr_set(w->row, CTR_RSS, procself_rss());
 	buf_trim();
+	request_trim();
 	w->lag_max = 0;
 	w->second_due = w->now + 1000;
 	log_level = (enum log_level)atomic_load(&shm_master(w->shm)->log_level);
@@ -429,8 +432,6 @@ worker_new(const struct heritage *h)
 void
 worker_free(struct worker *w)
 {
-	struct link *l;
-
 	for (int s = 0; s < CONN_STATES_MAX; s++)
 		LIST_EACH(k, &w->conns[s])
 	conn_close(container_of(k, struct conn, link), CONN_BY_DRAIN);
@@ -439,8 +440,6 @@ worker_free(struct worker *w)
 	accept_close(w);
 	event_del(&w->tick);
 	event_base_free(w->base);
-	while ((l = pool_pop(&w->free_requests)) != NULL)
-		free(container_of(l, struct request, link));
 	free(w);
 	worker_the = NULL;
 }
