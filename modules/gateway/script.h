@@ -30,14 +30,16 @@ int script_find(struct script *, struct request *, const struct gateway_conf *, 
 
 /* The environment in its order, without duplicates. A request field whose variable name collides
    with another's after mapping ("-" and "_" both give "_") is refused: 400. "Proxy" is never
-   passed on (httpoxy), nor what is hop-by-hop. What the route adds comes last and wins. The list is
-   in the request's arena; a second call (a retry) returns the same. 0 or a status and *why. */
+   passed on (httpoxy), nor what is hop-by-hop. What the route adds comes last and wins. 0 or a
+   status and *why; a second call (a retry) gives the same. The variables stand in the first room of
+   the struct, so that a usual request costs its arena nothing for them, or else in the arena. */
 struct script_env {
 	struct script_var {
 		struct str name, value;
 	} * v;
 	unsigned n, room;
 	size_t octets; /* of all names and values */
+	struct script_var first[64];
 };
 int script_env_make(struct script_env *, const struct codec_request *, const char **why);
 

@@ -507,8 +507,10 @@ env_init(struct env *b)
 	for (unsigned i = 0; i < in->n; i++)
 		if (in->v[i].id == HF_OTHER)
 			text += in->v[i].name.n + 5;
-	e->v = arena_alloc(&b->r->arena, e->room * sizeof(*e->v) + text);
-	b->text = (char *)&e->v[e->room];
+	e->v = e->first;
+	if (e->room > sizeof(e->first) / sizeof(e->first[0]))
+		e->v = arena_alloc(&b->r->arena, e->room * sizeof(*e->v));
+	b->text = arena_alloc(&b->r->arena, text);
 }
 
 int
