@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "common/conf_core.h"
+#include "common/conf_pool.h"
 #include "common/conf_tell.h"
 #include "common/http.h"
 #include "common/regex.h"
@@ -216,6 +217,31 @@ explain_handler(struct explain *x, const struct route *r)
 		explain_line(x, "handler", NULL, "none: 404 Not Found");
 }
 
+/* Where the requests of a route go: its pool, by the option that names it. */
+static void
+explain_backend(struct explain *x, const struct route *r)
+{
+	const struct opt_table *tables;
+	const struct conf_pool *p;
+	size_t i, k, n;
+
+	tables = core_tables(&n);
+	for (i = 0; i < core_modules_n; i++)
+		for (k = 0; tables[i].opts && tables[i].opts[k].type != CFG_END; k++) {
+			if (strcmp(tables[i].opts[k].name, "gateway.backend") != 0)
+				continue;
+			p = conf_pool_find(
+			    x->conf, *(const struct str *)((const char *)r->conf[i] +
+							   tables[i].opts[k].offset));
+			for (n = 0; p && n < p->nhosts; n++)
+				explain_line(x, n ? "" : "backend", &p->hosts[n].place,
+				    "%.*s (%s): %.*s%s", STR_FMT(p->name),
+				    pool_protocol_names[p->protocol], STR_FMT(p->hosts[n].address),
+				    p->hosts[n].backup ? ", for backup" : "");
+			return;
+		}
+}
+
 int
 conf_explain(const struct conf *conf, FILE *f, const struct conf_ask *ask, bool colour)
 {
@@ -235,6 +261,7 @@ conf_explain(const struct conf *conf, FILE *f, const struct conf_ask *ask, bool 
 	route = explain_routes(&x, site);
 	explain_modules(&x, route);
 	explain_handler(&x, route);
+	explain_backend(&x, route);
 	arena_fini(&x.arena);
 	return 0;
 }

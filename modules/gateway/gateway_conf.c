@@ -6,6 +6,7 @@
 #include "common/conf.h"
 #include "common/http.h"
 #include "modules/gateway/gateway.h"
+#include "modules/gateway/tls.h"
 
 #define GATEWAY(member) offsetof(struct gateway_conf, member)
 
@@ -403,10 +404,18 @@ gateway_check_scripts(struct gateway_conf *c, struct cfg_check *check)
 
 /* --- pools --- */
 
+/* A URL is replaced by the name of its pool, which is the URL in one form. */
 static const struct conf_pool *
-gateway_pool(struct cfg_check *check, const char *option, struct str name)
+gateway_pool(struct cfg_check *check, const char *option, struct str *name)
 {
-	return name.n == 0 || str_eq(name, STR("off")) ? NULL : cfg_pool(check, option, name);
+	const struct conf_pool *p;
+
+	if (name->n == 0 || str_eq(*name, STR("off")))
+		return NULL;
+	p = cfg_pool(check, option, *name);
+	if (p)
+		*name = p->name;
+	return p;
 }
 
 /* Options that have no effect, where both they and the pool are set in one scope. */
@@ -435,13 +444,32 @@ gateway_warn_needless(const struct gateway_conf *c, struct cfg_check *check)
 			    pool_protocol_names[c->pool->protocol]);
 }
 
+/* The files that a pool names are read once, so that a mistake in them is said here. */
+static void
+gateway_check_tls(const struct gateway_conf *c, struct cfg_check *check)
+{
+	const struct conf_pool *p = c->pool;
+	struct tls_pool *tls;
+	const char *why;
+
+	if (!p || !p->tls.on || !(p->tls.ca_file.n || p->tls.certificate.n) ||
+	    !cfg_is_own(check, "gateway.backend"))
+		return;
+	tls = tls_pool_new(p, &why);
+	if (!tls)
+		cfg_error(check, "gateway.backend", -1, NULL, "pool \"%.*s\": TLS: %s",
+		    STR_FMT(p->name), why);
+	else
+		tls_pool_free(tls);
+}
+
 void
 gateway_check(void *conf, struct cfg_check *check)
 {
 	struct gateway_conf *c = conf;
 
-	c->pool = gateway_pool(check, "gateway.backend", c->backend);
-	c->authorizer_pool = gateway_pool(check, "gateway.authorizer", c->authorizer);
+	c->pool = gateway_pool(check, "gateway.backend", &c->backend);
+	c->authorizer_pool = gateway_pool(check, "gateway.authorizer", &c->authorizer);
 	if (c->authorizer_pool && c->authorizer_pool->protocol != POOL_FASTCGI)
 		cfg_error(check, "gateway.authorizer", -1, NULL,
 		    "an authorizer speaks \"fastcgi\", and the pool \"%.*s\" speaks \"%s\"",
@@ -455,5 +483,6 @@ gateway_check(void *conf, struct cfg_check *check)
 	gateway_check_host(c, check);
 	gateway_check_mapping(c, check);
 	gateway_check_scripts(c, check);
+	gateway_check_tls(c, check);
 	gateway_warn_needless(c, check);
 }

@@ -165,6 +165,55 @@ def test_explain_says_what_a_request_meets(server):
         assert argand("explain", "-c", conf, bad).returncode == 2, bad
 
 
+BACKENDS = """app: { protocol = "http"; hosts = [ "10.0.0.3:80", "app.example:81" ]; };
+java: { protocol = "ajp"; hosts = "127.0.0.1:8009"; secret = "hush-hush"; };"""
+
+
+def test_explain_names_the_backends(server):
+    s = server(backends=BACKENDS, routes='{ path = "/app"; gateway = "app"; }, { path = "/one"; gateway = "http://Local"; }')
+    conf = os.path.join(s.tmp, "argand.conf")
+    out = re.sub(" +", " ", argand("explain", "-c", conf, "/app/x").stdout)
+    assert "backend app (http): 10.0.0.3:80" in out and "app (http): app.example:81" in out, out
+    out = re.sub(" +", " ", argand("explain", "-c", conf, "/one").stdout)
+    assert "backend http://local:80 (http): local:80" in out, out
+    assert "backend" not in re.sub(" +", " ", argand("explain", "-c", conf, "/two").stdout).split("handler")[1]
+
+
+def test_backends_in_dumps_and_differences(server):
+    s = server(backends=BACKENDS, routes='{ path = "/app"; gateway = "app"; }, { path = "/j"; gateway = "java"; }')
+    shown = s.cli("config").stdout
+    assert "10.0.0.3:80" in shown and "hush" not in shown, shown
+    s.rewrite(backends=BACKENDS.replace('"10.0.0.3:80"', '{ address = "10.0.0.3:80"; weight = 3; }').replace("[", "(").replace("]", ")") +
+              'new = "http://10.0.0.9";',
+              routes='{ path = "/app"; gateway = "app"; }, { path = "/j"; gateway = "java"; }')
+    lines = s.cli("check", "--diff").stdout.splitlines()
+    assert "+ backend new" in lines and any(x.startswith("~ backend app: hosts ") and "weight = 3" in x for x in lines), lines
+    assert len(lines) == 2
+    assert s.cli("reload").returncode == 0
+
+
+def test_backends_in_included_files(tmp):
+    """Pools may stand in any file; a second one of the same name is told where the first is."""
+    conf = write(tmp, "a.conf", 'include = "b.conf";\nbackends: { x = "http://a"; };\nsites = ( { host = "*"; gateway = "y"; } );\n')
+    write(tmp, "b.conf", 'backends: { y = "http://unix:rel.sock"; };\n')
+    r = argand("check", "-c", conf)
+    assert r.returncode == 0, r.stderr
+    assert f"unix:{tmp}/rel.sock" in argand("explain", "-c", conf, "/").stdout
+    write(tmp, "b.conf", 'backends: { y = "http://c";\n x = "http://d"; };\n')
+    r = argand("check", "-c", conf)
+    assert r.returncode != 0
+    assert [m[1] for m in messages(r.stderr)] == [2], r.stderr
+    assert 'two pools "x"' in r.stderr and "a.conf, line 2" in r.stderr
+
+
+def test_certificates_of_backends_are_read(tmp):
+    pem = write(tmp, "ca.pem", "no certificate\n")
+    conf = write(tmp, "a.conf", f'backends: {{ x: {{ hosts = "https://a"; tls: {{ ca = "{pem}"; }}; }}; }};\n'
+                 'sites = ( { host = "*"; gateway = "x"; } );\n')
+    r = argand("check", "-c", conf)
+    assert r.returncode != 0 and 'pool "x": TLS: ' in r.stderr, r.stderr
+
+
 def test_options_describe_themselves():
     r = argand("options")
     names = re.findall(r"^([a-z][a-z0-9_.]*)$", r.stdout, flags=re.M)
