@@ -102,9 +102,7 @@ health_report(
 {
 	struct shm *shm = worker_shm(h->w);
 	unsigned me = worker_row_index(h->w);
-	struct backend_at at = { .row = h->row,
-		.conf = h->pool,
-		.trial = is_trial ? (int)me : -1 };
+	struct backend_at at = { .row = h->row, .conf = h->pool, .trial = is_trial ? (int)me : -1 };
 	bool has_changed;
 
 	if (!is_trial) {
@@ -169,7 +167,7 @@ health_cause(int err)
 static void
 health_broken(struct health_run *run, int err)
 {
-	health_bad(run, health_cause(err), "%s: %s", run->is_trial ? "probe" : "check",
+	health_bad(run, health_cause(err), "%s",
 	    err == EAGAIN ? "the listen queue is full" : strerror(err));
 }
 
@@ -179,8 +177,8 @@ health_verdict(struct health_run *run, enum healthcheck_verdict verdict)
 	if (verdict == HEALTHCHECK_GOOD)
 		health_good(run);
 	else
-		health_bad(run, run->is_trial ? CAUSE_UNREACHABLE : CAUSE_CHECK, "%s: %s",
-		    run->is_trial ? "probe" : "check", run->check.why);
+		health_bad(
+		    run, run->is_trial ? CAUSE_UNREACHABLE : CAUSE_CHECK, "%s", run->check.why);
 }
 
 /* --- its steps --- */
