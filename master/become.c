@@ -59,7 +59,8 @@ become_check(const struct become *b, char *why, size_t len)
 static void
 become_limit_one(int which, int64_t n)
 {
-	struct rlimit rl = { (rlim_t)n, (rlim_t)n };
+	/* One second of CPU more, so that SIGXCPU comes before SIGKILL and says why. */
+	struct rlimit rl = { (rlim_t)n, (rlim_t)n + (which == RLIMIT_CPU) };
 
 	if (n > 0 && setrlimit(which, &rl) < 0) {
 		/* Not ours to raise: as much as is allowed. */
@@ -88,10 +89,15 @@ become_limit_files(int64_t n)
 void
 become_limit(const struct become *b)
 {
-	become_limit_one(RLIMIT_AS, b->max_memory);
 	become_limit_files(b->max_files);
 	become_limit_one(RLIMIT_CPU, b->max_cpu);
 	become_limit_one(RLIMIT_NPROC, b->max_processes);
+}
+
+void
+become_limit_memory(const struct become *b)
+{
+	become_limit_one(RLIMIT_AS, b->max_memory);
 }
 
 /* A service manager may have given the master rights; its children get none of them. */

@@ -22,8 +22,10 @@ struct become {
 
 /* Whether this process could; why: what is in the way. */
 bool become_check(const struct become *, char *why, size_t len);
-/* Resource limits. They count for the process and all that it starts. */
+/* Resource limits, while they can still be raised. They count for the process and all that it
+   starts. Memory last, right before the program: what is set up until then may need more. */
 void become_limit(const struct become *);
+void become_limit_memory(const struct become *);
 /* All of it but the limits; for ever. -1 with errno, *what says what could not be done. */
 int become_be(const struct become *, const char **what);
 /* Signals as they are in a fresh process, and a process group of its own. */

@@ -130,6 +130,7 @@ cgiscript_run(int conn, const char *block, size_t n, char *const *command, const
 	cgiscript_find(script, cgienv_get(block, n, "DOCUMENT_ROOT"), !command[0], real);
 	cgiscript_chdir(real);
 	become_limit(as);
+	become_limit_memory(as);
 	environ = env;
 	cgiscript_exec(command, real);
 }

@@ -88,6 +88,7 @@ localexec_child(const struct localspec *s, int sock, int err)
 	become_limit(&s->as);
 	if (become_be(&s->as, &what) < 0)
 		localexec_fail(s, "become", what);
+	become_limit_memory(&s->as);
 	execvp(s->argv[0], s->argv);
 	localexec_fail(s, "execute", s->argv[0]);
 }

@@ -191,11 +191,13 @@ bool
 localproc_is_idle(const struct localproc *p)
 {
 	char path[128];
+	int n;
 
 	if (p->local->sock < 0)
 		return true;
 	localsock_bound(p->local->sock, path, sizeof(path));
-	return localbusy_connections(p->pid, path) <= 0;
+	n = localbusy_connections(p->pid, path);
+	return n == 0 || (n < 0 && localbusy_catches_term(p->pid));
 }
 
 /* It was sent SIGSTOP; when it has stopped, what has it got? */

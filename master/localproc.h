@@ -45,7 +45,8 @@ struct localproc *localproc_adopt(
 void localproc_stop(struct localproc *, uint64_t ms);
 /* The same if it has nothing to do; when it has, it goes on. */
 void localproc_spare(struct localproc *, uint64_t ms);
-/* Whether it has no connection of its socket, as far as can be known. */
+/* Whether it can be ended: it has no connection of its socket; or nobody can know (it is another
+   user's, and we may not look), but it handles SIGTERM. */
 bool localproc_is_idle(const struct localproc *);
 void localproc_kill(struct localproc *);
 /* It has ended: reads what it said, logs its death, and frees it. */

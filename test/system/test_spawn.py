@@ -425,3 +425,34 @@ def test_nobody_outlives_a_killed_master(server):
         os.kill(w, signal.SIGKILL)
     again = s.start()  # the sockets' files are still there
     assert ask(again)["ppid"] == again.pid
+
+
+@pytest.mark.parametrize("is_rolled", [False, True])
+def test_the_service_manager_keeps_the_socket(server, tmp, is_rolled):
+    """A master is killed: what waits at its pool's socket is served by processes of the next one."""
+    from test_master_manager import Manager
+    manager = Manager(tmp + "/notify")
+    try:
+        s = server(text=conf(spawn(more='processes = "2";')), env=manager.env)
+        own = settled(s, 2)
+        if is_rolled:
+            s.rewrite(conf(spawn(more='processes = "2"; environment = [ "N=1" ];')))
+            s.cli("reload", check=0)
+            wait_for(lambda: not set(own) & set(pids(s)), "the roll over", 15)
+            own = pids(s)
+        manager.settle()
+        workers = s.workers()
+        s.kill(signal.SIGKILL)
+        s.proc.wait()
+        wait_for(lambda: not any(alive(p) for p in own), "the end of its processes")
+        waiting = [connect(s) for _ in range(10)]
+        for c in waiting:
+            send(c)
+        manager.start(s)
+        for c in waiting:
+            assert json.loads(read_all(c).partition(b"\r\n\r\n")[2])["ppid"] == s.pid
+            c.close()
+        wait_for(lambda: not any(alive(w) for w in workers), "the end of the old workers", 15)
+        assert len(settled(s, 2)) == 2
+    finally:
+        manager.close()
