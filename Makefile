@@ -95,7 +95,7 @@ $(B)/test/%.o: test/%.c $(B)/flags
 	@$(COMPILE) $(CHECK_CFLAGS) $(TEST_WARN) -I$(B) -c -o $@ $<
 
 # What reads octets from outside takes no integer for another one silently.
-PARSERS := common/cfg_lex common/cfg_tree common/cidr common/forwarded common/str \
+PARSERS := common/address common/cfg_lex common/cfg_tree common/cidr common/forwarded common/str \
 	modules/files_path modules/gateway/ajp modules/gateway/cgihead modules/gateway/fastcgi \
 	modules/gateway/hcodec modules/gateway/hmap modules/gateway/script modules/gateway/script_env \
 	modules/htpasswd worker/chunked worker/cond worker/h1_parse worker/proxyproto worker/uri

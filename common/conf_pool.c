@@ -384,7 +384,7 @@ pool_hint(const struct build *b, struct str name)
 }
 
 const struct conf_pool *
-cfg_pool(struct cfg_check *c, const char *option, struct str name)
+conf_pool_named(struct cfg_check *c, const char *option, struct str name)
 {
 	struct build *b = c->more ? c->more->build : NULL;
 	struct str rest = name;

@@ -136,7 +136,7 @@ const struct conf_pool *conf_pool_find(const struct conf *, struct str name); /*
 
 /* For check hooks: the pool that an option names, by its name or by a URL such as
    "http://10.0.0.3:80", which makes a pool of one host that equal URLs share; NULL: reported. */
-const struct conf_pool *cfg_pool(struct cfg_check *, const char *option, struct str name);
+const struct conf_pool *conf_pool_named(struct cfg_check *, const char *option, struct str name);
 
 extern const char *const pool_protocol_names[]; /* "fastcgi", … NULL-terminated */
 extern const char *const pool_balance_names[];

@@ -412,7 +412,7 @@ gateway_pool(struct cfg_check *check, const char *option, struct str *name)
 
 	if (name->n == 0 || str_eq(*name, STR("off")))
 		return NULL;
-	p = cfg_pool(check, option, *name);
+	p = conf_pool_named(check, option, *name);
 	if (p)
 		*name = p->name;
 	return p;
