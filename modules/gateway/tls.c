@@ -37,9 +37,10 @@ struct tls {
 	SSL_SESSION **session; /* its host's place in the pool */
 	SSL *ssl;
 	int fd;
-	int err;     /* errno of the last call to the system; 0: the end was read */
-	size_t owed; /* octets of a record that has to be written again */
-	bool is_shaken, is_broken;
+	int err;                   /* errno of the last call to the system; 0: the end was read */
+	size_t owed;               /* octets of a record that has to be written again */
+	bool is_shaken, is_broken; /* the handshake is done; nothing works any more */
+	bool is_faulty;            /* by the protocol, not because the connection is gone */
 	bool read_wants_write, write_wants_read;
 	char why[TLS_WHY];
 };
@@ -301,6 +302,10 @@ tls_free(struct tls *t)
 	ERR_clear_error();
 	if (t->is_shaken && !t->is_broken)
 		SSL_shutdown(t->ssl);
+	/* The library holds a session for spoilt that did not end with both goodbyes; RFC
+	   5246 7.2.1 no longer does. */
+	if (t->is_shaken && !t->is_faulty)
+		SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(t->ssl);
 	ERR_clear_error();
 	tls_pool_put(t->pool);
@@ -323,6 +328,7 @@ tls_break(struct tls *t, int error)
 		snprintf(t->why, sizeof(t->why), "%s", strerror(t->err));
 		return t->err;
 	}
+	t->is_faulty = true;
 	tls_fault(t->why, "TLS");
 	return EPROTO;
 }

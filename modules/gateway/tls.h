@@ -23,7 +23,7 @@ void tls_pool_free(struct tls_pool *); /* connections of it may live on */
    name cannot be used (tls_pool_new refuses such names: only for hosts that came later). */
 struct tls *tls_new(struct tls_pool *, const struct conf_host *, int fd);
 /* Says goodbye (close_notify) as far as that goes without waiting; the descriptor stays open. A
-   connection that ended without fault leaves its session for the next one to the host. */
+   connection without a fault of the protocol leaves its session for the next one to the host. */
 void tls_free(struct tls *);
 
 /* Goes on with the handshake: enum tls_progress. Chain and name are verified when it is done, if

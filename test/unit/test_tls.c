@@ -388,11 +388,16 @@ START_TEST(sessions)
 	static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
 
 	SSL_CTX_set_max_proto_version(ctx, versions[_i]);
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 4; i++) {
 		shaken();
 		ck_assert_int_eq(SSL_session_reused(ssl), i > 0);
 		ck_assert_int_eq(SSL_write(ssl, "x", 1), 1);
 		ck_assert_str_eq(reads(), "x"); /* with the ticket of TLS 1.3 before it */
+		if (i == 2) {                   /* cut off: no fault of the session */
+			close(sv[1]);
+			sv[1] = -1;
+			ck_assert_int_eq(tls_read(t, (char[1]){ 0 }, 1), -1);
+		}
 		end();
 	}
 }
