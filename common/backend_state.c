@@ -280,7 +280,9 @@ state_fail(struct shm *s, const struct backend_at *at, struct backend_word *w, u
 			return 1;
 		if (*seen != before)
 			return -1;
-		/* It may not go: so many more before that is looked at again. */
+		/* It may not go: so many more before that is looked at again. It must not draw
+		   requests by failing quickly either. */
+		backend_latency_failed(s, at->row, now);
 		suspect.n = 1;
 		suspect.at = now;
 	}
@@ -332,7 +334,6 @@ backend_failed(struct shm *s, struct backend_at *at, enum backend_cause cause, i
 	if (!c || (unsigned)cause >= CAUSE_MAX)
 		return false;
 	backend_count(s, at->row, BACKEND_FAILURES);
-	backend_latency_failed(s, at->row, now);
 	seen = atomic_load(&c->word);
 	while (out < 0) {
 		w = backend_word_of(seen);

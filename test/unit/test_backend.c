@@ -223,15 +223,18 @@ START_TEST(test_ewma)
 }
 END_TEST
 
-/* Whoever fails at once is no bargain. */
+/* Whoever fails at once and may not be taken out is no bargain. */
 START_TEST(test_ewma_of_failures)
 {
 	unsigned row = scene_host(1);
 
 	backend_latency(scene.shm, row, 1000, NOW);
 	scene_fail(row, CAUSE_ERRORS, NOW);
+	scene_fail(row, CAUSE_ERRORS, NOW);
+	ck_assert_uint_eq(backend_ewma(scene.shm, row, NOW), 1000);
+	scene_fail(row, CAUSE_ERRORS, NOW);
 	ck_assert_uint_eq(backend_ewma(scene.shm, row, NOW), 100000);
-	for (unsigned i = 0; i < 20; i++)
+	for (unsigned i = 0; i < 60; i++)
 		scene_fail(row, CAUSE_ERRORS, NOW);
 	ck_assert_uint_eq(backend_ewma(scene.shm, row, NOW), 60000000);
 	ck_assert_uint_le(backend_ewma(scene.shm, row, NOW + 160000), 1);
