@@ -216,7 +216,9 @@ script_find(struct script *s, struct request *r, const struct gateway_conf *c, c
 		return script_set(&w, n, script_rest(&w, n));
 	}
 	is_dir = r->path.p[r->path.n - 1] == '/';
-	if (is_dir && c->index.n > 0 && script_index(&w) == 0)
+	/* Unseen, a path that ends in "/" is rather a page of the front controller's than a
+	   directory with an index. */
+	if (is_dir && (w.checks || c->front.n == 0) && script_index(&w) == 0)
 		return 0;
 	if (c->front.n > 0 &&
 	    (c->split.n > 0 || is_dir || script_kind_of(&w, w.path_n) != SCRIPT_FILE))
