@@ -112,7 +112,7 @@ def told(s):
 @pytest.mark.parametrize("event", ["reload", "upgrade"])
 def test_state_outlives(server, peers, event):
     good, drained, bad = (peers.fast("http", tcp=True) for _ in range(3))
-    conf = pool("app", good, drained, bad, failover={"refused": "1m"})
+    conf = pool("app", good, drained, bad, balance="round-robin", failover={"refused": "1m"})
     s = start(server, conf)
     bad.kill()
     for _ in range(30):
@@ -209,7 +209,7 @@ def test_checks_go_on_without_their_worker(server, peers):
 
 def test_forms(server, peers):
     app, bad = peers.fast("http", tcp=True), peers.fast("http", tcp=True)
-    s = start(server, pool("app", app, bad, failover={"refused": "1m"}), workers=2)
+    s = start(server, pool("app", app, bad, balance="round-robin", failover={"refused": "1m"}), workers=2)
     bad.kill()
     for _ in range(20):
         assert s.get("/app/x").status == 200
