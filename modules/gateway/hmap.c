@@ -443,4 +443,8 @@ hmap_response(struct request *r, const struct codec_request *q, struct fields *f
 		n++;
 	}
 	fields->n = n;
+	/* RFC 9110 7.6.3; fields of a kind are one list. */
+	if (q->conf->via && q->pool->protocol == POOL_HTTP)
+		*fields_add(fields, &r->arena) =
+		    (struct field){ STR("Via"), STR("1.1 argand"), HF_VIA };
 }
