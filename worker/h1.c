@@ -551,6 +551,12 @@ h1_step(struct h1 *h)
 	h->is_stepping = false;
 	if (h->body == H1_BODY_READING || h->body == H1_BODY_DISCARD)
 		h1_body_feed(h);
+	if (unlikely(c->is_eof) && h->body == H1_BODY_NONE && !c->in && !h->r->is_left &&
+	    !h->r->is_tunnel) {
+		h->r->is_left = true;
+		if (h->r->left.fn)
+			worker_post(c->w, &h->r->left);
+	}
 	if (!h1_out_flush(h, &is_done))
 		return;
 	if (is_done && (h->r->is_tunnel ? h1_tunnel_is_over(h) : h1_rest_is_here(h))) {

@@ -16,24 +16,12 @@
 #include "common/conf.h"
 #include "common/http.h"
 #include "worker/body.h"
+#include "worker/note.h"
 #include "worker/peer.h"
 #include "worker/res.h"
 #include "worker/worker.h"
 
 enum { HTTP_10 = 10, HTTP_11 = 11, HTTP_2 = 20 };
-
-/* What a request to a backend has to tell the log and the status; made by the gateway, in the
-   request's arena. Times in microseconds, -1: not reached. */
-struct request_backend {
-	struct str pool, host; /* the last host tried; empty: none was reached */
-	unsigned attempts;     /* hosts tried */
-	struct str failures; /* why each attempt but the last failed: "10.0.0.3:80 refused, …" */
-	int64_t queue, connect, first_byte, total;
-	char termination[3]; /* two letters, see argand.conf(5), logging */
-	bool is_reused;      /* the last attempt went over a kept connection */
-	bool is_retried;
-	const struct fields *variables; /* what an authorizer said of the request; or NULL */
-};
 
 struct request {
 	struct worker *w;
@@ -80,7 +68,9 @@ struct request {
 	struct str handler; /* name of the module that answered */
 	struct request_backend *backend;   /* NULL: no backend was asked */
 	const struct fields *out_trailers; /* sent after a chunked body that has ended; or NULL */
-	bool is_tunnel;                    /* see res_begin_tunnel() */
+	bool is_left;     /* the client sends no more, and has sent all of the request */
+	struct post left; /* see request_on_left() */
+	bool is_tunnel;   /* see res_begin_tunnel() */
 
 	/* private to request.c */
 	uint8_t known[HF_MAX]; /* 1 + index in in.v of the first field of a kind */
@@ -121,9 +111,23 @@ struct str req_field_all(struct request *, enum http_field id);
    10.1.1) and begins to read into r->body. Nobody asks: it is discarded, bounded, after the answer.
  */
 void request_want_body(struct request *);
+/* fn(arg) is posted when the client has closed its side after a complete request: most have gone
+   then, though some (RFC 9112 9.6) only say that nothing follows. Who asks must withdraw (fn NULL)
+   before arg goes, from a deferred call of the arena at the latest. Not for tunnels: there the body
+   ends. */
+static inline void
+request_on_left(struct request *r, void (*fn)(void *), void *arg)
+{
+	if (!fn)
+		post_cancel(&r->left);
+	r->left.fn = fn;
+	r->left.arg = arg;
+	if (fn && r->is_left)
+		worker_post(r->w, &r->left);
+}
 
-/* The address of ours that the client has reached: the listener's, or, where that is a wildcard, the
-   connection's own. Its path for a Unix socket. */
+/* The address of ours that the client has reached: the listener's, or, where that is a wildcard,
+   the connection's own. Its path for a Unix socket. */
 struct str req_local(struct request *);
 
 /* The client asks for a protocol change that its connection can make (RFC 9110 7.8): HTTP/1.1, no

@@ -368,12 +368,24 @@ exchange_abort(struct exchange *x)
 	}
 }
 
+/* The client closed its side while the backend was still to answer. Browsers that left, mostly: as
+   other servers do, we do not let the backend work for nobody. */
+static void
+exchange_left(void *arg)
+{
+	struct exchange *x = arg;
+
+	if (x->state < EXCHANGE_ANSWERING)
+		res_abort(x->r, "the client left");
+}
+
 /* The request ends, whatever the reason. */
 static void
 exchange_gone(void *arg)
 {
 	struct exchange *x = arg;
 
+	request_on_left(x->r, NULL, NULL);
 	bpool_unwait(x->pool, &x->waiter);
 	if (x->u)
 		exchange_abort(x);
@@ -468,6 +480,8 @@ exchange_new(struct request *r, const struct gateway_conf *conf, bool is_authori
 	};
 	r->backend = &x->note;
 	arena_defer(&r->arena, exchange_gone, x);
+	if (!conf->ignore_client_abort)
+		request_on_left(r, exchange_left, x);
 	return x;
 }
 
