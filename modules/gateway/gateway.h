@@ -30,7 +30,9 @@ struct gateway_conf {
 	struct cfg_strs environment_lines; /* "NAME=value" */
 	struct cfg_records environment;    /* derived: struct gateway_pair */
 	/* scripts */
-	struct str root;       /* DOCUMENT_ROOT on the backend's machine; empty: the site's root */
+	struct str root;  /* DOCUMENT_ROOT on the backend's machine; empty: the site's root */
+	struct str alias; /* derived: a directory in place of the first alias_n octets of paths */
+	size_t alias_n;   /* derived; without a trailing slash */
 	struct cfg_strs split; /* ".php": where SCRIPT_NAME ends; "": at the first file (CGI) … */
 	struct str prefix;     /* … or: SCRIPT_NAME is this prefix, PATH_INFO the rest */
 	struct cfg_strs index; /* "index.php": for paths that end in "/" */

@@ -119,7 +119,7 @@ const struct cfg_opt gateway_opts[] = {
 	{ 0 },
 };
 
-const char *const gateway_uses[] = { "root", NULL };
+const char *const gateway_uses[] = { "root", "alias", NULL };
 
 /* --- lists --- */
 
@@ -353,6 +353,24 @@ gateway_one(struct arena *a, struct str s)
 	return list;
 }
 
+/* Files and scripts of a route are in the same place. */
+static void
+gateway_derive_root(struct gateway_conf *c, struct cfg_check *check)
+{
+	const struct route *r = cfg_route(check);
+
+	c->root = cfg_text_of(check, "root");
+	c->alias = cfg_text_of(check, "alias");
+	c->alias_n = r && r->kind != ROUTE_REGEX && r->path.n > 1 ? r->path.n : 0;
+	if (c->root.n == 0)
+		c->root = c->alias;
+	if (r && c->alias.n > 0 && c->front.n > 0 &&
+	    !(str_has_prefix(c->front, str_n(r->path.p, c->alias_n)) &&
+		(c->alias_n == 0 || c->front.p[c->alias_n] == '/')))
+		cfg_error(check, "gateway.front", -1, "it is a path as in a URL",
+		    "'gateway.front' lies outside of what 'alias' is for");
+}
+
 /* FastCGI runs files when it looks like PHP, CGI always; what is left are applications at a
    prefix. */
 static void
@@ -372,8 +390,8 @@ gateway_derive_scripts(struct gateway_conf *c, struct cfg_check *check)
 	if (!cfg_is_set(check, "gateway.check"))
 		c->check = c->split.n > 0 && gateway_is_here(c->pool);
 	if (c->root.n == 0)
-		c->root = cfg_text_of(check, "root");
-	if (c->split.n > 0 && (c->root.n == 0 || str_find(c->root, '$') >= 0))
+		gateway_derive_root(c, check);
+	if (c->split.n > 0 && c->alias.n == 0 && (c->root.n == 0 || str_find(c->root, '$') >= 0))
 		cfg_error(check, "gateway.backend", -1, "gateway: { root = \"/srv/www\"; ... }",
 		    c->root.n ? "where scripts are is not known: the site's root has variables"
 			      : "where scripts are is not known: neither 'root' nor "

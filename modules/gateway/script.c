@@ -17,21 +17,31 @@
 
 enum script_kind { SCRIPT_MISSING, SCRIPT_FILE, SCRIPT_OTHER };
 
-/* A search. file is root and path, one after the other, with room behind them. */
+/* A search. file is the directory and what of the path lies below it, one after the other; name is
+   the path; both with room behind them for an index. Without an alias name is a part of file. */
 struct script_walk {
 	struct script *s;
 	struct request *r;
 	const struct gateway_conf *c;
-	char *file;
-	size_t root_n, path_n;
+	struct str dir; /* the root, or the alias for the first skip octets of the path */
+	size_t skip;
+	char *file, *name;
+	size_t path_n;
 	bool checks;
 };
+
+/* Where octet n of the path stands in file. */
+static size_t
+script_at(const struct script_walk *w, size_t n)
+{
+	return w->dir.n + (n > w->skip ? n - w->skip : 0);
+}
 
 /* What is at the first n octets of the path; without the check always a file. */
 static enum script_kind
 script_kind_of(struct script_walk *w, size_t n)
 {
-	char *end = w->file + w->root_n + n, kept = *end;
+	char *end = w->file + script_at(w, n), kept = *end;
 	struct stat st;
 	int status;
 
@@ -49,10 +59,10 @@ script_kind_of(struct script_walk *w, size_t n)
 static int
 script_set(struct script_walk *w, size_t n, struct str info)
 {
-	w->s->name = str_n(w->file + w->root_n, n);
+	w->s->name = str_n(w->name, n);
 	w->s->path_info = info;
-	if (w->c->root.n > 0 && n > 0)
-		w->s->filename = str_n(w->file, w->root_n + n);
+	if (w->c->root.n + w->c->alias.n > 0 && n > 0)
+		w->s->filename = str_n(w->file, script_at(w, n));
 	w->r->path_info = info;
 	return 0;
 }
@@ -118,7 +128,8 @@ script_index(struct script_walk *w)
 	for (size_t i = 0; i < names->n; i++) {
 		struct str name = names->v[i];
 
-		memcpy(w->file + w->root_n + w->path_n, name.p, name.n + 1);
+		memcpy(w->name + w->path_n, name.p, name.n + 1);
+		memcpy(w->file + script_at(w, w->path_n), name.p, name.n + 1);
 		if (script_kind_of(w, w->path_n + name.n) != SCRIPT_FILE)
 			continue;
 		if (w->c->split.n > 0 && !script_has_suffix(&w->c->split, name))
@@ -128,24 +139,23 @@ script_index(struct script_walk *w)
 	return SCRIPT_NONE;
 }
 
-/* The front controller, for a path that names no script. Files and directories that are there are
-   for somebody else, but not what a directory without an index would be. */
-static int
-script_front(struct script_walk *w, bool is_dir, const char **why)
+/* Composes file and name of a path, with so much room behind them. */
+static void
+script_files(struct script_walk *w, struct str path, size_t room)
 {
-	struct str front = w->c->front;
+	size_t n = script_at(w, path.n), from = w->skip < path.n ? w->skip : path.n;
 
-	if (w->checks && !is_dir && script_kind_of(w, w->path_n) != SCRIPT_MISSING)
-		return SCRIPT_NONE;
-	w->file = arena_alloc(&w->r->arena, w->root_n + front.n + 1);
-	if (w->root_n > 0)
-		memcpy(w->file, w->c->root.p, w->root_n);
-	memcpy(w->file + w->root_n, front.p, front.n);
-	w->file[w->root_n + front.n] = '\0';
-	if (script_kind_of(w, front.n) == SCRIPT_FILE)
-		return script_set(w, front.n, STR(""));
-	*why = "gateway.front: there is no such file";
-	return 404;
+	w->file = arena_alloc(&w->r->arena, n + room);
+	if (w->dir.n > 0)
+		memcpy(w->file, w->dir.p, w->dir.n);
+	memcpy(w->file + w->dir.n, path.p + from, path.n - from);
+	w->file[n] = '\0';
+	w->name = w->file + w->dir.n;
+	if (w->skip == 0)
+		return;
+	w->name = arena_alloc(&w->r->arena, path.n + room);
+	memcpy(w->name, path.p, path.n);
+	w->name[path.n] = '\0';
 }
 
 static void
@@ -157,16 +167,29 @@ script_walk_init(struct script_walk *w)
 	for (size_t i = 0; i < c->index.n; i++)
 		if (room < c->index.v[i].n + 1)
 			room = c->index.v[i].n + 1;
-	w->root_n = c->root.n;
-	if (w->root_n > 0 && c->root.p[w->root_n - 1] == '/')
-		w->root_n--;
+	w->dir = c->alias.n > 0 ? c->alias : c->root;
+	w->skip = c->alias.n > 0 ? c->alias_n : 0;
+	if (w->dir.n > 0 && w->dir.p[w->dir.n - 1] == '/')
+		w->dir.n--;
 	w->path_n = w->r->path.n;
-	w->checks = c->check && c->root.n > 0;
-	w->file = arena_alloc(&w->r->arena, w->root_n + w->path_n + room);
-	if (w->root_n > 0)
-		memcpy(w->file, c->root.p, w->root_n);
-	memcpy(w->file + w->root_n, w->r->path.p, w->path_n);
-	w->file[w->root_n + w->path_n] = '\0';
+	w->checks = c->check && c->root.n + c->alias.n > 0;
+	script_files(w, w->r->path, room);
+}
+
+/* The front controller, for a path that names no script. Files and directories that are there are
+   for somebody else, but not what a directory without an index would be. */
+static int
+script_front(struct script_walk *w, bool is_dir, const char **why)
+{
+	struct str front = w->c->front;
+
+	if (w->checks && !is_dir && script_kind_of(w, w->path_n) != SCRIPT_MISSING)
+		return SCRIPT_NONE;
+	script_files(w, front, 1);
+	if (script_kind_of(w, front.n) == SCRIPT_FILE)
+		return script_set(w, front.n, STR(""));
+	*why = "gateway.front: there is no such file";
+	return 404;
 }
 
 /* What no other way has found: the whole path is the name, unless names have suffixes. */

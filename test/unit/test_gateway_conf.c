@@ -1,5 +1,6 @@
 #include "common/conf_core.h"
 #include "modules/gateway/gateway.h"
+#include "modules/gateway/script.h"
 #include "test/unit/conf_fake.h"
 #include "test/unit/unit.h"
 
@@ -135,6 +136,50 @@ START_TEST(test_root_of_a_site)
 }
 END_TEST
 
+/* Scripts of a route with an alias are where its files are. */
+static const struct {
+	const char *route, *path; /* check is off: nothing is looked for */
+	const char *name, *filename, *info, *root;
+} aliases[] = {
+	{ "path = \"/wiki\"; alias = \"/usr/share/doku\"", "/wiki/a/doku.php/x", "/wiki/a/doku.php",
+	    "/usr/share/doku/a/doku.php", "/x", "/srv" },
+	{ "path = \"/wiki/\"; alias = \"/usr/share/doku/\"", "/wiki/", "/wiki/index.php",
+	    "/usr/share/doku/index.php", "", "/srv" },
+	{ "path = \"/wiki\"; alias = \"/doku\"; root = \"/other\"", "/wiki/x.php", "/wiki/x.php",
+	    "/doku/x.php", "", "/other" },
+	{ "path = \"/wiki\"; alias = \"/doku\"; gateway: { front = \"/wiki/doku.php\"; }",
+	    "/wiki/x", "/wiki/doku.php", "/doku/doku.php", "", "/srv" },
+	{ "exact = \"/up.php\"; alias = \"/doku/upload.php\"", "/up.php", "/up.php",
+	    "/doku/upload.php", "", "/srv" },
+	{ "path = \"/\"; alias = \"/doku\"", "/a.php", "/a.php", "/doku/a.php", "", "/srv" },
+	{ "path = \"/wiki\"; alias = \"/doku\"; gateway: { root = \"/r\"; }", "/wiki/a.php",
+	    "/wiki/a.php", "/r/wiki/a.php", "", "/r" },
+};
+
+START_TEST(test_alias)
+{
+	struct request r = { .path = str_of(aliases[_i].path) };
+	struct script s;
+	const char *why;
+	struct conf *conf;
+	char text[500];
+
+	snprintf(text, sizeof(text),
+	    "root = \"/srv\"; gateway: { backend = \"php\"; check = false; }; routes = ( { %s; } "
+	    ");",
+	    aliases[_i].route);
+	conf = load(text);
+	arena_init(&r.arena, NULL, 0);
+	ck_assert_int_eq(script_find(&s, &r, conf_of(conf, 0), &why), 0);
+	unit_str_eq(s.name, aliases[_i].name);
+	unit_str_eq(s.filename, aliases[_i].filename);
+	unit_str_eq(s.path_info, aliases[_i].info);
+	unit_str_eq(s.root, aliases[_i].root);
+	arena_fini(&r.arena);
+	conf_free(conf);
+}
+END_TEST
+
 START_TEST(test_anonymous)
 {
 	struct conf *conf =
@@ -257,6 +302,12 @@ static const struct {
 	    "4:55 error: where scripts are is not known: the site's root has variables // gateway: "
 	    "{ "
 	    "root = \"/srv/www\"; ... }\n" },
+	{ SITE("gateway: { backend = \"php\"; front = \"/i.php\"; };\nroutes = ( { path = \"/w\"; "
+	       "alias = "
+	       "\"/tmp\"; } );"),
+	    "5:37 error: 'gateway.front' lies outside of what 'alias' is for // it is a path as in "
+	    "a "
+	    "URL\n" },
 	{ SITE("gateway: { backend = \"app\"; environment = \"A=b\"; front = \"/x\"; };"),
 	    "5:43 warning: 'gateway.environment' means nothing to the protocol \"http\"\n"
 	    "5:58 warning: 'gateway.front' means nothing to the protocol \"http\"\n" },
@@ -284,6 +335,7 @@ suite_gateway_conf(void)
 	tcase_add_loop_test(t, test_scripts, 0, UNIT_COUNT(scripts));
 	tcase_add_test(t, test_root_of_a_route);
 	tcase_add_test(t, test_root_of_a_site);
+	tcase_add_loop_test(t, test_alias, 0, UNIT_COUNT(aliases));
 	tcase_add_test(t, test_anonymous);
 	tcase_add_test(t, test_lists);
 	tcase_add_loop_test(t, test_mistakes, 0, UNIT_COUNT(mistakes));
