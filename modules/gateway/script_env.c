@@ -348,18 +348,29 @@ env_fields(struct env *b)
 
 /* --- what no field brings --- */
 
-/* HTTP_HOST is what the request was routed by: of a target in absolute-form the authority counts
-   (RFC 9112 3.2.2). */
+/* The authority of a target in absolute-form (RFC 9112 3.2.2); p NULL: it has another form. */
+static struct str
+env_authority(struct str target)
+{
+	const char *p =
+	    target.n > 0 && *target.p != '/' ? memmem(target.p, target.n, "://", 3) : NULL;
+	size_t n = 0;
+
+	if (!p)
+		return str_n(NULL, 0);
+	for (p += 3; p + n < target.p + target.n && p[n] != '/' && p[n] != '?';)
+		n++;
+	return str_n(p, n);
+}
+
+/* HTTP_HOST is what the request was routed by: the target's authority outranks Host. */
 static void
 env_host(struct env *b)
 {
-	struct request *r = b->r;
-	struct str host = req_field(r, HF_HOST);
+	struct str host = env_authority(b->r->target);
 
-	if (r->target.n > 0 && *r->target.p != '/' && r->host.n > 0)
-		host = r->port == (r->is_tls ? 443 : 80) || r->port == r->listen->port
-			   ? r->host
-			   : arena_printf(&r->arena, "%.*s:%u", STR_FMT(r->host), r->port);
+	if (!host.p)
+		host = req_field(b->r, HF_HOST);
 	if (!host.p)
 		return;
 	env_put(b->e, env_names[HF_HOST], host);

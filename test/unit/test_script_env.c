@@ -222,8 +222,11 @@ START_TEST(absolute_form)
 	unit_str_eq(get("SERVER_NAME"), "other.example");
 	unit_str_eq(get("REQUEST_URI"), "/a?b");
 	codec_fake_fini(&k);
-	make("http://other.example:81/", "Host: example.org\n");
-	unit_str_eq(get("HTTP_HOST"), "other.example:81");
+	make("http://Other.example:8080?a", "Host: example.org\n");
+	unit_str_eq(get("HTTP_HOST"), "Other.example:8080");
+	codec_fake_fini(&k);
+	make("http://[::1]/", NULL);
+	unit_str_eq(get("HTTP_HOST"), "[::1]");
 }
 END_TEST
 
