@@ -20,7 +20,8 @@ enum request_phase { PHASE_ACCESS, PHASE_HANDLE };
    only, one to a backend needs some of the second. */
 struct request_block {
 	struct request r;
-	char room[REQUEST_BLOCK - sizeof(struct request)] __attribute__((aligned(16)));
+	char room[REQUEST_BLOCK - ((sizeof(struct request) + 15) & ~15UL)]
+	    __attribute__((aligned(16)));
 };
 _Static_assert(sizeof(struct request_block) == REQUEST_BLOCK, "whole pages");
 static struct slab request_slab = { .size = REQUEST_BLOCK, .keep = REQUEST_KEEP };
