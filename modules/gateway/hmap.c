@@ -73,19 +73,22 @@ hmap_hex(char c)
 	return digit < 10 ? (int)digit : letter < 6 ? (int)letter + 10 : -1;
 }
 
-/* The octet at the front of a well-formed raw path, decoded; *n: how many octets it takes. An
+/* The octet at the front of a raw path, decoded; *n: how many octets it takes. An
    encoded slash is no slash. */
 static int
 hmap_octet(struct str s, size_t *n)
 {
-	int c;
+	int high, low;
 
 	*n = 1;
 	if (s.p[0] != '%' || s.n < 3)
 		return (unsigned char)s.p[0];
+	high = hmap_hex(s.p[1]);
+	low = hmap_hex(s.p[2]);
+	if (high < 0 || low < 0)
+		return '%';
 	*n = 3;
-	c = hmap_hex(s.p[1]) << 4 | hmap_hex(s.p[2]);
-	return c == '/' ? -1 : c;
+	return high * 16 + low == '/' ? -1 : high * 16 + low;
 }
 
 /* 1 for ".", 2 for "..", also in their encoded forms; 0 for other segments. */
