@@ -20,7 +20,7 @@
 #include "common/must.h"
 
 enum { CLAIM_MS = 100, CLAIM_TRIES = 300, CLAIM_PAUSE_NS = 1000000, ROW_CLUSTER = 8 };
-enum { TOUCH_MS = 500, BUCKETS_MS = 60000 };
+enum { TOUCH_MS = 500, BUCKETS_MS = 60000, ROW_UNUSED_MS = 10000 };
 
 static const uint64_t ROW_CLAIMED = (uint64_t)1 << 63;
 
@@ -36,6 +36,7 @@ struct row_kind {
 	_Atomic uint64_t *(*touched)(struct shm *, unsigned row);
 	bool (*is)(struct shm *, unsigned row, const struct row_name *);
 	void (*fill)(struct shm *, unsigned row, const struct row_name *, uint64_t now);
+	void (*sweep)(struct shm *, uint64_t now, uint64_t ms, uint64_t mine);
 };
 
 static uint64_t
@@ -157,21 +158,6 @@ row_pool_fill(struct shm *s, unsigned row, const struct row_name *n, uint64_t no
 	shm_point("row: touched");
 }
 
-static const struct row_kind row_host = {
-	BACKEND_ROWS,
-	row_host_key,
-	row_host_touched,
-	row_host_is,
-	row_host_fill,
-};
-static const struct row_kind row_pool = {
-	BACKEND_POOLS,
-	row_pool_key,
-	row_pool_touched,
-	row_pool_is,
-	row_pool_fill,
-};
-
 /* ---- who may claim ---- */
 
 static bool
@@ -268,43 +254,6 @@ row_claim(struct shm *s, const struct row_kind *kind, const struct row_name *n, 
 	return -1;
 }
 
-static int
-row_get(struct shm *s, const struct row_kind *kind, const struct row_name *n)
-{
-	int row = row_find(s, kind, n);
-	uint64_t mine;
-
-	if (row >= 0)
-		return row;
-	mine = row_claiming_take(s, CLAIM_TRIES);
-	if (mine == 0)
-		return -1;
-	row = row_find(s, kind, n);
-	if (row < 0)
-		row = row_claim(s, kind, n, mine);
-	row_claiming_give(s, mine);
-	return row;
-}
-
-int
-backend_pool_row(struct shm *s, struct str pool)
-{
-	struct row_name n = row_name_of(pool, STR(""));
-
-	return row_get(s, &row_pool, &n);
-}
-
-/* The pool's row comes first: who claims for a host finds it there. */
-int
-backend_row(struct shm *s, struct str pool, struct str address)
-{
-	struct row_name n = row_name_of(pool, address);
-
-	if (backend_pool_row(s, pool) < 0)
-		return -1;
-	return row_get(s, &row_host, &n);
-}
-
 /* ---- keeping and sweeping ---- */
 
 void
@@ -333,30 +282,28 @@ backend_pool_touch(struct shm *s, unsigned pool_row, uint64_t now)
 }
 
 static bool
-row_is_stale(const struct row_kind *kind, struct shm *s, unsigned row, uint64_t now, uint64_t ms)
+row_is_stale(_Atomic uint64_t *touched, uint64_t now, uint64_t ms)
 {
-	uint64_t touched = atomic_load(kind->touched(s, row));
+	uint64_t at = atomic_load(touched);
 
 	/* Far in the future: damaged. */
-	return (now > touched ? now - touched : touched - now) >= ms;
+	return (now > at ? now - at : at - now) >= ms;
 }
 
 /* Nobody can find it while it is claimed; who found it just before has touched it. */
 static void
-row_free(const struct row_kind *kind, struct shm *s, unsigned row, uint64_t now, uint64_t ms,
-    uint64_t mine)
+row_free(_Atomic uint64_t *key, _Atomic uint64_t *touched, uint64_t now, uint64_t ms, uint64_t mine)
 {
-	_Atomic uint64_t *key = kind->key(s, row);
-	uint64_t was = key ? atomic_load(key) : 0, claim = ROW_CLAIMED | mine;
+	uint64_t was = atomic_load(key), claim = ROW_CLAIMED | mine;
 
 	if (was == 0)
 		return;
-	if (!(was & ROW_CLAIMED) && !row_is_stale(kind, s, row, now, ms))
+	if (!(was & ROW_CLAIMED) && !row_is_stale(touched, now, ms))
 		return;
 	if (!atomic_compare_exchange_strong(key, &was, claim))
 		return;
 	shm_point("sweep: claimed");
-	if (!(was & ROW_CLAIMED) && !row_is_stale(kind, s, row, now, ms))
+	if (!(was & ROW_CLAIMED) && !row_is_stale(touched, now, ms))
 		atomic_compare_exchange_strong(key, &claim, was);
 	else
 		atomic_compare_exchange_strong(key, &claim, 0);
@@ -364,15 +311,18 @@ row_free(const struct row_kind *kind, struct shm *s, unsigned row, uint64_t now,
 }
 
 static void
-row_sweep_hosts(struct shm *s, uint64_t now, uint64_t ms, uint64_t mine)
+row_host_sweep(struct shm *s, uint64_t now, uint64_t ms, uint64_t mine)
 {
-	for (unsigned row = 0; row < BACKEND_ROWS; row++)
-		if (backend_in_flight(s, row) == 0)
-			row_free(&row_host, s, row, now, ms, mine);
+	for (unsigned row = 0; row < BACKEND_ROWS; row++) {
+		struct backend_cell *c = shm_backend(s, row);
+
+		if (c && backend_in_flight(s, row) == 0)
+			row_free(&c->key, &c->touched, now, ms, mine);
+	}
 }
 
 static void
-row_sweep_pools(struct shm *s, uint64_t now, uint64_t ms, uint64_t mine)
+row_pool_sweep(struct shm *s, uint64_t now, uint64_t ms, uint64_t mine)
 {
 	uint64_t used[BACKEND_POOLS / 64] = { 0 };
 
@@ -383,9 +333,13 @@ row_sweep_pools(struct shm *s, uint64_t now, uint64_t ms, uint64_t mine)
 		if (p < BACKEND_POOLS)
 			used[p / 64] |= (uint64_t)1 << p % 64;
 	}
-	for (unsigned row = 0; row < BACKEND_POOLS; row++)
-		if (!(used[row / 64] >> row % 64 & 1) && backend_queued(s, row) == 0)
-			row_free(&row_pool, s, row, now, ms, mine);
+	for (unsigned row = 0; row < BACKEND_POOLS; row++) {
+		struct backend_pool *p = shm_backend_pool(s, row);
+		bool is_used = used[row / 64] >> row % 64 & 1;
+
+		if (p && !is_used && backend_queued(s, row) == 0)
+			row_free(&p->key, &p->touched, now, ms, mine);
+	}
 }
 
 void
@@ -395,9 +349,70 @@ backend_sweep(struct shm *s, uint64_t now, uint64_t ms)
 
 	if (mine == 0)
 		return;
-	row_sweep_hosts(s, now, ms, mine);
-	row_sweep_pools(s, now, ms, mine);
+	row_host_sweep(s, now, ms, mine);
+	row_pool_sweep(s, now, ms, mine);
 	row_claiming_give(s, mine);
+}
+
+/* ---- the row of a name ---- */
+
+static const struct row_kind row_host = {
+	BACKEND_ROWS,
+	row_host_key,
+	row_host_touched,
+	row_host_is,
+	row_host_fill,
+	row_host_sweep,
+};
+static const struct row_kind row_pool = {
+	BACKEND_POOLS,
+	row_pool_key,
+	row_pool_touched,
+	row_pool_is,
+	row_pool_fill,
+	row_pool_sweep,
+};
+
+/* Names that move from address to address may fill the table: then what nobody uses goes sooner. */
+static int
+row_get(struct shm *s, const struct row_kind *kind, const struct row_name *n)
+{
+	int row = row_find(s, kind, n);
+	uint64_t mine;
+
+	if (row >= 0)
+		return row;
+	mine = row_claiming_take(s, CLAIM_TRIES);
+	if (mine == 0)
+		return -1;
+	row = row_find(s, kind, n);
+	if (row < 0)
+		row = row_claim(s, kind, n, mine);
+	if (row < 0) {
+		kind->sweep(s, clock_ms(), ROW_UNUSED_MS, mine);
+		row = row_claim(s, kind, n, mine);
+	}
+	row_claiming_give(s, mine);
+	return row;
+}
+
+int
+backend_pool_row(struct shm *s, struct str pool)
+{
+	struct row_name n = row_name_of(pool, STR(""));
+
+	return row_get(s, &row_pool, &n);
+}
+
+/* The pool's row comes first: who claims for a host finds it there. */
+int
+backend_row(struct shm *s, struct str pool, struct str address)
+{
+	struct row_name n = row_name_of(pool, address);
+
+	if (backend_pool_row(s, pool) < 0)
+		return -1;
+	return row_get(s, &row_host, &n);
 }
 
 /* ---- from a segment of another layout ---- */

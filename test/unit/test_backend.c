@@ -70,6 +70,28 @@ START_TEST(test_rows_run_out)
 }
 END_TEST
 
+/* A name that moves from address to address: what it left makes room. */
+START_TEST(test_rows_make_room)
+{
+	unsigned used = scene_host(1);
+	char name[16];
+
+	for (unsigned i = 0; i < BACKEND_ROWS - 1; i++) {
+		snprintf(name, sizeof(name), "h%u", i);
+		int row = backend_row(scene.shm, STR("app"), str_of(name));
+
+		ck_assert_int_ge(row, 0);
+		if (i < 3)
+			shm_backend(scene.shm, (unsigned)row)->touched = 1;
+	}
+	ck_assert_int_ge(backend_row(scene.shm, STR("app"), STR("one more")), 0);
+	ck_assert_int_ge(backend_row(scene.shm, STR("app"), STR("two more")), 0);
+	ck_assert_int_ge(backend_row(scene.shm, STR("app"), STR("three more")), 0);
+	ck_assert_int_eq(backend_row(scene.shm, STR("app"), STR("four more")), -1);
+	ck_assert_uint_eq(scene_host(1), used);
+}
+END_TEST
+
 START_TEST(test_rows_are_swept)
 {
 	uint64_t now = clock_ms();
@@ -404,6 +426,7 @@ suite_backend(void)
 	tcase_add_test(c, test_rows_are_found_again);
 	tcase_add_test(c, test_rows_long_names);
 	tcase_add_test(c, test_rows_run_out);
+	tcase_add_test(c, test_rows_make_room);
 	tcase_add_test(c, test_rows_are_swept);
 	tcase_add_test(c, test_rows_are_clean);
 	tcase_add_test(c, test_bounds);
