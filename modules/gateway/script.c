@@ -1,9 +1,8 @@
 /*
  * Which script a request means. The path is normalised (uri.h): it begins with "/" and has no
- * empty,
- * "." or ".." segment, so what is appended to a root stays lexically below it; symbolic links
- * beneath are followed, as the backend will follow them. gateway.check looks with stat(2) at the
- * file system of this machine: a script is a regular file.
+ * empty, "." or ".." segment, so what is appended to a root stays lexically below it; symbolic
+ * links beneath are followed, as the backend will follow them. gateway.check looks with stat(2) at
+ * the file system of this machine: a script is a regular file.
  *
  * Where SCRIPT_NAME ends is decided by the file that exists and never guessed from behind: of
  * "/up/x.jpg/y.php" with split ".php" only "/up/x.jpg/y.php" is looked for, and as there is no such
@@ -14,6 +13,7 @@
 
 #include "modules/gateway/gateway.h"
 #include "modules/gateway/script.h"
+#include "worker/vars.h"
 
 enum script_kind { SCRIPT_MISSING, SCRIPT_FILE, SCRIPT_OTHER };
 
@@ -61,7 +61,7 @@ script_set(struct script_walk *w, size_t n, struct str info)
 {
 	w->s->name = str_n(w->name, n);
 	w->s->path_info = info;
-	if (w->c->root.n + w->c->alias.n > 0 && n > 0)
+	if (w->s->root.n + w->c->alias.n > 0 && n > 0)
 		w->s->filename = str_n(w->file, script_at(w, n));
 	w->r->path_info = info;
 	return 0;
@@ -158,6 +158,34 @@ script_files(struct script_walk *w, struct str path, size_t room)
 	w->name[path.n] = '\0';
 }
 
+/* A host name that stays one directory: what it is for files too. */
+static bool
+script_is_host_safe(struct str host)
+{
+	for (size_t i = 0; i < host.n; i++) {
+		char c = host.p[i], before = i > 0 ? host.p[i - 1] : '.';
+		bool is_plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+
+		if (!is_plain && ((c != '-' && c != '.') || before == '.'))
+			return false;
+	}
+	return host.n > 0;
+}
+
+/* The root of a site for many hosts is the host's. A host that has none has no scripts; an
+   application that is no file goes without a root. */
+static bool
+script_root(struct script_walk *w)
+{
+	if (w->c->root_of_host.n == 0)
+		return true;
+	w->s->root = STR("");
+	if (!script_is_host_safe(w->r->host))
+		return w->c->split.n == 0;
+	w->s->root = vars_expand(&w->c->root_of_host, w->r, TEMPLATE_PLAIN, NULL);
+	return true;
+}
+
 static void
 script_walk_init(struct script_walk *w)
 {
@@ -167,12 +195,12 @@ script_walk_init(struct script_walk *w)
 	for (size_t i = 0; i < c->index.n; i++)
 		if (room < c->index.v[i].n + 1)
 			room = c->index.v[i].n + 1;
-	w->dir = c->alias.n > 0 ? c->alias : c->root;
+	w->dir = c->alias.n > 0 ? c->alias : w->s->root;
 	w->skip = c->alias.n > 0 ? c->alias_n : 0;
 	if (w->dir.n > 0 && w->dir.p[w->dir.n - 1] == '/')
 		w->dir.n--;
 	w->path_n = w->r->path.n;
-	w->checks = c->check && c->root.n + c->alias.n > 0;
+	w->checks = c->check && w->s->root.n + c->alias.n > 0;
 	script_files(w, w->r->path, room);
 }
 
@@ -226,7 +254,7 @@ script_find(struct script *s, struct request *r, const struct gateway_conf *c, c
 	*s = (struct script){ .root = c->root };
 	s->name = s->path_info = s->filename = STR("");
 	*why = "the target names no script"; /* "*" */
-	if (!script_is_safe(r->path))
+	if (!script_is_safe(r->path) || !script_root(&w))
 		return 404;
 	script_walk_init(&w);
 	n = script_split(&w, &is_one);
