@@ -30,6 +30,7 @@ struct gateway_conf {
 	struct cfg_strs environment_lines; /* "NAME=value" */
 	struct cfg_records environment;    /* derived: struct gateway_pair */
 	/* scripts */
+	struct template root_of_host; /* derived: root, when $host is in it */
 	struct str root;  /* DOCUMENT_ROOT on the backend's machine; empty: the site's root */
 	struct str alias; /* derived: a directory in place of the first alias_n octets of paths */
 	size_t alias_n;   /* derived; without a trailing slash */

@@ -66,7 +66,9 @@ const struct cfg_opt gateway_opts[] = {
 	    .example =
 		"gateway: { environment = [ \"APP_ENV=production\", \"TENANT=$host\" ]; };" },
 	{ "gateway.root", CFG_PATH, CFG_ANY, GATEWAY(root),
-	    .help = "The document root as the backend sees it. Default: the site's root." },
+	    .help = "The document root as the backend sees it, \"$host\" in it as for files. "
+		    "Default: the "
+		    "site's root." },
 	{ "gateway.split", CFG_STRS, CFG_ANY, GATEWAY(split),
 	    .help =
 		"Suffixes of scripts: the first segment of a path that has one is the end of "
@@ -88,23 +90,26 @@ const struct cfg_opt gateway_opts[] = {
 		    "backend must refuse what is no script." },
 
 	{ "gateway.host", CFG_STR, CFG_ANY | CFG_NONEMPTY, GATEWAY(host_text), .def = "client",
-	    .help = "The Host that an \"http\" backend is told: \"client\" (what the client asked "
+	    .help = "The Host that an \"http\" or \"ajp\" backend is told: \"client\" (what the "
+		    "client asked "
 		    "for), \"backend\" (the host as the pool has it), or a text with variables.",
 	    .example = "gateway: { backend = \"https://app.example\"; host = \"backend\"; };" },
 	{ "gateway.path.to", CFG_STR, CFG_ANY | CFG_SHORT, GATEWAY(path_to),
-	    .help = "For \"http\": takes the place of path.from at the front of the path; "
-		    "redirects and cookies of the answer are changed back.",
+	    .help =
+		"For \"http\" and \"ajp\": takes the place of path.from at the front of the path; "
+		"redirects and cookies of the answer are changed back.",
 	    .example = "{ path = \"/shop\"; gateway: { backend = \"shop\"; path = \"/\"; }; }" },
 	{ "gateway.path.from", CFG_STR, CFG_ANY, GATEWAY(path_from),
 	    .help = "What path.to takes the place of. Default: the route's path." },
 	{ "gateway.set", CFG_STRS, CFG_ANY | CFG_MERGE, GATEWAY(set_lines),
 	    .help =
-		"\"Name: value\" lines that an \"http\" backend gets in place of what the client "
+		"\"Name: value\" lines that an \"http\" or \"ajp\" backend gets in place of what "
+		"the client "
 		"sends. Values may hold variables, as in headers.set; an empty value removes the "
 		"field.",
 	    .example = "gateway: { set = [ \"X-Real-IP: $client\", \"Authorization:\" ]; };" },
 	{ "gateway.remove", CFG_STRS, CFG_ANY | CFG_MERGE, GATEWAY(remove),
-	    .help = "Names of request fields that an \"http\" backend does not get." },
+	    .help = "Names of request fields that an \"http\" or \"ajp\" backend does not get." },
 	{ "gateway.hide", CFG_STRS, CFG_ANY | CFG_MERGE, GATEWAY(hide),
 	    .help = "Names of response fields that clients do not get.",
 	    .example = "gateway: { hide = \"X-Powered-By\"; };" },
@@ -371,6 +376,21 @@ gateway_derive_root(struct gateway_conf *c, struct cfg_check *check)
 		    "'gateway.front' lies outside of what 'alias' is for");
 }
 
+/* As for files: a root for each host name, and no other variable. */
+static void
+gateway_derive_root_of_host(struct gateway_conf *c, struct cfg_check *check)
+{
+	const char *why, *hint;
+
+	c->root_of_host = (struct template){ 0 };
+	if (c->root.n == 0 || str_find(c->root, '$') < 0)
+		return;
+	if (!template_compile(&c->root_of_host, check->arena, c->root, 0, &why, &hint))
+		cfg_error(check, "gateway.root", -1, hint, "%s", why);
+	else if (c->root_of_host.vars & ~(1u << VAR_HOST))
+		cfg_error(check, "gateway.root", -1, NULL, "only $host can stand here");
+}
+
 /* FastCGI runs files when it looks like PHP, CGI always; what is left are applications at a
    prefix. */
 static void
@@ -391,11 +411,10 @@ gateway_derive_scripts(struct gateway_conf *c, struct cfg_check *check)
 		c->check = c->split.n > 0 && gateway_is_here(c->pool);
 	if (c->root.n == 0)
 		gateway_derive_root(c, check);
-	if (c->split.n > 0 && c->alias.n == 0 && (c->root.n == 0 || str_find(c->root, '$') >= 0))
+	gateway_derive_root_of_host(c, check);
+	if (c->split.n > 0 && c->root.n == 0)
 		cfg_error(check, "gateway.backend", -1, "gateway: { root = \"/srv/www\"; ... }",
-		    c->root.n ? "where scripts are is not known: the site's root has variables"
-			      : "where scripts are is not known: neither 'root' nor "
-				"'gateway.root' is set");
+		    "where scripts are is not known: neither 'root' nor 'gateway.root' is set");
 }
 
 static void
@@ -440,23 +459,26 @@ gateway_pool(struct cfg_check *check, const char *option, struct str *name)
 static void
 gateway_warn_needless(const struct gateway_conf *c, struct cfg_check *check)
 {
+	enum {
+		SCRIPTS = 1 << POOL_FASTCGI | 1 << POOL_SCGI | 1 << POOL_UWSGI | 1 << POOL_CGI,
+		HTTP = 1 << POOL_HTTP,
+		AJP = 1 << POOL_AJP,
+	};
 	static const struct {
 		const char *option;
-		bool is_http;
-	} rows[] = { { "gateway.host", true }, { "gateway.path.to", true }, { "gateway.set", true },
-		{ "gateway.remove", true }, { "gateway.x_forwarded", true },
-		{ "gateway.forwarded", true }, { "gateway.via", true },
-		{ "gateway.environment", false }, { "gateway.split", false },
-		{ "gateway.prefix", false }, { "gateway.index", false },
-		{ "gateway.front", false } };
+		unsigned protocols;
+	} rows[] = { { "gateway.host", HTTP | AJP }, { "gateway.path.to", HTTP | AJP },
+		{ "gateway.set", HTTP | AJP }, { "gateway.remove", HTTP | AJP },
+		{ "gateway.x_forwarded", HTTP }, { "gateway.forwarded", HTTP },
+		{ "gateway.via", HTTP }, { "gateway.environment", SCRIPTS | AJP },
+		{ "gateway.split", SCRIPTS }, { "gateway.prefix", SCRIPTS },
+		{ "gateway.index", SCRIPTS }, { "gateway.front", SCRIPTS } };
 
 	if (!c->pool || !cfg_is_own(check, "gateway.backend"))
 		return;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		if (cfg_is_own(check, rows[i].option) &&
-		    rows[i].is_http != (c->pool->protocol == POOL_HTTP) &&
-		    !(c->pool->protocol == POOL_AJP &&
-			!strcmp(rows[i].option, "gateway.environment")))
+		    !(rows[i].protocols & 1u << c->pool->protocol))
 			cfg_warning(check, rows[i].option, -1, NULL,
 			    "'%s' means nothing to the protocol \"%s\"", rows[i].option,
 			    pool_protocol_names[c->pool->protocol]);

@@ -180,6 +180,33 @@ START_TEST(test_alias)
 }
 END_TEST
 
+/* Many hosts: the document root is the host's, and no host leads elsewhere. */
+static const struct {
+	const char *host, *filename; /* NULL: 404 */
+} hosts[] = { { "a.example", "/srv/a.example/www/x.php" }, { "b-1", "/srv/b-1/www/x.php" },
+	{ "", NULL }, { "..", NULL }, { "a/../..", NULL }, { "a..b", NULL }, { ".a", NULL },
+	{ "A", NULL }, { "[::1]", NULL } };
+
+START_TEST(test_root_of_hosts)
+{
+	struct request r = { .path = STR("/x.php"), .host = str_of(hosts[_i].host) };
+	struct conf *conf =
+	    load("root = \"/srv/$host/www\"; gateway: { backend = \"php\"; check = false; };");
+	struct script s;
+	const char *why;
+
+	arena_init(&r.arena, NULL, 0);
+	ck_assert_int_eq(script_find(&s, &r, conf_of(conf, 0), &why), hosts[_i].filename ? 0 : 404);
+	if (hosts[_i].filename) {
+		unit_str_eq(s.filename, hosts[_i].filename);
+		unit_str_eq(s.name, "/x.php");
+		ck_assert(str_has_prefix(s.filename, s.root));
+	}
+	arena_fini(&r.arena);
+	conf_free(conf);
+}
+END_TEST
+
 START_TEST(test_anonymous)
 {
 	struct conf *conf =
@@ -298,10 +325,8 @@ static const struct {
 	    "4:34 error: where scripts are is not known: neither 'root' nor 'gateway.root' is set "
 	    "// "
 	    "gateway: { root = \"/srv/www\"; ... }\n" },
-	{ POOLS "sites = ( { root = \"/srv/$host\"; gateway: { backend = \"cgi\"; }; } );",
-	    "4:55 error: where scripts are is not known: the site's root has variables // gateway: "
-	    "{ "
-	    "root = \"/srv/www\"; ... }\n" },
+	{ SITE("gateway: { backend = \"php\"; root = \"/srv/$path\"; };"),
+	    "5:36 error: only $host can stand here\n" },
 	{ SITE("gateway: { backend = \"php\"; front = \"/i.php\"; };\nroutes = ( { path = \"/w\"; "
 	       "alias = "
 	       "\"/tmp\"; } );"),
@@ -336,6 +361,7 @@ suite_gateway_conf(void)
 	tcase_add_test(t, test_root_of_a_route);
 	tcase_add_test(t, test_root_of_a_site);
 	tcase_add_loop_test(t, test_alias, 0, UNIT_COUNT(aliases));
+	tcase_add_loop_test(t, test_root_of_hosts, 0, UNIT_COUNT(hosts));
 	tcase_add_test(t, test_anonymous);
 	tcase_add_test(t, test_lists);
 	tcase_add_loop_test(t, test_mistakes, 0, UNIT_COUNT(mistakes));
