@@ -63,8 +63,8 @@ static const struct cfg_opt accesslog_opts[] = {
 	    .offset = ACCESSLOG_AT(format),
 	    .def = "combined",
 	    .help =
-		"\"common\", \"combined\", \"json\", \"short\" (for terminals), or a text with "
-		"variables: "
+		"\"common\", \"combined\", \"gateway\" (common, and what there is to say of "
+		"backends), \"json\", \"short\" (for terminals), or a text with variables: "
 		"$client (address) $via (address of the connection's other end) $user $time "
 		"$time_iso $clock $request (method, target and protocol) $method $target $path "
 		"$raw_path $query $protocol $scheme $host $port $status $bytes (of the body sent) "

@@ -28,6 +28,11 @@ static const struct {
 		     "\"referer\":\"$referer\",\"user_agent\":\"$user_agent\","
 		     "\"handler\":\"$handler\",\"worker\":$worker,\"id\":\"$request_id\","
 		     "\"end\":\"$end\",\"why\":\"$why\",\"backend\":$backend_json}") },
+	{ STR_INIT("gateway"),
+	    STR_INIT("$client - $user [$time] \"$request\" $status $bytes $duration_us"
+		     " $backend_pool/$backend $backend_queue_us/$backend_connect_us/"
+		     "$backend_first_us/$backend_total_us $backend_term $backend_tries"
+		     " \"$backend_failures\"") },
 	{ STR_INIT("short"), STR_INIT("$clock $colour$status$plain $size $took  $method $target") },
 };
 
@@ -201,7 +206,7 @@ logformat_compile(struct arena *a, struct str prefix, struct str format, const c
 	b.is_json = format.n && format.p[0] == '{';
 	if (str_find(format, '$') < 0) {
 		*why = "a format needs variables such as \"$request\", or is one of common, "
-		       "combined, json, short";
+		       "combined, gateway, json, short";
 		return NULL;
 	}
 	if (!logformat_add(&b, prefix) || !logformat_add(&b, format)) {

@@ -18,10 +18,10 @@ struct logformat_now {
 	bool has_colour; /* $colour and $plain give escape sequences */
 };
 
-/* format: the name of a preset ("combined", "common", "json", "short") or a text with $variables.
-   A text that begins with '{' is JSON: values are escaped for JSON strings, and what is absent is
-   empty instead of "-". prefix (may be empty) goes before each line as it is, but "$syslog_time" in
-   it is known too. NULL: *why (in the arena) says what is wrong. */
+/* format: the name of a preset ("combined", "common", "gateway", "json", "short") or a text with
+   $variables. A text that begins with '{' is JSON: values are escaped for JSON strings, and what is
+   absent is empty instead of "-". prefix (may be empty) goes before each line as it is, but
+   "$syslog_time" in it is known too. NULL: *why (in the arena) says what is wrong. */
 const struct logformat *logformat_compile(
     struct arena *, struct str prefix, struct str format, const char **why);
 

@@ -175,6 +175,21 @@ START_TEST(test_backend)
 }
 END_TEST
 
+START_TEST(test_gateway_preset)
+{
+	static const char begin[] =
+	    "192.0.2.17 - - [22/Nov/2026:03:04:05 +0000] \"GET /docs/a.html?x=1 HTTP/1.1\" 200 "
+	    "1234 ";
+
+	r.backend = &asked;
+	ck_assert(str_has_prefix(line("gateway"), str_of(begin)));
+	ck_assert(str_has_suffix(line("gateway"),
+	    STR(" app/10.0.0.4:80 0/412/10412/123456789 SD 2 \"10.0.0.3:80 refused\"")));
+	r.backend = NULL;
+	ck_assert(str_has_suffix(line("gateway"), STR(" -/- -/-/-/- - - \"-\"")));
+}
+END_TEST
+
 /* However little room there is: nothing is written beyond it, and a line is whole or not there. */
 START_TEST(test_backend_room)
 {
@@ -376,6 +391,7 @@ suite_logformat(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, test_value, 0, UNIT_COUNT(value_rows));
 	tcase_add_loop_test(t, test_backend, 0, UNIT_COUNT(backend_rows));
+	tcase_add_test(t, test_gateway_preset);
 	tcase_add_test(t, test_backend_room);
 	tcase_add_test(t, test_json_preset);
 	tcase_add_loop_test(t, test_escape_everywhere, 0, 256);
