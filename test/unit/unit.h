@@ -17,8 +17,8 @@
 	do {                                                                                       \
 		struct str unit_s = (s);                                                           \
 		const char *unit_t = (text);                                                       \
-		ck_assert_msg(                                                                     \
-		    unit_s.n == strlen(unit_t) && memcmp(unit_s.p, unit_t, unit_s.n) == 0,         \
+		ck_assert_msg(unit_s.n == strlen(unit_t) &&                                        \
+				  (unit_s.n == 0 || memcmp(unit_s.p, unit_t, unit_s.n) == 0),      \
 		    "\"%.*s\" is not \"%s\"", (int)unit_s.n, unit_s.p, unit_t);                    \
 	} while (0)
 
