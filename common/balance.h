@@ -44,7 +44,8 @@ enum balance_verdict {
 	BALANCE_TRIAL, /* the same, and this worker won the host's trial. Only hosts that are out
 			  for CAUSE_OVERLOAD or CAUSE_ERRORS are tried with requests: the others
 			  are tried by health.c with a connection of its own */
-	BALANCE_FULL,  /* hosts are there but at their limits: wait */
+	BALANCE_FULL,  /* hosts are there but at their limits: wait. What other workers give back
+			  is not told: ask again when this one releases, and at *when */
 	BALANCE_DOWN,  /* every host is out: wait until one may be tried (*when, ms) */
 	BALANCE_NONE,  /* the pool has no host (nothing resolved yet, all disabled) */
 };
