@@ -317,7 +317,9 @@ listener_close_from(struct listener *l, unsigned first)
 		listener_name(l, s, name, sizeof(name));
 		if (s < l->committed)
 			notify_unstore(name);
-		if (!l->is_shared || s == 0)
+		if (s < l->inherited && (!l->is_shared || s == 0))
+			inherit_add(l->fds[s], l->is_activated && s == 0 ? "activated" : name);
+		else if (!l->is_shared || s == 0)
 			close(l->fds[s]);
 		l->fds[s] = -1;
 	}
@@ -359,6 +361,7 @@ listener_open_slot(
 	}
 	if (fd >= 0) {
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+		l->inherited = l->slots + 1;
 		return fd;
 	}
 	if (l->slots == 0 && c->family == LISTEN_TCP && !listener_has_port(c->port) &&
@@ -464,7 +467,8 @@ listener_rollback(void)
 	{
 		struct listener *one = listener_of(l);
 
-		if (one->committed == 0 && one->path && one->slots > 0 && !one->is_activated)
+		if (one->committed == 0 && one->path && one->slots > 0 && one->inherited == 0 &&
+		    !one->is_activated)
 			unlink(one->path);
 		if (one->committed == 0)
 			listener_free(one);
@@ -497,6 +501,7 @@ listener_store(struct listener *l)
 			notify_store(name, l->fds[s]);
 	}
 	l->committed = l->slots;
+	l->inherited = 0;
 }
 
 static bool

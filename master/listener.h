@@ -24,6 +24,7 @@ struct listener {
 	char *path;         /* of a Unix socket */
 	unsigned slots;     /* sockets open */
 	unsigned committed; /* of these, final */
+	unsigned inherited; /* of these, taken from inherit.c, and given back unless committed */
 	bool is_shared;     /* one socket stands at every slot */
 	bool is_activated; /* the first socket is the service manager's: not stored, not unlinked */
 	int fds[SHM_SLOTS];   /* -1 beyond slots */

@@ -25,7 +25,12 @@
 #include "master/master.h"
 #include "master/notify.h"
 
-enum { LOCAL_LOOK_MS = 200, LOCAL_SOON_MS = 5000, LOCAL_STOP_MS = 10000 };
+enum {
+	LOCAL_LOOK_MS = 200,
+	LOCAL_CALM_MS = 1000, /* where nothing can have changed but by a death */
+	LOCAL_SOON_MS = 5000,
+	LOCAL_STOP_MS = 10000
+};
 
 static struct {
 	struct link all;
@@ -76,12 +81,48 @@ local_enter(struct local *l, enum local_state state)
 	l->since = clock_ms();
 }
 
+struct local_census {
+	unsigned now, old, ending; /* running with the settings of now, of before; told to end */
+	unsigned settled;          /* of `now`: not young any more */
+};
+
+static struct local_census
+local_count(struct local *l)
+{
+	struct local_census c = { 0 };
+	uint64_t now = clock_ms();
+
+	LIST_EACH(it, &l->procs)
+	{
+		struct localproc *p = localproc_of(it);
+
+		if (p->state >= PROC_TERM)
+			c.ending++;
+		else if (p->digest != l->digest)
+			c.old++;
+		else
+			c.now++, c.settled += now - p->born >= BACKOFF_YOUNG_MS;
+	}
+	return c;
+}
+
+/* As many as there shall be, none of them young, and no load to look at. */
+static bool
+local_is_calm(struct local *l)
+{
+	struct local_census c = local_count(l);
+
+	return l->state == LOCAL_SERVING && l->spec &&
+	       l->spec->scale.least == l->spec->scale.most && c.now == l->scale.wanted &&
+	       c.settled == c.now && c.old + c.ending == 0;
+}
+
 static void
 local_due(void *arg)
 {
 	struct local *l = arg;
 
-	alarm_set(&l->alarm, LOCAL_LOOK_MS, local_due, l);
+	alarm_set(&l->alarm, local_is_calm(l) ? LOCAL_CALM_MS : LOCAL_LOOK_MS, local_due, l);
 	local_look(l);
 }
 
@@ -131,35 +172,13 @@ local_find(const char *name, const char *path, enum local_state state)
 void
 local_store_name(const struct local *l, char name[LOCAL_NAME])
 {
-	snprintf(name, LOCAL_NAME, "argand.local.%.100s", l->name);
+	snprintf(name, LOCAL_NAME, "argand.local.%s", l->path ? l->path : l->name);
+	for (char *p = name; *p; p++)
+		if (*p == ':') /* not allowed in the name of a descriptor */
+			*p = ';';
 }
 
-/* ---- what there is ---- */
-
-struct local_census {
-	unsigned now, old, ending; /* running with the settings of now, of before; told to end */
-	unsigned settled;          /* of `now`: not young any more */
-};
-
-static struct local_census
-local_count(struct local *l)
-{
-	struct local_census c = { 0 };
-	uint64_t now = clock_ms();
-
-	LIST_EACH(it, &l->procs)
-	{
-		struct localproc *p = localproc_of(it);
-
-		if (p->state >= PROC_TERM)
-			c.ending++;
-		else if (p->digest != l->digest)
-			c.old++;
-		else
-			c.now++, c.settled += now - p->born >= BACKOFF_YOUNG_MS;
-	}
-	return c;
-}
+/* ---- what it has to do ---- */
 
 static unsigned
 local_load(struct local *l)

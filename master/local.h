@@ -82,7 +82,7 @@ void local_look(struct local *);
 /* Its processes end; its socket is closed and, unless another one has its place, removed. */
 void local_end(struct local *);
 /* How the service manager's store calls its socket. */
-enum { LOCAL_NAME = 128 };
+enum { LOCAL_NAME = 160 };
 void local_store_name(const struct local *, char name[LOCAL_NAME]);
 
 #endif

@@ -167,6 +167,7 @@ local_conf_settle(struct local *l)
 		local_enter(l, LOCAL_SERVING);
 	if (l->next)
 		local_conf_change(l);
+	local_look(l);
 	if (l->sock < 0)
 		return;
 	local_store_name(l, name);

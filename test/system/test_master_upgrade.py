@@ -229,6 +229,10 @@ exec {BIN} "$@"
     assert c.response().body == b"hello"
     os.kill(before[1], signal.SIGKILL)
     wait_for(lambda: len(serving(s)) == 2, "the old binary replaces a worker")
+    install(s, source=BIN)
+    s.cli("reload", check=0)  # it has its sockets still
+    s.cli("upgrade", check=0)
+    assert s.get("/a.txt").status == 200
     assert s.stop() == 0
 
 

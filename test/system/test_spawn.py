@@ -423,6 +423,7 @@ def test_nobody_outlives_a_killed_master(server):
     s.proc.wait()
     for w in workers:
         os.kill(w, signal.SIGKILL)
+    wait_for(lambda: not any(alive(w) for w in workers), "the end of its workers")
     again = s.start()  # the sockets' files are still there
     assert ask(again)["ppid"] == again.pid
 
