@@ -330,13 +330,16 @@ def test_log_of_the_queue(server, peers):
         assert c.response().status == 200
 
 
-def test_log_of_a_client_that_left(server, peers):
+@pytest.mark.parametrize("how", ["FIN", "RST"])
+def test_log_of_a_client_that_left(server, peers, how):
     app = peers("http", tcp=True)
     s = started_for_log(server, app, timeout={"first_byte": "10s"})
     c = s.connect()
-    c.request("/app/slow_head?ms=2000")
+    c.request("/app/slow_head?ms=3000")
     wait_for(lambda: pool_status(s)["in_flight"] == 1, "it is under way")
-    c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close with RST
+    if how == "RST":
+        c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     c.close()
-    assert logged(s)["backend"]["term"] == "CH"
+    line = logged(s)
+    assert line["backend"]["term"] == "CH" and line["end"] == "aborted" and line["duration_us"] < 2500000, line
     wait_for(lambda: pool_status(s)["in_flight"] == 0, "its place is free")
