@@ -76,6 +76,13 @@ localspec_mix_z(uint64_t *h, const char *z)
 }
 
 static void
+localspec_mix_number(uint64_t *h, int64_t n)
+{
+	for (int i = 0; i < 64; i += 8)
+		*h = (*h ^ ((uint64_t)n >> i & 0xff)) * 0x100000001b3u;
+}
+
+static void
 localspec_mix_all(uint64_t *h, char *const *v)
 {
 	for (; *v; v++)
@@ -97,7 +104,8 @@ localspec_digest(const struct localspec *s)
 	localspec_mix_z(&h, s->as.group);
 	localspec_mix_z(&h, s->as.chroot);
 	localspec_mix_z(&h, s->as.directory);
-	localspec_mix(&h, numbers, sizeof(numbers));
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		localspec_mix_number(&h, numbers[i]);
 	return h;
 }
 
