@@ -478,6 +478,18 @@ h1_done(struct h1 *h)
 		conn_close(c, CONN_BY_DONE);
 }
 
+void
+h1_cut_short(struct h1 *h)
+{
+	struct conn *c = h->c;
+	struct request *r = h->r;
+
+	h->r = NULL;
+	request_end(r, true);
+	h1_free(h);
+	conn_linger(c);
+}
+
 /* While a request is under way the socket is read for its body, and otherwise only so far that a
    client that left or pipelines is seen. */
 static bool

@@ -82,6 +82,8 @@ bool h1_out_flush(struct h1 *, bool *is_done);
 /* Waits for the socket or for the body, whichever flush stopped at. */
 void h1_out_wait(struct h1 *);
 void h1_out_fini(struct h1 *);
+/* Ends an answer without its end, to a client that still sends: what there was of it arrives. */
+void h1_cut_short(struct h1 *);
 /* Goes on with a connection after anything happened to it. */
 void h1_step(struct h1 *);
 

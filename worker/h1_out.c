@@ -376,6 +376,10 @@ out_cut(struct h1 *h)
 {
 	struct linger hard = { .l_onoff = 1, .l_linger = 0 };
 
+	if (h->framing < H1_FRAME_CLOSE && h->body != H1_BODY_NONE && h->head_at > 0) {
+		h1_cut_short(h);
+		return false;
+	}
 	if (h->framing >= H1_FRAME_CLOSE)
 		setsockopt(h->c->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
 	conn_close(h->c, CONN_BY_CUT);

@@ -266,6 +266,24 @@ START_TEST(with_trailers)
 }
 END_TEST
 
+/* --- the end before the end --- */
+
+/* A client that still sends its body gets what there was of the answer, and no end of it. */
+START_TEST(cut_while_the_client_sends)
+{
+	begin(handle_open);
+	feed_text("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nsome");
+	request_want_body(r);
+	body_put(&r->out_body, "hello", 5);
+	body_fail(&r->out_body, ECONNRESET);
+	turns(2);
+	ck_assert_str_eq(cl.got + cl.got_n - 10, "\r\n5\r\nhello");
+	ck_assert(cl.is_shut);
+	ck_assert_int_eq(c->state, CONN_LINGER);
+	end();
+}
+END_TEST
+
 /* --- tunnels --- */
 
 static void
@@ -468,6 +486,7 @@ suite_h1(void)
 	tcase_add_loop_test(t, interim, 0, 2);
 	tcase_add_test(t, interim_is_bounded);
 	tcase_add_loop_test(t, with_trailers, 0, 8);
+	tcase_add_test(t, cut_while_the_client_sends);
 	tcase_add_test(t, tunnel);
 	tcase_add_test(t, tunnel_half_closed);
 	tcase_add_test(t, tunnel_nobody_takes);
