@@ -98,7 +98,7 @@ cgiscript_exec(char *const *command, char *real)
 	char *argv[64];
 	int n = 0;
 
-	while (command[n] && n < 62) {
+	while (n < 62 && command[n]) {
 		argv[n] = command[n];
 		n++;
 	}
