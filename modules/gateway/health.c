@@ -199,6 +199,7 @@ health_event(evutil_socket_t fd, short what, void *arg)
 static void
 health_wait(struct health_run *run, short what)
 {
+	event_del(&run->ev); /* a notice may have come first */
 	event_assign(&run->ev, worker_base(run->host->w), run->fd, what, health_event, run);
 	must(event_add(&run->ev, NULL) == 0);
 }
