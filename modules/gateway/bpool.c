@@ -421,6 +421,12 @@ bpool_release(struct bhost *h)
 	bhost_unref(h);
 }
 
+bool
+bpool_has_more(const struct bpool *p, unsigned n)
+{
+	return p->n > n;
+}
+
 int
 bpool_index(const struct bpool *p, const struct bhost *h)
 {

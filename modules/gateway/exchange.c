@@ -170,6 +170,9 @@ exchange_can_retry(struct exchange *x)
 		return false;
 	if (x->body && !reqbody_is_replayable(x->body))
 		return false;
+	/* An application that failed is not run again by the same host. */
+	if (!bpool_has_more(x->pool, x->ntried + 1))
+		return false;
 	return backend_budget_take(worker_shm(x->w), bpool_row(x->pool), conf, worker_now(x->w));
 }
 

@@ -18,7 +18,6 @@ enum {
 	UPSTREAM_IOV = 32,
 	UPSTREAM_KEEP = 128,
 	UPSTREAM_READS = 4,        /* reads in one turn: others are to have theirs */
-	UPSTREAM_BIG = 64 << 10,   /* room for a read when the one before was full */
 	UPSTREAM_FILE = 256 << 10, /* octets of a file per call */
 	UPSTREAM_TURN = 1 << 20,   /* octets written in one turn */
 };
@@ -146,12 +145,11 @@ upstream_poke(struct upstream *u)
 static void
 upstream_input(struct upstream *u)
 {
-	size_t room = BUF_ROOM;
+	bool is_full = false;
 
 	for (int i = 0; i < UPSTREAM_READS; i++) {
-		struct buf *b = room == BUF_ROOM ? buf_get() : buf_get_big(room);
+		struct buf *b = is_full ? buf_get_bulk() : buf_get();
 		ssize_t n = upstream_recv(u, b->data, b->room);
-		bool is_full;
 
 		if (n <= 0) {
 			buf_put(b);
@@ -169,7 +167,6 @@ upstream_input(struct upstream *u)
 		buf_put(b);
 		if (!is_full || u->state != UPSTREAM_BUSY || !u->is_reading)
 			return;
-		room = UPSTREAM_BIG;
 	}
 	upstream_poke(u);
 }
