@@ -460,7 +460,8 @@ pool_own_socket(struct pool_check *k)
 
 	p->spawn.socket = arena_printf(
 	    k->b->arena, "%.*s/backend-%.*s.sock", (int)dir, control.p, STR_FMT(p->name));
-	if (p->spawn.socket.n >= sizeof(((struct sockaddr_un *)0)->sun_path))
+	/* ".next": of changed settings, until they take over (master/localsock.h) */
+	if (p->spawn.socket.n + strlen(".next") >= sizeof(((struct sockaddr_un *)0)->sun_path))
 		cfg_error(&k->c, NULL, -1,
 		    "a shorter name of the pool, or of the server's 'control'",
 		    "the path of its socket would be too long: %.*s", STR_FMT(p->spawn.socket));

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/must.h"
 #include "master/localspec.h"
@@ -127,15 +128,17 @@ localspec_z(struct arena *a, struct str s)
 	return s.n ? arena_str(a, s).p : "";
 }
 
-/* Nobody becomes root by saying nothing: then it is the workers' user. */
+/* Nobody becomes root by saying nothing: then it is the workers' user, if there is a choice. */
 static void
 localspec_as(struct localspec *s, const struct conf_pool_spawn *c, const struct conf_process *p)
 {
 	bool is_ours = c->user.n == 0 && c->group.n == 0;
+	struct str none = { "", 0 }, user = geteuid() == 0 ? p->user : none;
+	struct str group = geteuid() == 0 ? p->group : none;
 
 	s->as = (struct become){
-		.user = localspec_z(s->arena, c->user.n ? c->user : p->user),
-		.group = localspec_z(s->arena, is_ours ? p->group : c->group),
+		.user = localspec_z(s->arena, c->user.n ? c->user : user),
+		.group = localspec_z(s->arena, is_ours ? group : c->group),
 		.chroot = localspec_z(s->arena, c->chroot),
 		.directory = localspec_z(s->arena, c->directory),
 		.max_memory = c->max_memory,
