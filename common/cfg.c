@@ -140,12 +140,33 @@ cfg_is_own(const struct cfg_check *c, const char *option)
 	return p->file != q->file || p->line != q->line || p->col != q->col;
 }
 
+/* NULL: there is no scope (a test of a check hook), or no such option in this build. */
+static const void *
+cfg_value_of(const struct cfg_check *c, const char *option, enum cfg_type a, enum cfg_type b)
+{
+	const struct cfg_check_more *more = c->more;
+	enum cfg_type type;
+	const void *v;
+
+	v = more && more->scope ? scope_value(more->scope, option, &type) : NULL;
+	must(!v || type == a || type == b);
+	return v;
+}
+
 struct str
 cfg_text_of(const struct cfg_check *c, const char *option)
 {
-	const struct cfg_check_more *more = c->more;
+	const struct str *s = cfg_value_of(c, option, CFG_STR, CFG_PATH);
 
-	return more && more->scope ? scope_text(more->scope, option) : STR("");
+	return s ? *s : STR("");
+}
+
+struct cfg_strs
+cfg_texts_of(const struct cfg_check *c, const char *option)
+{
+	const struct cfg_strs *list = cfg_value_of(c, option, CFG_STRS, CFG_PATHS);
+
+	return list ? *list : (struct cfg_strs){ NULL, 0 };
 }
 
 struct cfg_place

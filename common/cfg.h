@@ -114,9 +114,10 @@ bool cfg_is_set(const struct cfg_check *, const char *option);
 bool cfg_is_own(const struct cfg_check *, const char *option);
 /* Where it was set, or the scope. */
 struct cfg_place cfg_place_of(const struct cfg_check *, const char *option);
-/* The value of a text option of any module or the core in this scope; empty when it is not set.
-   The module names it in its `uses`. */
+/* The value of an option (one text; a list) of any module or the core in this scope; empty when it
+   is not set. The module names it in its `uses`. */
 struct str cfg_text_of(const struct cfg_check *, const char *option);
+struct cfg_strs cfg_texts_of(const struct cfg_check *, const char *option);
 /* The route that the scope is; NULL for server and sites. Its kind, path and methods are known. */
 const struct route *cfg_route(const struct cfg_check *);
 

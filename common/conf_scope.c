@@ -206,17 +206,17 @@ scope_uses(struct scope *s, struct arena *arena)
 	}
 }
 
-struct str
-scope_text(const struct scope *s, const char *option)
+const void *
+scope_value(const struct scope *s, const char *option, enum cfg_type *type)
 {
 	const struct opt_table *tables;
 	size_t table, row, n;
 
 	tables = core_tables(&n);
 	if (!scope_row(option, &table, &row))
-		return STR("");
-	must(tables[table].opts[row].type == CFG_STR || tables[table].opts[row].type == CFG_PATH);
-	return *(const struct str *)((const char *)s->conf[table] + tables[table].opts[row].offset);
+		return NULL;
+	*type = tables[table].opts[row].type;
+	return (const char *)s->conf[table] + tables[table].opts[row].offset;
 }
 
 void

@@ -52,8 +52,8 @@ void scope_check(struct scope *, struct build *, const struct route *);
 /* Gives modules a struct of their own where an option that they use is set: before any check. */
 void scope_uses(struct scope *, struct arena *);
 
-/* The value of a text option of whatever table; empty when no table has it. */
-struct str scope_text(const struct scope *, const char *option);
+/* The value of an option of whatever table, by its row's type; NULL when no table has it. */
+const void *scope_value(const struct scope *, const char *option, enum cfg_type *);
 
 /* The place of a row of a core table; file NULL when it is the default. */
 const struct cfg_place *scope_place(const struct scope *, enum core_table, const char *option);

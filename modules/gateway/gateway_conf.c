@@ -79,8 +79,9 @@ const struct cfg_opt gateway_opts[] = {
 	    .help = "SCRIPT_NAME of an application that is no file; the rest of the path is "
 		    "PATH_INFO. Default where there is no split: the route's path." },
 	{ "gateway.index", CFG_STRS, CFG_ANY, GATEWAY(index),
-	    .help = "Names of scripts that answer for paths that end in \"/\". Default: "
-		    "\"index.php\" where split is \".php\"." },
+	    .help = "Names of scripts that answer for paths that end in \"/\". Default "
+		    "where split is \".php\": the site's index, and \"index.php\" if no "
+		    "script is among them; a file that comes first is sent." },
 	{ "gateway.front", CFG_STR, CFG_ANY, GATEWAY(front),
 	    .help = "The script that answers for every path that is neither a script nor a file "
 		    "(which the server sends itself)." },
@@ -124,7 +125,7 @@ const struct cfg_opt gateway_opts[] = {
 	{ 0 },
 };
 
-const char *const gateway_uses[] = { "root", "alias", NULL };
+const char *const gateway_uses[] = { "root", "alias", "index", NULL };
 
 /* --- lists --- */
 
@@ -391,6 +392,30 @@ gateway_derive_root_of_host(struct gateway_conf *c, struct cfg_check *check)
 		cfg_error(check, "gateway.root", -1, NULL, "only $host can stand here");
 }
 
+/* The site's index files in their order, and "index.php" when no script is among them: whether a
+   script or a file answers for a directory is one decision. Where files cannot be seen, scripts
+   only. */
+static void
+gateway_derive_index(struct gateway_conf *c, struct cfg_check *check)
+{
+	struct cfg_strs names = cfg_texts_of(check, "index");
+	bool has_script = false;
+
+	c->index =
+	    (struct cfg_strs){ arena_alloc(check->arena, (names.n + 1) * sizeof(*names.v)), 0 };
+	for (size_t i = 0; i < names.n; i++) {
+		bool is_script = false;
+
+		for (size_t k = 0; k < c->split.n; k++)
+			is_script |= str_has_suffix(names.v[i], c->split.v[k]);
+		has_script |= is_script;
+		if (is_script || c->check)
+			c->index.v[c->index.n++] = names.v[i];
+	}
+	if (!has_script)
+		c->index.v[c->index.n++] = STR("index.php");
+}
+
 /* FastCGI runs files when it looks like PHP, CGI always; what is left are applications at a
    prefix. */
 static void
@@ -405,10 +430,10 @@ gateway_derive_scripts(struct gateway_conf *c, struct cfg_check *check)
 		c->split = gateway_one(check->arena, STR("")); /* any name, if it is a file */
 	if (!is_set && c->split.n == 0 && c->prefix.n == 0 && c->front.n == 0)
 		c->prefix = gateway_route_path(check, "gateway.backend");
-	if (!cfg_is_set(check, "gateway.index") && gateway_has(&c->split, STR(".php")))
-		c->index = gateway_one(check->arena, STR("index.php"));
 	if (!cfg_is_set(check, "gateway.check"))
 		c->check = c->split.n > 0 && gateway_is_here(c->pool);
+	if (!cfg_is_set(check, "gateway.index") && gateway_has(&c->split, STR(".php")))
+		gateway_derive_index(c, check);
 	if (c->root.n == 0)
 		gateway_derive_root(c, check);
 	gateway_derive_root_of_host(c, check);

@@ -119,7 +119,8 @@ script_prefix(const struct script_walk *w, size_t *n)
 	return str_has_prefix(path, prefix) && (path.n == prefix.n || path.p[prefix.n] == '/');
 }
 
-/* The index file of a directory: 0, or SCRIPT_NONE when there is none that is a script. */
+/* The index file of a directory: 0; SCRIPT_NONE when one that is no script comes first; 1 when
+   there is none. */
 static int
 script_index(struct script_walk *w)
 {
@@ -133,10 +134,10 @@ script_index(struct script_walk *w)
 		if (script_kind_of(w, w->path_n + name.n) != SCRIPT_FILE)
 			continue;
 		if (w->c->split.n > 0 && !script_has_suffix(&w->c->split, name))
-			break;
+			return SCRIPT_NONE;
 		return script_set(w, w->path_n + name.n, STR(""));
 	}
-	return SCRIPT_NONE;
+	return 1;
 }
 
 /* Composes file and name of a path, with so much room behind them. */
@@ -250,6 +251,7 @@ script_find(struct script *s, struct request *r, const struct gateway_conf *c, c
 	struct script_walk w = { .s = s, .r = r, .c = c };
 	bool is_one = false, is_dir;
 	size_t n;
+	int index;
 
 	*s = (struct script){ .root = c->root };
 	s->name = s->path_info = s->filename = STR("");
@@ -269,8 +271,9 @@ script_find(struct script *s, struct request *r, const struct gateway_conf *c, c
 	is_dir = r->path.p[r->path.n - 1] == '/';
 	/* Unseen, a path that ends in "/" is rather a page of the front controller's than a
 	   directory with an index. */
-	if (is_dir && (w.checks || c->front.n == 0) && script_index(&w) == 0)
-		return 0;
+	index = is_dir && (w.checks || c->front.n == 0) ? script_index(&w) : 1;
+	if (index <= 0)
+		return index;
 	if (c->front.n > 0 &&
 	    (c->split.n > 0 || is_dir || script_kind_of(&w, w.path_n) != SCRIPT_FILE))
 		return script_front(&w, is_dir, why);

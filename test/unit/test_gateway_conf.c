@@ -34,17 +34,18 @@ conf_of(const struct conf *conf, size_t route)
 /* What scripts are called by, for the first route of a site. */
 static const struct {
 	const char *site;
-	const char *split, *prefix, *index, *root; /* split: NULL none */
+	const char *split, *prefix, *index,
+	    *root; /* split: NULL none; index: with "," between them */
 	bool check;
 } scripts[] = {
 	/* PHP, by any of its signs */
-	{ "root = \"/srv\"; gateway = \"php\";", ".php", "", "index.php", "/srv", true },
+	{ "root = \"/srv\"; gateway = \"php\";", ".php", "", "index.html,index.php", "/srv", true },
 	{ "root = \"/srv\"; routes = ( { regex = \"\\\\.php(/|$)\"; gateway = \"php\"; } );",
-	    ".php", "", "index.php", "/srv", true },
+	    ".php", "", "index.html,index.php", "/srv", true },
 	{ "root = \"/srv\"; gateway: { backend = \"flup\"; front = \"/index.php\"; };", ".php", "",
-	    "index.php", "/srv", true },
+	    "index.html,index.php", "/srv", true },
 	{ "root = \"/srv\"; gateway = \"fastcgi://unix:/run/php8.2-fpm.sock\";", ".php", "",
-	    "index.php", "/srv", true },
+	    "index.html,index.php", "/srv", true },
 	{ "root = \"/srv\"; routes = ( { exact = \"/x.PHP\"; gateway = \"far\"; } );", ".php", "",
 	    "index.php", "/srv", false },
 	{ "root = \"/srv\"; gateway: { backend = \"php\"; root = \"/app\"; index = \"start.php\"; "
@@ -53,6 +54,11 @@ static const struct {
 	{ "root = \"/srv\"; gateway: { backend = \"php\"; check = false; split = [ \".phtml\" ]; "
 	  "};",
 	    ".phtml", "", NULL, "/srv", false },
+	{ "root = \"/srv\"; index = [ \"a.php\", \"b.html\" ]; gateway = \"php\";", ".php", "",
+	    "a.php,b.html", "/srv", true },
+	{ "root = \"/srv\"; index = [ \"b.html\", \"a.php\" ]; gateway: { backend = \"php\"; check "
+	  "= false; };",
+	    ".php", "", "a.php", "/srv", false },
 	/* applications */
 	{ "routes = ( { path = \"/app\"; gateway = \"flup\"; } );", NULL, "/app", NULL, "", false },
 	{ "gateway = \"py\";", NULL, "/", NULL, "", false },
@@ -79,15 +85,20 @@ START_TEST(test_scripts)
 {
 	struct conf *conf = load(scripts[_i].site);
 	const struct gateway_conf *c = conf_of(conf, 0);
+	struct str rest;
 
 	ck_assert_ptr_nonnull(c->pool);
 	ck_assert_uint_eq(c->split.n, scripts[_i].split ? 1 : 0);
 	if (scripts[_i].split)
 		unit_str_eq(c->split.v[0], scripts[_i].split);
 	unit_str_eq(c->prefix, scripts[_i].prefix);
-	ck_assert_uint_eq(c->index.n, scripts[_i].index ? 1 : 0);
-	if (scripts[_i].index)
-		unit_str_eq(c->index.v[0], scripts[_i].index);
+	rest = str_of(scripts[_i].index);
+	for (size_t i = 0; i < c->index.n; i++) {
+		struct str name = str_split(&rest, ',');
+
+		ck_assert(str_eq(c->index.v[i], name));
+	}
+	ck_assert_ptr_null(rest.p);
 	unit_str_eq(c->root, scripts[_i].root);
 	ck_assert_int_eq(c->check, scripts[_i].check);
 	conf_free(conf);
