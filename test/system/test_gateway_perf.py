@@ -38,7 +38,7 @@ def requests(s, n, conns=64):
 def test_system_calls(server, peers, tmp, protocol, tcp):
     if not shutil.which("strace"):
         pytest.skip("needs strace")
-    s, n = start(server, peers.fast(protocol, tcp=tcp)), 10000
+    s, n = start(server, peers.fast(protocol, tcp=tcp)), 5000
     requests(s, 1000)
     out, pid = os.path.join(tmp, "strace"), s.workers()[0]
     trace = subprocess.Popen(["strace", "-c", "-S", "calls", "-o", out, "-p", str(pid)], stderr=subprocess.DEVNULL)
