@@ -61,7 +61,7 @@ def test_answers(server, peers, protocol):
         r = c.request("/app/fields?n=50&size=200").response()
         assert len([k for k, _ in r.fields if k.startswith("X-Field-")]) == 50
     assert app.stats()["errors"] == 0, app.stats()
-    assert pool_status(s)["in_flight"] == 0
+    wait_for(lambda: pool_status(s)["in_flight"] == 0, "nothing is in flight")
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
