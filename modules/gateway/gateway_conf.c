@@ -32,10 +32,16 @@ const struct cfg_opt gateway_opts[] = {
 		"\"off\": none." },
 	{ "gateway.request_body", CFG_ENUM, CFG_ANY, GATEWAY(request_body), .def = "buffer",
 	    .names = gateway_requests,
-	    .help = "\"buffer\": the backend is contacted when the body is complete; \"spool\": at "
-		    "once, and what it cannot take yet goes to disk; \"stream\": at once, and the "
-		    "client waits for the backend; \"auto\": as \"stream\" while the body arrives "
-		    "fast, else as \"buffer\". Up to 64 KiB stay in memory." },
+	    .help =
+		"\"buffer\": the backend is contacted when the body is complete; \"spool\": at "
+		"once, and what it cannot take yet goes to disk; \"stream\": at once, and the "
+		"client waits for the backend. \"auto\": the body is looked at while its first "
+		"256 KiB arrive, for at most 0.1 s, and once more a second later; the backend is "
+		"contacted, and the rest passes the disk by, when the rest is due within a second "
+		"at "
+		"the rate seen or the rate is at least 8 MiB/s; else it is waited for as with "
+		"\"buffer\". Up to 64 KiB of a body stay in memory; one that is waited for longer "
+		"than 0.1 s goes to disk unless it is below 4 KiB." },
 	{ "gateway.response_body", CFG_ENUM, CFG_ANY, GATEWAY(response_body),
 	    .names = gateway_responses,
 	    .help =
