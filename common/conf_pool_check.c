@@ -157,15 +157,15 @@ pool_check_hash(struct pool_check *k)
 		{ STR_INIT("cookie"), KEY_COOKIE } };
 	struct conf_pool *p = k->p;
 	struct str name = p->hash_text, word = str_split(&name, ':');
-	size_t i, n = sizeof(keys) / sizeof(*keys);
+	size_t i;
+	int key = -1;
 
-	for (i = 0; i < n && !str_eq(keys[i].word, word); i++)
-		continue;
+	for (i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+		if (str_eq(keys[i].word, word))
+			key = keys[i].key;
 	p->hash_name = name.p ? name : STR("");
-	if (i < n)
-		p->hash_by = keys[i].key;
-	if (i == n || (p->hash_by >= KEY_HEADER) != (name.p != NULL) ||
-	    (name.p && !http_is_token(name)))
+	p->hash_by = key < 0 ? KEY_URI : key;
+	if (key < 0 || (key >= KEY_HEADER) != (name.p != NULL) || (name.p && !http_is_token(name)))
 		cfg_error(&k->c, "hash.by", -1, NULL,
 		    "'hash' wants \"uri\", \"path\", \"client\", \"header:NAME\" or "
 		    "\"cookie:NAME\", not \"%.*s\"",
