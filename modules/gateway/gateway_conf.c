@@ -30,7 +30,7 @@ const struct cfg_opt gateway_opts[] = {
 		"the request goes on, and what the application says in fields "
 		"\"Variable-NAME\" is in the environment; any other answer is the client's. "
 		"\"off\": none." },
-	{ "gateway.request_body", CFG_ENUM, CFG_ANY, GATEWAY(request_body), .def = "buffer",
+	{ "gateway.request_body", CFG_ENUM, CFG_ANY, GATEWAY(request_body), .def = "auto",
 	    .names = gateway_requests,
 	    .help =
 		"\"buffer\": the backend is contacted when the body is complete; \"spool\": at "
