@@ -7,7 +7,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 : "${ARGAND_BIN:=$PWD/argand}" "${ROUNDS:=3}" "${SECONDS_EACH:=2}" "${SERVERS:=limit,nginx-ofc,lighttpd,h2o}" \
-	"${GATEWAYS:=proxylimit,nginx,nginx-nobuf,lighttpd,haproxy,h2o}" "${OURS:=}"
+	"${GATEWAYS:=proxylimit,nginx,nginx-nobuf,lighttpd,lighttpd-nobuf,haproxy,h2o}" "${OURS:=}"
 export ARGAND_BIN
 [ $# -gt 0 ] || set -- static-1k static-1k-close static-10k-files static-304 static-100M idle-10k \
 	syscalls-static instr-static proxy-1k fastcgi-1k fastcgi-php upload-256M-http upload-256M-fcgi \
@@ -26,6 +26,7 @@ for scenario; do
 	*+log) logs=--log scenario=${scenario%+log} ;;
 	esac
 	case $scenario in
+	fastcgi-php) servers=${GATEWAYS#proxylimit,} ;;
 	*proxy* | *fastcgi* | upload*) servers=$GATEWAYS ;;
 	esac
 	/usr/bin/python3 "$BENCH/bench.py" "$scenario" --servers "$servers" --ours "$template$OURS" \
