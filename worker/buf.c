@@ -31,10 +31,14 @@ struct buf *
 buf_get(void)
 {
 	struct link *l = slab_get_warm(&buf_slab);
+	struct buf *b;
 
-	return buf_ready(likely(l != NULL) ? container_of(l, struct buf, link)
-					   : (struct buf *)slab_get_cold(&buf_slab),
-	    BUF_ROOM);
+	if (unlikely(!l))
+		return buf_ready(slab_get_cold(&buf_slab), BUF_ROOM);
+	b = container_of(l, struct buf, link);
+	b->refs = 1;
+	b->used = 0;
+	return b;
 }
 
 static struct buf *

@@ -395,8 +395,8 @@ h1_begin(struct h1 *h, const struct h1_limits *lim, size_t n, size_t skip)
 	head.fields.v = arena_alloc(&r->arena, H1_FIELDS * sizeof(*head.fields.v));
 	head.fields.room = H1_FIELDS;
 	status = h1_parse(&head, lim, &r->arena, c->in->data + c->in_at + skip, n - skip, &why);
-	if (unlikely(head.is_chunked || head.has_upgrade ||
-		     head.length > (int64_t)(c->in->used - c->in_at - n)))
+	if (unlikely(head.length != 0 || head.has_upgrade) &&
+	    !(head.length > 0 && head.length <= (int64_t)(c->in->used - c->in_at - n)))
 		h1_move_head(h, &head, c->in->data + c->in_at + skip, n - skip);
 	conn_used(c, n);
 	c->nrequests++;

@@ -10,6 +10,7 @@
 enum {
 	RESBODY_PART = SPOOL_FILE, /* octets of files that out_body is given at once */
 	RESBODY_LEAST = 8192,      /* of memory: with less nothing would flow */
+	RESBODY_PATIENCE_MS = 100, /* a client that takes longer is slow */
 };
 
 static struct body *
@@ -29,8 +30,15 @@ resbody_begin(struct resbody *s, int64_t length)
 static bool
 resbody_settle(struct resbody *s)
 {
+	struct worker *w = s->r->w;
+
 	if (!body_is_full(&s->held))
 		return true;
+	if (!s->is_slow && s->disk_max > 0) {
+		if (!link_is_on(&s->patience.link))
+			timer_set(w, &s->patience, timer_class(w, RESBODY_PATIENCE_MS));
+		return false;
+	}
 	if (s->disk.on_disk + (int64_t)s->held.memory > s->disk_max)
 		spool_seal(&s->disk);
 	if (s->disk.on_disk + (int64_t)s->held.memory > s->disk_max)
@@ -66,6 +74,13 @@ resbody_pass(struct resbody *s)
 		resbody_close(s);
 }
 
+static void
+resbody_go_on(struct resbody *s)
+{
+	if (s->is_paused && !s->is_ended && !resbody_is_paused(s))
+		worker_post(s->r->w, &s->resume);
+}
+
 /* The client has taken octets, or wants no more. */
 static void
 resbody_space(void *arg)
@@ -73,8 +88,21 @@ resbody_space(void *arg)
 	struct resbody *s = arg;
 
 	resbody_pass(s);
-	if (s->is_paused && !s->is_ended && !resbody_is_paused(s))
-		worker_post(s->r->w, &s->resume);
+	if (body_is_empty(&s->held)) {
+		timer_del(&s->patience);
+		s->is_slow = false;
+	}
+	resbody_go_on(s);
+}
+
+/* Held has been full for a while. */
+static void
+resbody_waited(void *arg)
+{
+	struct resbody *s = arg;
+
+	s->is_slow = true;
+	resbody_go_on(s);
 }
 
 void
@@ -87,7 +115,9 @@ resbody_start(struct resbody *s, struct request *r, const struct gateway_conf *c
 		.status = status,
 		.length = length,
 		.disk_max = policy == RESPONSE_STREAM ? 0 : conf->response_disk,
+		.is_slow = policy == RESPONSE_BUFFER,
 		.resume = { .fn = resume, .arg = arg },
+		.patience = { .fn = resbody_waited, .arg = s },
 	};
 	body_init(&s->held, r->w);
 	spool_init(&s->disk, r->w, r->id);
@@ -108,6 +138,7 @@ resbody_fini(struct resbody *s)
 	if (!s->r)
 		return;
 	post_cancel(&s->resume);
+	timer_del(&s->patience);
 	body_on_space(resbody_out(s), NULL, NULL);
 	body_fini(&s->held);
 	spool_fini(&s->disk);

@@ -9,7 +9,8 @@
  *   BUFFER   when the body is complete,   as SPOOL; a body larger than that begins to be sent
  *            with its length              without its length
  *
- * A full disk pauses the backend and fails nothing.
+ * The disk is for slow clients: only what the client has not taken within 0.1 s goes there, and
+ * until then the backend is paused. A full disk pauses it as well, and fails nothing.
  */
 #ifndef GATEWAY_RESBODY_H
 #define GATEWAY_RESBODY_H
@@ -24,6 +25,7 @@ struct resbody {
 	struct body held;  /* what r->out_body does not take yet: memory and disk, in order */
 	struct spool disk; /* where it waits */
 	struct post resume;
+	struct timer patience; /* runs while held is full and the client is not called slow */
 	int64_t disk_max;
 	int64_t came;   /* octets in all */
 	int64_t length; /* as the backend told */
@@ -31,6 +33,7 @@ struct resbody {
 	uint8_t policy; /* enum gateway_response */
 	bool is_ended;  /* all of the body has come, or all that will */
 	bool is_failed; /* not all of it */
+	bool is_slow;   /* what held cannot take goes to disk */
 	bool is_paused; /* the backend was told to pause: resume is owed */
 };
 

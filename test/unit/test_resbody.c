@@ -97,16 +97,30 @@ end(void)
 	lo_close(lo);
 }
 
+static void
+pass(uint64_t ms)
+{
+	w->is_fresh = true;
+	w->now += ms;
+	timer_run(w);
+	run_posts();
+}
+
 /* Octets from the backend, in pieces, until all have come or it is to pause. */
 static size_t
 give(size_t n)
 {
 	size_t done = 0;
 
-	while (done < n && !resbody_is_paused(&s)) {
+	while (done < n) {
 		size_t part = n - done < 16000 ? n - done : 16000;
-		struct buf *b = buf_get();
+		struct buf *b;
 
+		if (resbody_is_paused(&s))
+			pass(100);
+		if (resbody_is_paused(&s))
+			break;
+		b = buf_get();
 		memcpy(b->data, pattern + came % PERIOD, part);
 		b->used = (unsigned)part;
 		resbody_put(&s, b, b->data, part);
@@ -212,6 +226,7 @@ START_TEST(limited)
 	ck_assert_int_le(s.disk.on_disk, DISK);
 	memory_is_bounded();
 	ck_assert_uint_eq(give(1), 0);
+	resumes = 0;
 	take(3 << 20);
 	ck_assert_int_eq(resumes, 1);
 	ck_assert_uint_gt(give(1 << 20), 0);
@@ -224,6 +239,35 @@ START_TEST(limited)
 	resbody_end(&s);
 	take(20 << 20);
 	ck_assert_uint_eq(went, 20 << 20);
+	ck_assert(body_is_done(out));
+	end();
+}
+END_TEST
+
+/* A client that takes what there is, if only after a moment, needs no disk. */
+START_TEST(fast_client)
+{
+	begin(RESPONSE_SPOOL, -1);
+	for (int i = 0; i < 100; i++) {
+		for (int k = 0; k < 100 && !resbody_is_paused(&s); k++) {
+			struct buf *b = buf_get();
+
+			memcpy(b->data, pattern + came % PERIOD, 16000);
+			resbody_put(&s, b, b->data, 16000);
+			buf_put(b);
+			came += 16000;
+		}
+		ck_assert(resbody_is_paused(&s));
+		w->now += 60;
+		timer_run(w);
+		resumes = 0;
+		take(1 << 20);
+		ck_assert_int_eq(resumes, 1);
+	}
+	ck_assert_int_eq(s.disk.written, 0);
+	ck_assert_uint_gt(came, 10 << 20);
+	resbody_end(&s);
+	take(1 << 20);
 	ck_assert(body_is_done(out));
 	end();
 }
@@ -342,6 +386,7 @@ suite_resbody(void)
 	tcase_add_test(t, streamed);
 	tcase_add_test(t, spooled);
 	tcase_add_test(t, limited);
+	tcase_add_test(t, fast_client);
 	tcase_add_test(t, no_disk);
 	tcase_add_test(t, buffered);
 	tcase_add_test(t, buffered_nothing);
