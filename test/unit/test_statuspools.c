@@ -35,9 +35,7 @@ host(const char *pool, const char *address)
 static bool
 refuse(unsigned row, enum backend_cause cause)
 {
-	struct backend_at at = { .row = row,
-		.conf = &conf,
-		.trial = -1 };
+	struct backend_at at = { .row = row, .conf = &conf, .trial = -1 };
 
 	return backend_failed(shm, &at, cause, 0, clock_ms());
 }
@@ -45,9 +43,7 @@ refuse(unsigned row, enum backend_cause cause)
 static void
 succeed(unsigned row, uint64_t us)
 {
-	struct backend_at at = { .row = row,
-		.conf = &conf,
-		.trial = -1 };
+	struct backend_at at = { .row = row, .conf = &conf, .trial = -1 };
 
 	backend_succeeded(shm, &at, us, clock_ms());
 }
