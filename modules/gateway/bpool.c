@@ -225,6 +225,9 @@ bpool_list(struct bpool *p)
 			v[n] = (struct balance_host){ h->row, h->conf, h->hash };
 		}
 	}
+	if (n == BALANCE_HOSTS)
+		log_warnx("pool %s: only %d hosts are used, names resolve to more",
+		    p->conf->name.p, BALANCE_HOSTS);
 	p->n = p->balance.n = n;
 	balance_changed(&p->balance);
 	worker_post(p->w, &p->wake);
@@ -359,6 +362,12 @@ bpool_polled(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	worker_woken(p->w);
 	bpool_wake(p);
+}
+
+bool
+bpool_has_queue(const struct bpool *p)
+{
+	return p->nwaiting > 0;
 }
 
 bool

@@ -53,6 +53,8 @@ struct tls_pool *bpool_tls(const struct bpool *);
 /* Takes a host: *host, to be given back with bpool_release. Other verdicts: none. */
 enum balance_verdict bpool_acquire(struct bpool *, struct balance_ask *, struct bhost **host);
 void bpool_release(struct bhost *);
+/* Whether requests wait: who comes now waits behind them. */
+bool bpool_has_queue(const struct bpool *);
 /* A request waits; false when the queue is full. */
 bool bpool_wait(struct bpool *, struct bpool_waiter *);
 void bpool_unwait(struct bpool *, struct bpool_waiter *);

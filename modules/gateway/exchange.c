@@ -311,7 +311,7 @@ exchange_acquire(struct exchange *x)
 	}
 	x->waiter.ask.tried = x->tried_index;
 	x->waiter.ask.ntried = n;
-	if (x->waiter.not_before > worker_now(x->w)) {
+	if (x->waiter.not_before > worker_now(x->w) || bpool_has_queue(x->pool)) {
 		exchange_wait(x);
 		return;
 	}
