@@ -206,7 +206,7 @@ h1_want_body(struct request *r)
 
 /* From here on both bodies are what the peers mean by it; what the client sent right behind its
    head is part of it. */
-static void
+void
 h1_tunnel(struct h1 *h)
 {
 	must(h->body == H1_BODY_NONE);
@@ -214,14 +214,6 @@ h1_tunnel(struct h1 *h)
 	h->is_chunked = false;
 	h->left = INT64_MAX;
 	body_on_space(&h->r->body, h1_body_space, h);
-}
-
-static void
-h1_head(struct request *r)
-{
-	h1_out_head(r);
-	if (unlikely(r->is_tunnel))
-		h1_tunnel(r->stream);
 }
 
 /* --- the head --- */
@@ -726,7 +718,7 @@ const struct proto proto_h1 = {
 	.open = h1_open,
 	.input = h1_input,
 	.output = h1_output,
-	.head = h1_head,
+	.head = h1_out_head,
 	.interim = h1_out_interim,
 	.want_body = h1_want_body,
 	.local = h1_local,

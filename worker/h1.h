@@ -68,7 +68,7 @@ struct h1 {
 	int64_t write_taken; /* octets that had reached the client when last asked */
 	uint64_t write_ms, write_mark; /* time spent waiting for the client to take octets */
 	uint64_t write_progress;       /* when it last took one */
-	char line[32];                 /* end of the last chunk, line of the next one */
+	char line[32];                 /* of a chunk */
 	struct event wr;
 };
 
@@ -84,6 +84,8 @@ void h1_out_wait(struct h1 *);
 void h1_out_fini(struct h1 *);
 /* Ends an answer without its end, to a client that still sends: what there was of it arrives. */
 void h1_cut_short(struct h1 *);
+/* The head that ends HTTP is composed: both bodies are raw from now on. */
+void h1_tunnel(struct h1 *);
 /* Goes on with a connection after anything happened to it. */
 void h1_step(struct h1 *);
 

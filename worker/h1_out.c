@@ -1,9 +1,9 @@
 /*
  * HTTP/1: responses out (RFC 9112). The order of octets is interim responses, head, then frames:
  * the line of a chunk (with a length or close-delimited body: one frame without a line), its
- * content, and at the end the last chunk. All that is at hand goes out in one writev; a file range
- * goes by sendfile, what stands before it with MSG_MORE. The socket is written at once; an event is
- * asked for only after it was full.
+ * content and its end, and at the end of all the last chunk. All that is at hand goes out in one
+ * writev; a file range goes by sendfile, what stands before it with MSG_MORE. The socket is written
+ * at once; an event is asked for only after it was full.
  */
 #include <errno.h>
 #include <linux/sockios.h>
@@ -168,6 +168,8 @@ h1_out_head(struct request *r)
 						       : 0;
 	if (h->framing == H1_FRAME_NONE)
 		body_cancel(r->out);
+	if (unlikely(h->framing == H1_FRAME_TUNNEL))
+		h1_tunnel(h);
 	if (!h->is_stepping)
 		worker_post(w, &h->step);
 }
@@ -228,25 +230,39 @@ out_set_frame(struct h1 *h, struct str s, size_t at)
 	h->frame_at = (uint32_t)at;
 }
 
+/* What follows the octets of the current chunk: its end, and with it that of the body when nothing
+   comes behind. A client that reads chunk by chunk waits for it. */
+static struct str
+out_after(struct h1 *h)
+{
+	const struct body *b = h->r->out;
+
+	return b->state == BODY_ENDED && b->queued == h->frame_left ? out_tail(h) : STR("\r\n");
+}
+
+/* The last octet of a chunk is sent, and so are at octets of what follows. */
+static void
+out_chunk_ended(struct h1 *h, struct str after, size_t at)
+{
+	h->has_last = after.n > 2;
+	if (at < after.n)
+		out_set_frame(h, after, at);
+}
+
 /* When the current chunk is sent and more is queued: the line of the next; at the end of the body
    the tail. */
 static void
 out_frame(struct h1 *h)
 {
 	struct body *b = h->r->out;
-	size_t n = 0;
 
 	if (h->framing != H1_FRAME_CHUNKED || h->frame_left > 0 || h->frame_n > 0 || h->has_last)
 		return;
-	/* body->total counts what came before: a first chunk has no end of another before it. */
 	if (b->queued > 0) {
-		if (b->total != b->queued)
-			n = (size_t)(out_put(h->line, STR("\r\n")) - h->line);
-		n += chunked_head(h->line + n, (uint64_t)b->queued);
 		h->frame_left = b->queued;
-		out_set_frame(h, str_n(h->line, n), 0);
+		out_set_frame(h, str_n(h->line, chunked_head(h->line, (uint64_t)b->queued)), 0);
 	} else if (b->state == BODY_ENDED) {
-		out_set_frame(h, out_tail(h), b->total > 0 ? 0 : 2);
+		out_set_frame(h, out_tail(h), 2);
 		h->has_last = true;
 	}
 }
@@ -287,12 +303,10 @@ out_iov(struct h1 *h, struct iovec *iov, size_t *data)
 		}
 		if ((int64_t)*data > h->frame_left)
 			*data = (size_t)h->frame_left;
-		/* The end of a chunked body goes with its last octets. */
-		if (h->framing == H1_FRAME_CHUNKED && h->r->out->state == BODY_ENDED &&
-		    (int64_t)*data == h->r->out->queued && (int64_t)*data == h->frame_left) {
-			struct str tail = out_tail(h);
+		if (h->framing == H1_FRAME_CHUNKED && (int64_t)*data == h->frame_left) {
+			struct str after = out_after(h);
 
-			iov[n++] = (struct iovec){ (void *)(uintptr_t)tail.p, tail.n };
+			iov[n++] = (struct iovec){ (void *)(uintptr_t)after.p, after.n };
 		}
 	}
 	return n;
@@ -335,17 +349,14 @@ out_sent(struct h1 *h, size_t n)
 		h->frame_at = h->frame_n = 0;
 	part = (int64_t)n > h->frame_left ? (size_t)h->frame_left : n;
 	if (part > 0) {
+		bool ends = h->framing == H1_FRAME_CHUNKED && (int64_t)part == h->frame_left;
+		struct str after = ends ? out_after(h) : STR("");
+
 		h->frame_left -= (int64_t)part;
 		h->r->sent += (int64_t)part;
 		body_consume(h->r->out, (int64_t)part);
-	}
-	n -= part;
-	if (n > 0) { /* some of the tail */
-		struct str tail = out_tail(h);
-
-		h->has_last = true;
-		if (n < tail.n)
-			out_set_frame(h, tail, n);
+		if (ends)
+			out_chunk_ended(h, after, n - part);
 	}
 }
 
@@ -426,7 +437,9 @@ static enum out_verdict
 out_file(struct h1 *h, int fd, int64_t off, int64_t len, int64_t *budget)
 {
 	struct conn *c = h->c;
+	struct str after;
 	ssize_t sent;
+	bool ends;
 
 	if (len > h->frame_left)
 		len = h->frame_left;
@@ -448,8 +461,12 @@ out_file(struct h1 *h, int fd, int64_t off, int64_t len, int64_t *budget)
 	ctr_add(c->w->row, CTR_BYTES_OUT, sent);
 	h->r->sent_total += sent;
 	h->r->sent += sent;
+	ends = h->framing == H1_FRAME_CHUNKED && sent == h->frame_left;
+	after = ends ? out_after(h) : STR("");
 	h->frame_left -= sent;
 	body_consume(h->r->out, sent);
+	if (ends)
+		out_chunk_ended(h, after, 0);
 	*budget -= sent;
 	if (sent < len || *budget <= 0) {
 		h->is_writing = true;

@@ -266,6 +266,26 @@ START_TEST(with_trailers)
 }
 END_TEST
 
+/* A chunk is complete as soon as its octets are, whatever comes later. */
+START_TEST(chunks)
+{
+	begin(handle_open);
+	cl.takes = _i ? 1 : 1 << 20;
+	feed_text("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+	body_put(&r->out_body, "one", 3);
+	turns(500);
+	cl.got[cl.got_n] = '\0';
+	ck_assert_str_eq(strstr(cl.got, "\r\n\r\n") + 4, "3\r\none\r\n");
+	body_put(&r->out_body, "three", 5);
+	turns(50);
+	body_end(&r->out_body);
+	turns(50);
+	cl.got[cl.got_n] = '\0';
+	ck_assert_str_eq(strstr(cl.got, "\r\n\r\n") + 4, "3\r\none\r\n5\r\nthree\r\n0\r\n\r\n");
+	end();
+}
+END_TEST
+
 /* --- the end before the end --- */
 
 /* A client that still sends its body gets what there was of the answer, and no end of it. */
@@ -277,7 +297,7 @@ START_TEST(cut_while_the_client_sends)
 	body_put(&r->out_body, "hello", 5);
 	body_fail(&r->out_body, ECONNRESET);
 	turns(2);
-	ck_assert_str_eq(cl.got + cl.got_n - 10, "\r\n5\r\nhello");
+	ck_assert_str_eq(cl.got + cl.got_n - 12, "\r\n5\r\nhello\r\n");
 	ck_assert(cl.is_shut);
 	ck_assert_int_eq(c->state, CONN_LINGER);
 	end();
@@ -486,6 +506,7 @@ suite_h1(void)
 	tcase_add_loop_test(t, interim, 0, 2);
 	tcase_add_test(t, interim_is_bounded);
 	tcase_add_loop_test(t, with_trailers, 0, 8);
+	tcase_add_loop_test(t, chunks, 0, 2);
 	tcase_add_test(t, cut_while_the_client_sends);
 	tcase_add_test(t, tunnel);
 	tcase_add_test(t, tunnel_half_closed);
