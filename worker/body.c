@@ -55,11 +55,11 @@ static void
 chunk_free(struct chunk *k)
 {
 	list_del(&k->link);
-	if (k->buf)
+	if (k->kind == CHUNK_BUF)
 		buf_put(k->buf);
-	if (k->spool)
+	else if (k->spool)
 		spool_file_put(k->spool);
-	else if (k->kind == CHUNK_FILE && k->owns_fd)
+	else if (k->owns_fd)
 		close(k->fd);
 	if (chunk_pool.n >= CHUNK_KEEP) {
 		free(k);

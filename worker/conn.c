@@ -350,14 +350,12 @@ conn_readable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	worker_touch(c->w);
-	if (unlikely(c->state == CONN_DEAD))
-		return;
-	if (unlikely(c->state == CONN_LINGER))
-		conn_linger_read(c);
-	else if (unlikely(c->state == CONN_PREFACE))
-		conn_preface(c);
-	else
+	if (likely((1 << c->state & (1 << CONN_DEAD | 1 << CONN_LINGER | 1 << CONN_PREFACE)) == 0))
 		c->proto->input(c);
+	else if (c->state == CONN_LINGER)
+		conn_linger_read(c);
+	else if (c->state == CONN_PREFACE)
+		conn_preface(c);
 	/* What many connections have brought is passed on before the others are read: it is held in
 	   few blocks, and those are in the cache. */
 	if (++c->w->nreads % CONN_BATCH == 0)

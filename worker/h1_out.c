@@ -40,10 +40,8 @@ out_has_no_body(const struct request *r)
 static enum h1_framing
 out_framing(const struct request *r)
 {
-	if (unlikely(r->is_tunnel))
-		return H1_FRAME_TUNNEL;
 	if (out_has_no_body(r))
-		return H1_FRAME_NONE;
+		return r->is_tunnel ? H1_FRAME_TUNNEL : H1_FRAME_NONE;
 	if (r->out_length >= 0)
 		return H1_FRAME_LENGTH;
 	return r->version >= HTTP_11 ? H1_FRAME_CHUNKED : H1_FRAME_CLOSE;
@@ -130,10 +128,9 @@ out_framing_fields(char *p, const struct h1 *h)
 		p += str_from_u64(p, (uint64_t)r->out_length);
 		p = out_put(p, STR("\r\n"));
 	}
-	if (h->framing == H1_FRAME_TUNNEL)
-		p = out_put(p, STR("Connection: upgrade\r\n"));
-	else if (!h->keep)
-		p = out_put(p, STR("Connection: close\r\n"));
+	if (!h->keep)
+		p = out_put(p,
+		    r->is_tunnel ? STR("Connection: upgrade\r\n") : STR("Connection: close\r\n"));
 	else if (r->version == HTTP_10)
 		p = out_put(p, STR("Connection: keep-alive\r\n"));
 	return p;
@@ -168,7 +165,7 @@ h1_out_head(struct request *r)
 						       : 0;
 	if (h->framing == H1_FRAME_NONE)
 		body_cancel(r->out);
-	if (unlikely(h->framing == H1_FRAME_TUNNEL))
+	else if (unlikely(h->framing == H1_FRAME_TUNNEL))
 		h1_tunnel(h);
 	if (!h->is_stepping)
 		worker_post(w, &h->step);
