@@ -67,10 +67,10 @@ struct conf_pool_health {
 	int64_t interval, timeout, rise, fall;
 };
 
-struct conf_pool_tls { /* protocol http only */
+struct conf_pool_tls { /* http only; texts, derived: of the files, which workers may not read */
 	bool on, verify;
 	struct str name; /* SNI and verified name; empty: the host's */
-	struct str ca_file, certificate, key;
+	struct str ca_file, certificate, key, ca_text, certificate_text, key_text;
 };
 
 struct conf_pool_spawn {         /* local processes, the master's */

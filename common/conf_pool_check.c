@@ -2,6 +2,8 @@
  * What follows from a pool's options, and what cannot work. Rows say which options are for which
  * protocols; the rest is a function for each group of options.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
@@ -261,15 +263,43 @@ pool_check_health(struct pool_check *k)
 
 /* --- TLS --- */
 
-static void
-pool_check_file(struct pool_check *k, const char *option, struct str path)
+/* All of a regular file, in the arena; p NULL and errno when that cannot be. */
+static struct str
+pool_file_text(struct arena *a, const char *path)
 {
+	enum { MOST = 16 << 20 };
+	struct str text = { NULL, 0 };
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
+	ssize_t n;
+	char *p;
 
+	if (fd < 0)
+		return text;
+	errno = EINVAL;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= MOST) {
+		p = arena_alloc(a, (size_t)st.st_size + 1);
+		n = pread(fd, p, (size_t)st.st_size, 0);
+		if (n >= 0)
+			text = str_n(p, (size_t)n);
+	}
+	close(fd);
+	return text;
+}
+
+static void
+pool_check_file(struct pool_check *k, const char *option, struct str path, struct str *text)
+{
 	if (path.n == 0)
 		return;
-	if (stat(path.p, &st) < 0 || !S_ISREG(st.st_mode))
+	*text = pool_file_text(k->c.arena, path.p);
+	if (text->p)
+		return;
+	if (errno == ENOENT || errno == EINVAL)
 		cfg_error(&k->c, option, -1, NULL, "there is no file %.*s", STR_FMT(path));
+	else
+		cfg_error(&k->c, option, -1, NULL, "cannot read %.*s: %s", STR_FMT(path),
+		    strerror(errno));
 }
 
 static void
@@ -281,11 +311,11 @@ pool_check_tls(struct pool_check *k)
 	if (!cfg_is_set(&k->c, "tls.enabled") &&
 	    (cfg_is_set(&k->c, "tls.verify") || t->name.n || t->ca_file.n || t->certificate.n))
 		t->on = true;
-	pool_check_file(k, "tls.ca", t->ca_file);
-	pool_check_file(k, "tls.certificate", t->certificate);
-	pool_check_file(k, "tls.key", t->key);
 	if (t->certificate.n && !t->key.n)
 		t->key = t->certificate; /* both in one file */
+	pool_check_file(k, "tls.ca", t->ca_file, &t->ca_text);
+	pool_check_file(k, "tls.certificate", t->certificate, &t->certificate_text);
+	pool_check_file(k, "tls.key", t->key, &t->key_text);
 	if (t->key.n && !t->certificate.n)
 		cfg_error(&k->c, "tls.key", -1, NULL, "'tls.certificate' is missing");
 	for (i = 0; t->on && t->verify && !t->name.n && i < k->p->nhosts; i++)

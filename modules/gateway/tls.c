@@ -13,6 +13,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -132,10 +133,30 @@ tls_new_session(SSL *ssl, SSL_SESSION *session)
 	return 1;
 }
 
+/* The next certificate of a text in PEM; NULL: there is none. */
+static X509 *
+tls_next_cert(BIO *b)
+{
+	return PEM_read_bio_X509_AUX(b, NULL, NULL, NULL);
+}
+
+static BIO *
+tls_text(struct str text)
+{
+	BIO *b = BIO_new_mem_buf(text.n > 0 ? text.p : "", (int)text.n);
+
+	must(b);
+	return b;
+}
+
 static const char *
 tls_pool_authorities(struct tls_pool *p, char *why)
 {
 	const struct conf_pool_tls *c = &p->conf->tls;
+	X509_STORE *store = SSL_CTX_get_cert_store(p->ctx);
+	BIO *b;
+	X509 *x;
+	int n = 0;
 
 	if (!c->verify)
 		return NULL;
@@ -144,23 +165,66 @@ tls_pool_authorities(struct tls_pool *p, char *why)
 		return SSL_CTX_set_default_verify_paths(p->ctx) == 1
 			   ? NULL
 			   : tls_fault(why, "the system's certificate authorities");
-	return SSL_CTX_load_verify_file(p->ctx, c->ca_file.p) == 1 ? NULL
-								   : tls_fault(why, c->ca_file.p);
+	for (b = tls_text(c->ca_text); (x = tls_next_cert(b)); X509_free(x))
+		n += X509_STORE_add_cert(store, x) == 1;
+	BIO_free(b);
+	if (n == 0)
+		return tls_fault(why, c->ca_file.p);
+	ERR_clear_error(); /* the end of the text is one */
+	return NULL;
+}
+
+/* The first certificate is ours, those behind it are its issuers. */
+static bool
+tls_pool_chain(struct tls_pool *p, struct str text)
+{
+	BIO *b = tls_text(text);
+	X509 *x = tls_next_cert(b);
+	bool is_good = x && SSL_CTX_use_certificate(p->ctx, x) == 1;
+
+	X509_free(x);
+	while (is_good && (x = tls_next_cert(b)))
+		is_good = SSL_CTX_add0_chain_cert(p->ctx, x) == 1;
+	BIO_free(b);
+	if (is_good)
+		ERR_clear_error();
+	return is_good;
+}
+
+/* Nobody is there to be asked. */
+static int
+tls_no_password(char *dst, int size, int is_write, void *arg)
+{
+	(void)dst;
+	(void)size;
+	(void)is_write;
+	(void)arg;
+	return -1;
+}
+
+static bool
+tls_pool_key(struct tls_pool *p, struct str text)
+{
+	BIO *b = tls_text(text);
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(b, NULL, tls_no_password, NULL);
+	bool is_good = key && SSL_CTX_use_PrivateKey(p->ctx, key) == 1 &&
+		       SSL_CTX_check_private_key(p->ctx) == 1;
+
+	EVP_PKEY_free(key);
+	BIO_free(b);
+	return is_good;
 }
 
 static const char *
 tls_pool_certificate(struct tls_pool *p, char *why)
 {
 	const struct conf_pool_tls *c = &p->conf->tls;
-	const char *key = c->key.n > 0 ? c->key.p : c->certificate.p;
 
 	if (c->certificate.n == 0)
 		return NULL;
-	if (SSL_CTX_use_certificate_chain_file(p->ctx, c->certificate.p) != 1)
+	if (!tls_pool_chain(p, c->certificate_text))
 		return tls_fault(why, c->certificate.p);
-	if (SSL_CTX_use_PrivateKey_file(p->ctx, key, SSL_FILETYPE_PEM) != 1)
-		return tls_fault(why, key);
-	return SSL_CTX_check_private_key(p->ctx) == 1 ? NULL : tls_fault(why, key);
+	return tls_pool_key(p, c->key_text) ? NULL : tls_fault(why, c->key.p);
 }
 
 /* What a host's certificate must say: n 0: nothing can be said of it. */

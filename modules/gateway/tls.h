@@ -14,8 +14,8 @@ struct tls;      /* of one connection */
 
 enum tls_progress { TLS_DONE, TLS_WANTS_READ, TLS_WANTS_WRITE, TLS_FAILED = -1 };
 
-/* Reads the files that the pool names: NULL and *why when one cannot be read or used (also called
-   once when the configuration is checked). *why lives until the next call of this thread. */
+/* Takes the certificates and the key that the pool has: NULL and *why when one cannot be used (also
+   called when the configuration is checked). *why lives until the next call of this thread. */
 struct tls_pool *tls_pool_new(const struct conf_pool *, const char **why);
 void tls_pool_free(struct tls_pool *); /* connections of it may live on */
 

@@ -169,7 +169,9 @@ def test_refused(server, front, certs, peers, what):
 
 
 def test_client_certificate(server, front, certs):
+    """Its key is read before rights are dropped."""
     t = front(client_ca=certs["client"])
+    os.chmod(certs["client"] + ".key", 0o600)
     s = start(server, f"https://localhost:{t.port}",
               {"ca": certs["good"] + ".pem", "certificate": certs["client"] + ".pem", "key": certs["client"] + ".key"})
     assert s.get("/app/echo").status == 200

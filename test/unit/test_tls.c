@@ -65,6 +65,21 @@ make_cert(EVP_PKEY *k, const char *names)
 	return x;
 }
 
+/* As the configuration has it. */
+static struct str
+text_of(const char *name)
+{
+	static char texts[8][4096];
+	static unsigned next;
+	char *text = texts[next++ % 8];
+	FILE *f = name ? fopen(name, "r") : NULL;
+	size_t n = f ? fread(text, 1, 4096, f) : 0;
+
+	if (f)
+		fclose(f);
+	return str_n(text, n);
+}
+
 static FILE *
 make_file(char *name)
 {
@@ -108,6 +123,7 @@ setup(void)
 	conf = (struct conf_pool){ .hosts = &host, .nhosts = 1 };
 	conf.tls.on = conf.tls.verify = true;
 	conf.tls.ca_file = str_of(cert_file);
+	conf.tls.ca_text = text_of(cert_file);
 	step = 1 << 20;
 	ctx = SSL_CTX_new(TLS_server_method());
 	SSL_CTX_use_certificate(ctx, cert);
@@ -377,7 +393,9 @@ START_TEST(client_certificate)
 	tls_pool_free(pool);
 	pool = NULL;
 	conf.tls.certificate = str_of(cert_file);
+	conf.tls.certificate_text = text_of(cert_file);
 	conf.tls.key = str_of(key_file);
+	conf.tls.key_text = text_of(key_file);
 	shaken();
 	ck_assert_ptr_nonnull(SSL_get0_peer_certificate(ssl));
 }
@@ -483,10 +501,9 @@ static const struct file_row {
 	const char *ca, *certificate, *key, *why;
 	bool is_unix;
 } file_rows[] = {
-	{ .ca = "/nonexistent/ca.pem", .why = "/nonexistent/ca.pem: " },
-	{ .ca = key_file, .why = key_file },
-	{ .ca = cert_file, .certificate = "/nonexistent/c.pem", .why = "/nonexistent/c.pem: " },
-	{ .ca = cert_file, .certificate = cert_file, .why = cert_file }, /* has no key */
+	{ .ca = key_file, .why = key_file }, /* without any certificate */
+	{ .ca = cert_file, .certificate = key_file, .key = key_file, .why = key_file },
+	{ .ca = cert_file, .certificate = cert_file, .key = cert_file, .why = cert_file },
 	{ .ca = cert_file, .certificate = cert_file, .key = other_file, .why = other_file },
 	{ .ca = cert_file, .is_unix = true, .why = "tls.name" },
 };
@@ -499,6 +516,9 @@ START_TEST(files)
 	conf.tls.ca_file = str_of(row->ca);
 	conf.tls.certificate = str_of(row->certificate);
 	conf.tls.key = str_of(row->key);
+	conf.tls.ca_text = text_of(row->ca);
+	conf.tls.certificate_text = text_of(row->certificate);
+	conf.tls.key_text = text_of(row->key);
 	host.is_unix = row->is_unix;
 	ck_assert_ptr_null(tls_pool_new(&conf, &why));
 	ck_assert_ptr_nonnull(why);
