@@ -5,7 +5,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(dirname "$(dirname "$here")")
 root=${ARGAND_ROOTFS:-/var/tmp/argand-systemd-root}
-packages=systemd,systemd-sysv,dbus,python3-minimal,libpython3-stdlib,iproute2,procps,libevent-core-2.1-7,libssl3,libconfig9,libpcre2-8-0,libcrypt1,media-types
+packages=systemd,systemd-sysv,dbus,python3-minimal,libpython3-stdlib,iproute2,procps,libevent-core-2.1-7,libssl3,libconfig9,libpcre2-8-0,libcrypt1,libc-ares2,media-types
 
 if [ "$(id -u)" -ne 0 ]; then
 	echo 'check-systemd: mounts and namespaces need root' >&2
@@ -18,14 +18,15 @@ mirror() {
 	    /etc/apt/sources.list /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list 2>/dev/null
 }
 
-if [ ! -e "$root/.ready" ]; then
+# A tree that was made for other packages is made anew.
+if [ "$(cat "$root/.ready" 2>/dev/null)" != "$packages" ]; then
 	echo "Making a Debian tree in $root (once)"
-	rm -rf "$root.new"
+	rm -rf "$root" "$root.new"
 	debootstrap --variant=minbase --include="$packages" bookworm "$root.new" "$(mirror)" >"$root.log" 2>&1 || {
 		tail -n 20 "$root.log"
 		exit 1
 	}
-	touch "$root.new/.ready"
+	echo "$packages" >"$root.new/.ready"
 	mv "$root.new" "$root"
 fi
 
