@@ -128,9 +128,9 @@ passage_client_host(struct request *r)
 {
 	struct str host = req_field(r, HF_HOST);
 
+	if (r->host.n == 0) /* also ":" and ":80", which HTTP/1.0 may say */
+		return STR("");
 	if (host.n > 0 && (r->target.n == 0 || *r->target.p == '/' || *r->target.p == '*'))
-		return host;
-	if (r->host.n == 0)
 		return host;
 	if (r->port == 0 || r->port == (r->is_tls ? 443 : 80))
 		return r->host;

@@ -80,6 +80,10 @@ static const struct head_row {
 	{ .head = "GET / HTTP/1.1\r\nHost: X.org:81\r\n\r\n",
 	    "GET / HTTP/1.1\r\nHost: app.example:8080\r\n\r\n",
 	    .host = HOST_BACKEND },
+	{ .head = "GET / HTTP/1.0\r\nHost: :\r\n\r\n",
+	    "GET / HTTP/1.1\r\nHost: app.example:8080\r\nX-Forwarded-For: 192.0.2.1\r\n"
+	    "X-Forwarded-Proto: http\r\n\r\n",
+	    .xff = true },
 	{ .head = "GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.1\r\nHost: app.example:8080\r\n\r\n" },
 	{ .head = "GET / HTTP/1.1\r\nHost: X.org:81\r\n\r\n",
 	    "GET / HTTP/1.1\r\nHost: X.org:81\r\n\r\n" },
