@@ -78,6 +78,21 @@ def test_least_connections_with_a_slow_host(server, peers):
     assert min(got[1:]) > 3 * got[0], f"the slow one got as much as the others: {got}"
 
 
+def test_two_choices_avoids_the_slow(server, peers):
+    """The default: who answers late gets less, without being called down."""
+    three = [peers.fast("http", tcp=True) for _ in range(3)]
+    three[0].mode("slow?ms=100")
+    for p in three[1:]:
+        p.mode("slow?ms=5")
+    s = start(server, pool("app", *three))
+    with load(s, conns=32, seconds=2) as l:
+        assert_nothing_lost(l.finish())
+    got = counts(three)
+    figure(TABLE, what="two choices, one host 20 times slower", figure=f"{got}", limit="a tenth of the others' at the slow one")
+    assert min(got[1:]) > 10 * got[0] and abs(got[1] - got[2]) < max(got) / 3, got
+    assert {h["state"] for h in hosts(s).values()} == {"up"}
+
+
 def test_static_and_backup(server, peers):
     a, b, c = (peers.fast("http", tcp=True) for _ in range(3))
     listed = [f'{{ address = "{a.host}"; }}', f'{{ address = "{b.host}"; }}', f'{{ address = "{c.host}"; backup = true; }}']

@@ -3,6 +3,7 @@
 Measured: errors at the client, the longest that any request took, how long the host still got requests
 that failed, and how long after its recovery it was used again.
 """
+import hashlib
 import time
 
 import pytest
@@ -124,6 +125,20 @@ def test_not_repeated_when_unsafe(server, peers):
     a.kill()
     for _ in range(6):
         assert s.ask("POST", "/app/hash", body=b"pay 5").status == 200
+
+
+@pytest.mark.parametrize("n", [1000, 60000])
+@pytest.mark.parametrize("trouble", ["reset?after=500", "close?after=500", "cut_head", "status?code=503"])
+def test_body_is_sent_again(server, peers, trouble, n):
+    """PUT is idempotent: while the whole body is at hand (up to 64 KiB is), another host gets all of it."""
+    bad, good = (peers("http", tcp=True, name=x) for x in ("bad", "good"))
+    s = server(workers=1, routes=ROUTES, backends=pool("app", bad, good, **dict(CONF, balance="static")))
+    bad.mode(trouble)
+    body = b"0123456789" * (n // 10)
+    r = s.ask("PUT", "/app/hash", body=body)
+    assert r.status == 200, r
+    assert (r.json()["peer"], r.json()["sha256"]) == ("good", hashlib.sha256(body).hexdigest())
+    assert bad.stats()["requests"] == 1
 
 
 def test_stale_connection(server, peers):
