@@ -9,6 +9,7 @@
  */
 #include "common/must.h"
 #include "modules/gateway/hmap.h"
+#include "modules/gateway/passage.h"
 #include "worker/uri.h"
 
 /* --- prefixes --- */
@@ -422,19 +423,10 @@ hmap_is_hidden(const struct gateway_conf *conf, const struct field *f)
 	return false;
 }
 
-/* The authority that the client uses, as it wrote it. */
-static struct str
-hmap_client(struct request *r)
-{
-	struct str host = req_field(r, HF_HOST);
-
-	return host.n > 0 ? host : r->host;
-}
-
 void
 hmap_response(struct request *r, const struct codec_request *q, struct fields *fields)
 {
-	struct hmap m = { .r = r, .q = q, .client = hmap_client(r) };
+	struct hmap m = { .r = r, .q = q, .client = passage_client_host(r) };
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < fields->n; i++) {
