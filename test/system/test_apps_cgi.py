@@ -26,7 +26,8 @@ def s(server):
 
 def test_environment(s):
     e = s.get("/cgi/hello.cgi/some/path?q=1", headers={"X-Test": "yes", "Proxy": "evil"}).text
-    for line in ("GATEWAY_INTERFACE=CGI/1.1", "REQUEST_METHOD=GET", "SCRIPT_NAME=/cgi/hello.cgi", "PATH_INFO=/some/path",
+    for line in ("GATEWAY_INTERFACE=CGI/1.1", "REQUEST_METHOD=GET", "SCRIPT_NAME=/cgi/hello.cgi",
+                 "PATH_INFO=/some/path",
                  "QUERY_STRING=q=1", "HTTP_X_TEST=yes", "SERVER_PROTOCOL=HTTP/1.1", "REMOTE_ADDR=127.0.0.1",
                  f"PATH_TRANSLATED={s.root}/some/path"):
         assert line in e.splitlines(), e

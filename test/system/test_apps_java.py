@@ -61,7 +61,8 @@ def test_examples(server, tomcat):
     r = b.get("/examples/servlets/servlet/RequestInfoExample/more%20path?a=1&b=2")
     for text in ("GET", "/examples/servlets/servlet/RequestInfoExample/more%20path", "/more path", "127.0.0.1"):
         assert text in r.text, r.text
-    r = b.get("/examples/servlets/servlet/RequestHeaderExample", headers={"X-Test": "a value", "Accept-Language": "de"})
+    r = b.get("/examples/servlets/servlet/RequestHeaderExample",
+              headers={"X-Test": "a value", "Accept-Language": "de"})
     # The page lists every header it got; names that AJP has codes for, and others.
     assert "x-test" in r.text.lower() and "a value" in r.text and "accept-language" in r.text.lower()
     r = b.get("/examples/jsp/jsp2/el/basic-arithmetic.jsp")
@@ -89,7 +90,8 @@ def test_body(server, tomcat, n):
     """A servlet that counts what it reads, without blocking; lengths around the size of a packet."""
     s = server(routes=ROUTES, backends=pool(tomcat))
     body = random.Random(n).randbytes(n)
-    r = Browser(s).ask("POST", "/examples/servlets/nonblocking/bytecounter", body, {"Content-Type": "application/octet-stream"})
+    r = Browser(s).ask("POST", "/examples/servlets/nonblocking/bytecounter", body,
+                       {"Content-Type": "application/octet-stream"})
     assert r.status == 200 and f"[{n}]" in r.text, r.text
     with s.connect() as c:
         c.send("POST /examples/servlets/nonblocking/bytecounter HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")

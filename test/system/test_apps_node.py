@@ -28,7 +28,10 @@ def frame(opcode, data, fin=True):
     mask = RNG.randbytes(4)
     n = len(data)
     head = bytes([(0x80 if fin else 0) | opcode])
-    head += bytes([0x80 | n]) if n < 126 else b"\xfe" + struct.pack(">H", n) if n < 65536 else b"\xff" + struct.pack(">Q", n)
+    if n < 126:
+        head += bytes([0x80 | n])
+    else:
+        head += b"\xfe" + struct.pack(">H", n) if n < 65536 else b"\xff" + struct.pack(">Q", n)
     if n % 4:
         body = bytes(b ^ mask[i & 3] for i, b in enumerate(data))
     else:
@@ -48,7 +51,8 @@ def take(c):
 
 def upgrade(s, path="/ws"):
     c = s.connect()
-    c.request(path, headers={"Connection": "keep-alive, Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+    c.request(path, headers={"Connection": "keep-alive, Upgrade", "Upgrade": "websocket",
+                             "Sec-WebSocket-Version": "13",
                              "Sec-WebSocket-Key": KEY, "Origin": "http://localhost"})
     head = c.take_until(b"\r\n\r\n").decode()
     assert head.startswith("HTTP/1.1 101 ") and ACCEPT in head, head
@@ -97,7 +101,8 @@ def test_websocket_survives_reload(server, tmp):
     app, s = start(server, tmp)
     try:
         with upgrade(s) as c:
-            s.rewrite(server="keepalive_requests = 99;", routes='{ path = "/"; gateway = "node"; }', backends=s.text.split("backends = {")[1].split("};\nsites")[0])
+            s.rewrite(server="keepalive_requests = 99;", routes='{ path = "/"; gateway = "node"; }',
+                      backends=s.text.split("backends = {")[1].split("};\nsites")[0])
             s.cli("reload", check=0)
             for i in range(5):
                 c.send(frame(1, b"after the reload %d" % i))
@@ -110,7 +115,8 @@ def test_websocket_survives_reload(server, tmp):
 def test_no_upgrade_where_none_is_permitted(server, tmp):
     app, s = start(server, tmp)
     try:
-        r = s.get("/closed", headers=[("Connection", "Upgrade, close"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"),
+        r = s.get("/closed", headers=[("Connection", "Upgrade, close"), ("Upgrade", "websocket"),
+                                      ("Sec-WebSocket-Version", "13"),
                                 ("Sec-WebSocket-Key", KEY)])
         assert r.status == 200, r
     finally:

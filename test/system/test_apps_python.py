@@ -25,8 +25,10 @@ def uwsgi(tmp, option, address):
 
 def gunicorn(tmp, address):
     need("gunicorn")
-    return App(tmp, "gunicorn", ["gunicorn", "-b", f"unix:{address}", "-w", "2", "-k", "gthread", "--threads", "4", "--umask", "0", "--chdir", HERE,
-                                 "--worker-tmp-dir", tmp, "wsgi:application"], lambda: can_connect(address), env={"PYTHONDONTWRITEBYTECODE": "1"})
+    return App(tmp, "gunicorn", ["gunicorn", "-b", f"unix:{address}", "-w", "2", "-k", "gthread", "--threads", "4",
+                                 "--umask", "0", "--chdir", HERE,
+                                 "--worker-tmp-dir", tmp, "wsgi:application"], lambda: can_connect(address),
+               env={"PYTHONDONTWRITEBYTECODE": "1"})
 
 
 def use(s, is_http):

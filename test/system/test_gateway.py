@@ -23,7 +23,8 @@ def start(server, *peers, gateway='"app"', routes="", site="", **options):
 def test_request_as_seen(server, peers, protocol):
     app = peers(protocol)
     s = start(server, app)
-    r = s.get("/app/a%20b/echo?x=%41&y", headers={"X-Test": "a, b", "Cookie": "k=v", "Connection": "close, X-Hop", "X-Hop": "1",
+    r = s.get("/app/a%20b/echo?x=%41&y", headers={"X-Test": "a, b", "Cookie": "k=v", "Connection": "close, X-Hop",
+                                                  "X-Hop": "1",
                                                    "Proxy": "http://evil/"}, host=f"localhost:{s.port}")
     assert r.status == 200
     q = r.json()
@@ -31,7 +32,8 @@ def test_request_as_seen(server, peers, protocol):
     seen = {k.lower(): v for k, v in q["fields"]} | q["env"]
     if protocol in CGI:
         want = {"HTTP_X_TEST": "a, b", "HTTP_COOKIE": "k=v", "QUERY_STRING": "x=%41&y", "REMOTE_ADDR": "127.0.0.1",
-                "SERVER_PORT": str(s.port), "REQUEST_METHOD": "GET", "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_HOST": f"localhost:{s.port}"}
+                "SERVER_PORT": str(s.port), "REQUEST_METHOD": "GET", "SERVER_PROTOCOL": "HTTP/1.1",
+                "HTTP_HOST": f"localhost:{s.port}"}
         assert {k: seen.get(k) for k in want} == want
         assert "HTTP_PROXY" not in seen and "HTTP_X_HOP" not in seen
         assert seen["SCRIPT_NAME"] + seen.get("PATH_INFO", "") == "/app/a b/echo"
@@ -189,7 +191,8 @@ def test_health_checks(server, peers):
     a.zero()
     time.sleep(2)
     n = a.stats()["requests"]
-    figure("gateway: health checks", what="4 workers, interval 200 ms, 2 s: checks of a host", figure=n, limit="8 .. 12")
+    figure("gateway: health checks", what="4 workers, interval 200 ms, 2 s: checks of a host", figure=n,
+           limit="8 .. 12")
     assert 6 <= n <= 13, n
     a.mode("status?code=500")
     wait_for(lambda: "is down" in s.error_log(), "found out")

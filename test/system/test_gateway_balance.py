@@ -21,7 +21,8 @@ ROUTES = '{ path = "/app"; gateway = "app"; }'
 
 
 def start(make, conf, workers=WORKERS, **kw):
-    s = make(workers=workers, routes=ROUTES, backends=conf, files={"body": BODY}, access_log=kw.pop("access_log", False), **kw)
+    s = make(workers=workers, routes=ROUTES, backends=conf, files={"body": BODY},
+             access_log=kw.pop("access_log", False), **kw)
     wait_for(lambda: len(s.workers()) == workers, "all workers are there")
     return s
 
@@ -88,15 +89,18 @@ def test_two_choices_avoids_the_slow(server, peers):
     with load(s, conns=32, seconds=2) as l:
         assert_nothing_lost(l.finish())
     got = counts(three)
-    figure(TABLE, what="two choices, one host 20 times slower", figure=f"{got}", limit="a tenth of the others' at the slow one")
+    figure(TABLE, what="two choices, one host 20 times slower", figure=f"{got}",
+           limit="a tenth of the others' at the slow one")
     assert min(got[1:]) > 10 * got[0] and abs(got[1] - got[2]) < max(got) / 3, got
     assert {h["state"] for h in hosts(s).values()} == {"up"}
 
 
 def test_static_and_backup(server, peers):
     a, b, c = (peers.fast("http", tcp=True) for _ in range(3))
-    listed = [f'{{ address = "{a.host}"; }}', f'{{ address = "{b.host}"; }}', f'{{ address = "{c.host}"; backup = true; }}']
-    s = start(server, pool("app", *listed, protocol="http", balance="static", failover={"refused": "100ms", "max": "200ms"}))
+    listed = [f'{{ address = "{a.host}"; }}', f'{{ address = "{b.host}"; }}',
+              f'{{ address = "{c.host}"; backup = true; }}']
+    s = start(server, pool("app", *listed, protocol="http", balance="static",
+                           failover={"refused": "100ms", "max": "200ms"}))
     for first, victim in ((0, a), (1, b), (2, None)):
         for p in (a, b, c):
             if p.p.poll() is None:
@@ -153,7 +157,8 @@ def test_killed_host_is_found_out_once(server, peers):
     three, conns = [peers.fast("http", tcp=True) for _ in range(3)], 64
     log = 'access_log: { file = "@TMP@/access.log"; format = "$status $backend_tries [$backend_failures] $backend_term"; };'
     # No connection is kept: a kept one that dies with its host is a stale connection, not a failed connect.
-    s = start(server, pool("app", *three, balance="round-robin", keepalive=0, failover={"refused": "500ms"}), server=log)
+    s = start(server, pool("app", *three, balance="round-robin", keepalive=0, failover={"refused": "500ms"}),
+              server=log)
     victim = three[0]
     with load(s, "kept-alive", conns=conns, rate=2000) as l:
         time.sleep(1)
@@ -239,7 +244,8 @@ def test_state_is_kept(server, peers, how):
     assert before[drained.host]["admin"] and before[good.host]["weight"] == 7, before
     for i in range(3 if FULL else 1):
         old = set(s.workers())
-        s.rewrite(workers=3 + i, routes=ROUTES, backends=conf, server=f"keepalive_requests = {1000 + i};", access_log=False)
+        s.rewrite(workers=3 + i, routes=ROUTES, backends=conf, server=f"keepalive_requests = {1000 + i};",
+                  access_log=False)
         s.cli(how, check=0)
         wait_for(lambda: s.workers() and not old & set(s.workers()), "new workers")
     good.zero()
@@ -250,7 +256,8 @@ def test_state_is_kept(server, peers, how):
     for h in before:
         assert {k: moment(after[h][k]) for k in kept} == {k: moment(before[h][k]) for k in kept}, h
     assert good.stats()["requests"] == 500 and drained.stats()["conns"] <= WORKERS * 8
-    figure(TABLE, what=f"{how}: state, cause, since, until, weight of 3 hosts", figure="kept, 0 requests to those out",
+    figure(TABLE, what=f"{how}: state, cause, since, until, weight of 3 hosts",
+           figure="kept, 0 requests to those out",
            limit="kept")
     s.cli("backend", "app", "enable", drained.host, check=0)
     drained.zero()
@@ -267,14 +274,16 @@ def moment(v):
 def test_queue_waits_for_a_hiccup(server, peers):
     """All hosts gone for a second: requests wait; when nobody comes, 503 with Retry-After at the deadline."""
     a = peers.fast("http", tcp=True)
-    s = start(server, pool("app", a, failover={"refused": "100ms", "max": "200ms"}, timeout={"queue": "3s"}), workers=2)
+    s = start(server, pool("app", a, failover={"refused": "100ms", "max": "200ms"}, timeout={"queue": "3s"}),
+              workers=2)
     a.kill()
     with load(s, conns=16, requests=160) as l:
         time.sleep(1)
         a.start()
         r = l.finish()
     assert_nothing_lost(r)
-    figure(TABLE, what="every host gone for 1 s, queue of 3 s: errors, longest wait", figure=f"{lost(r)}, {r['max_ms']:.0f} ms",
+    figure(TABLE, what="every host gone for 1 s, queue of 3 s: errors, longest wait",
+           figure=f"{lost(r)}, {r['max_ms']:.0f} ms",
            limit="0")
     a.kill()
     begun = time.monotonic()

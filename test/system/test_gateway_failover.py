@@ -46,7 +46,8 @@ def run(server, peers, name, bad, break_it, mend_it, protocol):
     good = [peers.fast(protocol, tcp=True) for _ in range(2)]
     # Who only refuses new connections goes on serving the kept ones: none is kept then.
     more = {"keepalive": 0} if name == "refusing" else {}
-    s = server(workers=4, routes=ROUTES, backends=pool("app", bad, *good, **CONF, **more), files={"body": BODY}, access_log=False)
+    s = server(workers=4, routes=ROUTES, backends=pool("app", bad, *good, **CONF, **more), files={"body": BODY},
+               access_log=False)
     wait_for(lambda: len(s.workers()) == 4, "all workers are there")
     with Load(s, "kept-alive", conns=64, rate=RATE, path="/app/x", file=s.root + "/body") as load:
         time.sleep(1)
@@ -59,16 +60,19 @@ def run(server, peers, name, bad, break_it, mend_it, protocol):
         mend_it(bad)
         at = time.monotonic()
         before = bad.stats()["requests"]
-        wait_for(lambda: host_state(s, bad) == "up" and bad.stats()["requests"] > before + 10, "it is used again", 10, 0.01)
+        wait_for(lambda: host_state(s, bad) == "up" and bad.stats()["requests"] > before + 10, "it is used again",
+                 10, 0.01)
         back = time.monotonic() - at
         time.sleep(0.5)
         r = load.stop()
     h = hosts(s)[bad.host]
     figure(TABLE, trouble=f"{name}, {protocol}", requests=r["ok"], errors=lost(r), **{
-        "longest ms": r["max_ms"], "p99 ms": r["p99_ms"], "left out after ms": out * 1000, "used again after ms": back * 1000,
+        "longest ms": r["max_ms"], "p99 ms": r["p99_ms"], "left out after ms": out * 1000,
+            "used again after ms": back * 1000,
         "failures seen": h["failures"], "retries": sum(x["retries"] for x in hosts(s).values())})
     assert r["ok"] > RATE, r
-    assert lost(r) == 0, {k: v for k, v in r.items() if v and k not in ("workers", "stderr")} | {"said": r["stderr"][:600]}
+    assert lost(r) == 0, {k: v for k, v in r.items() if v and k not in ("workers",
+        "stderr")} | {"said": r["stderr"][:600]}
 
 
 @pytest.mark.parametrize("name", TROUBLES)

@@ -24,7 +24,8 @@ pytestmark = pytest.mark.skipif(harness.SANITIZED, reason="the costs of a saniti
 
 
 def start(server, peer, **kw):
-    return server(workers=1, files={"body": b"x" * 1024}, server=CONF, access_log=False, backends=pool("app", peer, keepalive=256),
+    return server(workers=1, files={"body": b"x" * 1024}, server=CONF, access_log=False,
+                  backends=pool("app", peer, keepalive=256),
                   routes='{ path = "/app"; gateway = "app"; }', **kw)
 
 
@@ -52,7 +53,8 @@ def test_system_calls(server, peers, tmp, protocol, tcp):
             m = re.match(r"\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)$", line)
             if m and m[2] != "total":
                 calls[m[2]] = int(m[1])
-    figure(TABLE, figure=f"system calls, {protocol}, {'tcp' if tcp else 'unix'}", value=f"{sum(calls.values()) / n:.3f}",
+    figure(TABLE, figure=f"system calls, {protocol}, {'tcp' if tcp else 'unix'}",
+           value=f"{sum(calls.values()) / n:.3f}",
            detail=", ".join(f"{k} {v / n:.3f}" for k, v in calls.items() if v >= n / 100))
     # 64 connections of clients are opened and closed meanwhile.
     assert sum(calls.values()) / n <= 4.3, calls
@@ -62,7 +64,8 @@ def test_system_calls(server, peers, tmp, protocol, tcp):
 @pytest.mark.parametrize("protocol", ["http", "fastcgi"])
 def test_no_allocation(server, peers, tmp, protocol):
     counts = os.path.join(tmp, "counts")
-    s = start(server, peers.fast(protocol), env={"LD_PRELOAD": harness.tool("malloc_count.so"), "MALLOC_COUNT": counts})
+    s = start(server, peers.fast(protocol), env={"LD_PRELOAD": harness.tool("malloc_count.so"),
+                                                 "MALLOC_COUNT": counts})
 
     def read():
         with open(counts, "rb") as f:

@@ -28,7 +28,8 @@ def start(server, conf, workers=2):
 
 
 def change(s, conf, i, workers=2):
-    s.rewrite(workers=workers, routes=ROUTES, backends=conf, server=f"keepalive_requests = {100000 + i};", access_log=False)
+    s.rewrite(workers=workers, routes=ROUTES, backends=conf, server=f"keepalive_requests = {100000 + i};",
+              access_log=False)
 
 
 @pytest.mark.parametrize("mode", ["kept-alive", "new"])
@@ -44,7 +45,8 @@ def test_reload_upgrade_resize(server, peers, mode, protocol):
                 s.cli(verb, check=0)
                 time.sleep(0.15)
         r = load.stop()
-    figure(TABLE, event=f"{ROUNDS} x reload, 2-4-1-2 workers, upgrade: {protocol}, {mode}", requests=r["ok"], lost=lost(r),
+    figure(TABLE, event=f"{ROUNDS} x reload, 2-4-1-2 workers, upgrade: {protocol}, {mode}", requests=r["ok"],
+           lost=lost(r),
            **{"p99 ms": r["p99_ms"], "longest ms": r["max_ms"]})
     assert_nothing_lost(r)
     wait_for(lambda: pool_status(s)["in_flight"] == 0, "nothing is in flight")

@@ -52,7 +52,8 @@ def test_endless(server, peers, protocol):
             assert int(number) == i and piece.endswith(b".\n"), piece[:40]
             late.append((now - int(written)) / 1e6)
     late.sort()
-    figure(TABLE, stream=f"endless, {protocol}", pieces=pieces, **{"first octet ms": first, "piece ms, median": late[len(late) // 2],
+    figure(TABLE, stream=f"endless, {protocol}", pieces=pieces,
+           **{"first octet ms": first, "piece ms, median": late[len(late) // 2],
                                                                 "most": late[-1]})
     assert first < 50 * SLOW, first
     # One in a hundred may meet a busy machine; the table tells the longest.

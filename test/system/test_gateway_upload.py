@@ -129,7 +129,8 @@ def test_large(server, peers, protocol, policy):
     r = upload(s, SIZE)
     took = time.monotonic() - begun
     memory, disk = cost.now()
-    figure(TABLE, upload=f"{SIZE // MIB} MiB, {protocol}, {policy}", sha256="right" if r.json()["sha256"] == digest(SIZE) else
+    figure(TABLE, upload=f"{SIZE // MIB} MiB, {protocol}, {policy}",
+           sha256="right" if r.json()["sha256"] == digest(SIZE) else
            "WRONG", **{"MiB/s": SIZE / MIB / took, "memory KiB": memory / 1024, "disk MiB": disk / MIB})
     assert r.status == 200 and r.json()["length"] == SIZE and r.json()["sha256"] == digest(SIZE), r
     assert memory < MEMORY, f"memory grew by {memory}"
@@ -184,8 +185,10 @@ def test_slow_backend(server, peers):
         so_far = sent[0]
         t.join(patience(60))
         memory, disk = cost.now()
-        figure(TABLE, upload=f"backend deaf for 1.5 s, {policy}", sha256="right" if answer and answer[0].json()["sha256"] == digest(n)
-               else "WRONG", **{"memory KiB": memory / 1024, "disk MiB": disk / MIB, "taken meanwhile MiB": so_far / MIB})
+        figure(TABLE, upload=f"backend deaf for 1.5 s, {policy}",
+               sha256="right" if answer and answer[0].json()["sha256"] == digest(n)
+               else "WRONG", **{"memory KiB": memory / 1024, "disk MiB": disk / MIB,
+                                "taken meanwhile MiB": so_far / MIB})
         assert answer and answer[0].json()["sha256"] == digest(n)
         assert memory < MEMORY
         if policy == "stream":
@@ -282,7 +285,8 @@ def test_auto_does_both(server, peers):
     requests = app.stats()["requests"]
     figure(TABLE, upload=f"auto: {big // MIB} MiB at full speed beside 200 slow ones", sha256="right" if done and
            done[0].json()["sha256"] == digest(big) else "WRONG", **{
-               "MiB/s": big / MIB / took, "memory KiB": memory / 1024, "disk MiB": disk / MIB, "backends held": requests - 1,
+               "MiB/s": big / MIB / took, "memory KiB": memory / 1024, "disk MiB": disk / MIB,
+                   "backends held": requests - 1,
                "disk MiB, slow ones at most": of_slow / MIB})
     assert done and done[0].json()["sha256"] == digest(big)
     assert requests == 1, "only the fast one had a backend"
@@ -338,7 +342,8 @@ def test_early_answer(server, peers, protocol, how, policy):
         assert head.startswith(b"HTTP/1.1 413 "), f"{out[:300]!r} after {sent} octets, {error}"
         assert body.startswith(b"too large, says the application") and len(body) == 2000, f"{len(body)} of 2000: {error}"
         whole, most = whole + 1, max(most, sent)
-    figure(TABLE, upload=f"413 after 1 KiB of 100 MiB, then {how}, {protocol}, {policy}", sha256=f"whole {whole} of {n}",
+    figure(TABLE, upload=f"413 after 1 KiB of 100 MiB, then {how}, {protocol}, {policy}",
+           sha256=f"whole {whole} of {n}",
            **{"taken meanwhile MiB": most / MIB})
     assert whole == n
 
@@ -359,7 +364,8 @@ def test_too_large(server, peers):
     """max_body: 413 before an octet is read, and the backend is not asked."""
     app = peers("fastcgi")
     s = start(server, pool("app", app), "stream", more="")
-    s.rewrite(workers=1, backends=pool("app", app), site='max_body = "1M";', routes='{ path = "/app"; gateway = "app"; }')
+    s.rewrite(workers=1, backends=pool("app", app), site='max_body = "1M";',
+              routes='{ path = "/app"; gateway = "app"; }')
     s.cli("reload", check=0)
     with s.connect() as c:
         c.send("POST /app/hash HTTP/1.1\r\nHost: a\r\nContent-Length: 1048577\r\n\r\n")
@@ -380,7 +386,8 @@ def test_disk_full(server, peers):
     s = start(server, pool("app", app), "buffer")
     small = os.path.join(s.tmp, "small")
     os.makedirs(small)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=0777", "tmpfs", small], capture_output=True, check=False).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=0777", "tmpfs", small], capture_output=True,
+                      check=False).returncode:
         pytest.skip("cannot mount a small file system")
     try:
         conf = dict(workers=1, backends=pool("app", app), site='max_body = "8G";',

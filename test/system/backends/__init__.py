@@ -40,7 +40,8 @@ class Peer:
         self.start()
 
     def start(self):
-        self.p = subprocess.Popen(self.prefix + self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.p = subprocess.Popen(self.prefix + self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                  text=True)
         self.line("its start")
         return self
 
@@ -222,7 +223,8 @@ class Namespace:
 
     def cut(self):
         # Frames for a card that is not there: the other end drops them, nobody is told.
-        run("ip", "neigh", "replace", self.there, "lladdr", "02:00:00:00:00:99", "dev", self.device, "nud", "permanent")
+        run("ip", "neigh", "replace", self.there, "lladdr", "02:00:00:00:00:99", "dev", self.device, "nud",
+            "permanent")
 
     def mend(self):
         run("ip", "neigh", "del", self.there, "dev", self.device)

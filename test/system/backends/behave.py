@@ -74,7 +74,8 @@ def do_slow_head(p, q):
 def do_body(p, q):
     """n octets of pattern(n); framing: length, chunked (the protocol's own), close; piece, ms: slowly."""
     drain(p)
-    n, framing, piece, pause = number(q, "n", 1024), q.ask.get("framing", "length"), number(q, "piece"), number(q, "ms")
+    n, framing = number(q, "n", 1024), q.ask.get("framing", "length")
+    piece, pause = number(q, "piece"), number(q, "ms")
     if framing == "close":
         p.keep = False
     if framing == "close" and hasattr(p, "out_chunked"):
@@ -231,7 +232,8 @@ def do_stderr(p, q):
 def do_fields(p, q):
     """n fields of size octets each in the head."""
     drain(p)
-    answer(p, 200, "many fields\n", [(f"X-Field-{i}", "v" * number(q, "size", 100)) for i in range(number(q, "n", 10))])
+    answer(p, 200, "many fields\n", [(f"X-Field-{i}", "v" * number(q, "size", 100))
+                                     for i in range(number(q, "n", 10))])
 
 
 BEHAVIOURS = {name[3:]: f for name, f in list(globals().items()) if name.startswith("do_")}

@@ -27,7 +27,8 @@ class PeerProcess:
     def zero(self):
         with self.lock:
             live = {k: self.stats.get(k, 0) for k in ("open", "active")}
-            self.stats = dict(conns=0, requests=0, max_open=live["open"], max_active=live["active"], errors=0, aborts=0,
+            self.stats = dict(conns=0, requests=0, max_open=live["open"], max_active=live["active"], errors=0,
+                              aborts=0,
                               gone=0, octets_in=0, octets_out=0, pieces=0, **live)
             self.notes = []
 

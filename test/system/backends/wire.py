@@ -419,7 +419,8 @@ class Ajp(Wire):
                               "ACL REPORT VERSION-CONTROL CHECKIN CHECKOUT UNCHECKOUT SEARCH MKWORKSPACE UPDATE LABEL "
                               "MERGE BASELINE-CONTROL MKACTIVITY").split(), 1))
     FIELDS = dict(enumerate(("Accept Accept-Charset Accept-Encoding Accept-Language Authorization Connection "
-                             "Content-Type Content-Length Cookie Cookie2 Host Pragma Referer User-Agent").split(), 0xA001))
+                             "Content-Type Content-Length Cookie Cookie2 Host Pragma Referer User-Agent").split(),
+                            0xA001))
     ATTRIBUTES = {1: "context", 2: "servlet_path", 3: "remote_user", 4: "auth_type", 5: "query_string", 6: "route",
                   7: "ssl_cert", 8: "ssl_cipher", 9: "ssl_session", 12: "secret", 13: "stored_method"}
     BODY, HEADERS, END, WANT, PONG = 3, 4, 5, 6, 9
