@@ -433,7 +433,7 @@ bpool_release(struct bhost *h)
 bool
 bpool_has_more(const struct bpool *p, unsigned n)
 {
-	return p->n > n;
+	return p->n > n || (conf_pool_is_local(p->conf) && p->conf->protocol != POOL_CGI);
 }
 
 int
