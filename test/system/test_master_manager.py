@@ -1,5 +1,6 @@
 """The service manager's side: notifications, watchdog, the store of descriptors, socket activation."""
 import array
+import fcntl
 import os
 import select
 import signal
@@ -71,7 +72,7 @@ class Manager:
     def start(self, s, extra=()):
         """Starts the server again with what is kept, as systemd does. extra: [(name, fd)]."""
         fds = self.fds() + list(extra)
-        high = [os.dup2(fd, 300 + i, inheritable=False) for i, (_, fd) in enumerate(fds)]
+        high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 300) for _, fd in fds]
         env = dict(s.environment(), **self.env, LISTEN_FDS=str(len(fds)),
                    LISTEN_FDNAMES=":".join(n for n, _ in fds))
 

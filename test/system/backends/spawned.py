@@ -38,10 +38,11 @@ def request(c):
 
 
 def blocked():
-    """The signals that are blocked or ignored, of all but Python's own."""
+    """The signals that are blocked or ignored, of all but Python's own and the two that libc keeps for itself."""
     with open("/proc/self/status") as f:
         lines = dict(line.split(":", 1) for line in f)
-    return int(lines["SigBlk"], 16) | int(lines["SigIgn"], 16) & ~(1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1)
+    own = 1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1 | 3 << 31
+    return (int(lines["SigBlk"], 16) | int(lines["SigIgn"], 16)) & ~own
 
 
 def what_i_am(body):
