@@ -336,7 +336,7 @@ def test_log_of_a_client_that_left(server, peers, how):
     s = started_for_log(server, app, timeout={"first_byte": "10s"})
     c = s.connect()
     c.request("/app/slow_head?ms=3000")
-    wait_for(lambda: pool_status(s)["in_flight"] == 1, "it is under way")
+    wait_for(lambda: app.stats()["active"] == 1, "it is under way")
     if how == "RST":
         c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     c.close()

@@ -238,8 +238,8 @@ def test_pipe_long_lines_do_not_mix(server):
     """Longer than a pipe takes at once without mixing, from four workers."""
     s = server(workers=4, access_log=False,
                server='access_log: { file = "|cat > @TMP@/piped.log"; flush = "0s"; };')
-    load = Load(s, connections=8, pad="/" + "x" * 6000)
-    time.sleep(2)
+    load = Load(s, connections=4, pad="/" + "x" * 6000)
+    time.sleep(1)
     load.stop()
     assert s.stop() == 0
     wait_for(lambda: s.read("piped.log").count("\n") >= len(load.answered), "all lines from the command")
