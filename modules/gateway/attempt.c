@@ -143,6 +143,7 @@ attempt_send(struct exchange *x)
 	int status;
 
 	x->state = EXCHANGE_SENDING;
+	x->is_asked_for = false;
 	x->note.connect = u->is_reused ? 0 : exchange_since(x->mark);
 	memset(u->codec, 0, sizeof(u->codec));
 	memset(&x->res, 0, sizeof(x->res));
@@ -241,6 +242,10 @@ attempt_reading(struct exchange *x)
 {
 	if (x->state != EXCHANGE_ANSWERING)
 		return;
+	if (!x->is_asked_for) {
+		x->is_asked_for = true;
+		upstream_acknowledge(x->u);
+	}
 	if (resbody_is_paused(&x->answer)) {
 		upstream_read(x->u, false);
 		exchange_timer(x, 0);

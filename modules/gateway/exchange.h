@@ -41,6 +41,7 @@ struct exchange {
 	bool is_sent;       /* all of the request is in u->out or beyond */
 	bool is_trial;      /* the attempt tells whether its host is back */
 	bool is_cut;        /* the backend takes no more of the request */
+	bool is_asked_for;  /* the rest of the answer, see upstream_acknowledge() */
 	bool has_first;     /* an octet of the answer has come */
 	struct bhost *host; /* taken; given back when the attempt is over */
 	struct upstream *u;

@@ -466,6 +466,15 @@ upstream_open(struct bhost *host, const struct upstream_events *events, void *ar
 	return u;
 }
 
+void
+upstream_acknowledge(struct upstream *u)
+{
+	int one = 1;
+
+	if (u->host->addr.ss_family != AF_UNIX)
+		setsockopt(u->fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof(one));
+}
+
 /* --- afterwards --- */
 
 static void

@@ -69,6 +69,10 @@ upstream_is_blocked(const struct upstream *u)
 {
 	return u->is_armed;
 }
+/* More of an answer is to come: what has come is acknowledged at once. A backend that writes its
+   head and its body one after the other, with Nagle's algorithm, waits for that before it sends the
+   body: 40 ms. */
+void upstream_acknowledge(struct upstream *);
 /* Stops and resumes reading. */
 void upstream_read(struct upstream *, bool on);
 /* Ends our direction. */
