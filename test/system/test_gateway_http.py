@@ -1,6 +1,7 @@
 """HTTP/1.1 on the wire between the server and a backend that says exactly what the test tells it to."""
 import socket
 import threading
+import time
 
 import pytest
 
@@ -185,3 +186,16 @@ def test_old_backend(server, script):
         assert r.status == 200 and r.body == b"as long as it is"
     assert back.conns == 3
     harness.wait_for(lambda: s.status()["counters"]["requests_active"] == 0, "nothing is left")
+
+
+def test_head_and_body_apart(server, script):
+    """A backend that writes its head and then its body, as many simple servers do, does not wait for a
+    delayed acknowledgement (40 ms) of the head before it sends the body."""
+    back = script([b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", b"ok"])
+    s = start(server, back)
+    took = []
+    for _ in range(9):
+        began = time.monotonic()
+        assert s.get("/").body == b"ok"
+        took.append((time.monotonic() - began) * 1000)
+    assert back.conns == 1 and sorted(took)[4] < 20 * harness.SLOW, took
