@@ -22,6 +22,7 @@ SERVER_XML = """<?xml version="1.0"?>
 </Server>
 """
 SECRET = "between us"
+WEB_XML = os.path.join(harness.TOP, "test/system/applications/web.xml")
 ROUTES = '{ path = "/examples"; gateway = "java"; }'
 
 
@@ -35,8 +36,7 @@ def tomcat():
         os.makedirs(os.path.join(base, name))
     port = harness.free_port()
     for name, text in (("server.xml", SERVER_XML.format(port=port, secret=SECRET, examples=EXAMPLES, packet=65536)),
-                       ("web.xml", open(HOME + "/etc/web.xml", encoding="utf-8").read()),
-                       ("catalina.properties", open(HOME + "/etc/catalina.properties", encoding="utf-8").read())):
+                       ("web.xml", open(WEB_XML, encoding="utf-8").read())):
         with open(os.path.join(base, "conf", name), "w", encoding="utf-8") as f:
             f.write(text)
     give(base)
