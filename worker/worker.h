@@ -34,8 +34,8 @@ const char *worker_date(const struct worker *);
 
 /* Time of this loop turn in ns, for measuring. */
 uint64_t worker_now_ns(const struct worker *);
-/* Whoever has events of its own (modules that talk to backends or name servers) begins each callback
-   with it: the time of the turn is read, once. */
+/* Whoever has events of its own (modules that talk to backends or name servers) begins each
+   callback with it: the time of the turn is read, once. */
 void worker_woken(struct worker *);
 
 /* A notice: fn(arg) runs once at the end of this loop turn, after all events; posting it again

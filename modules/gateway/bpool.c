@@ -226,8 +226,8 @@ bpool_list(struct bpool *p)
 		}
 	}
 	if (n == BALANCE_HOSTS)
-		log_warnx("pool %s: only %d hosts are used, names resolve to more",
-		    p->conf->name.p, BALANCE_HOSTS);
+		log_warnx("pool %s: only %d hosts are used, names resolve to more", p->conf->name.p,
+		    BALANCE_HOSTS);
 	p->n = p->balance.n = n;
 	balance_changed(&p->balance);
 	worker_post(p->w, &p->wake);

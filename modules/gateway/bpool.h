@@ -58,8 +58,8 @@ bool bpool_has_queue(const struct bpool *);
 /* A request waits; false when the queue is full. */
 bool bpool_wait(struct bpool *, struct bpool_waiter *);
 void bpool_unwait(struct bpool *, struct bpool_waiter *);
-/* Whether the pool has more to try than n hosts: a host of local processes is another process at each
-   attempt. */
+/* Whether the pool has more to try than n hosts: a host of local processes is another process at
+   each attempt. */
 bool bpool_has_more(const struct bpool *, unsigned n);
 /* The index of a host for balance_ask.tried; -1 when it is gone. */
 int bpool_index(const struct bpool *, const struct bhost *);
