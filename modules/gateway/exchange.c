@@ -212,7 +212,25 @@ exchange_again(struct exchange *x)
 	if (x->body)
 		reqbody_rewind(x->body);
 	x->is_sent = x->is_cut = x->has_first = false;
+	x->status = 0; /* the last failure is what the client is told of */
 	exchange_acquire(x);
+}
+
+/* The attempt is over, another one follows. */
+static void
+exchange_give_up(struct exchange *x, const char *why)
+{
+	backend_count(worker_shm(x->w), x->host->row, BACKEND_RETRIES);
+	exchange_note(x, why);
+	exchange_tried(x);
+	exchange_leave(x, false);
+}
+
+void
+exchange_retry(struct exchange *x, const char *why)
+{
+	exchange_give_up(x, why);
+	exchange_again(x);
 }
 
 /* Every host was tried and none could be connected to: that may be over in a moment. */
@@ -246,14 +264,12 @@ exchange_failed(struct exchange *x, enum backend_cause cause, enum term_who who,
 		exchange_refuse(x, x->status, who, where, why);
 		return;
 	}
-	backend_count(worker_shm(x->w), x->host->row, BACKEND_RETRIES);
-	exchange_note(x, why);
-	exchange_tried(x);
-	exchange_leave(x, false);
-	if (can)
-		exchange_again(x);
-	else
-		exchange_wait_for_hosts(x);
+	if (can) {
+		exchange_retry(x, why);
+		return;
+	}
+	exchange_give_up(x, why);
+	exchange_wait_for_hosts(x);
 }
 
 /* --- a host --- */

@@ -88,8 +88,10 @@ void exchange_failed(
 /* Ends with an error of our own. */
 void exchange_refuse(
     struct exchange *, int status, enum term_who, enum term_where, const char *why);
-/* Whether another attempt may be made, the connect failures left aside. */
+/* Whether another attempt may be made, the connect failures left aside. True takes one from the
+   pool's budget: exchange_retry() must follow, once. */
 bool exchange_can_retry(struct exchange *);
+void exchange_retry(struct exchange *, const char *why);
 
 /* attempt.c: to the host that was taken. */
 void attempt_connect(struct exchange *);

@@ -58,8 +58,7 @@ reply_is_failure(struct exchange *x)
 	x->is_trial = false;
 	if (x->is_authorizer || !exchange_can_retry(x))
 		return false;
-	x->status = x->res.status;
-	exchange_failed(x, CAUSE_NONE, TERM_SERVER, TERM_HEAD, why.p);
+	exchange_retry(x, why.p);
 	return true;
 }
 
