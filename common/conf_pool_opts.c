@@ -155,7 +155,9 @@ const struct cfg_opt pool_opts[] = {
 	    .help =
 		"How many hosts are tried for one request, the first included. A request that may "
 		"have reached an application is tried again only when that is safe: its method is "
-		"idempotent and its body is still there." },
+		"idempotent, its body is still there (complete with request_body \"buffer\", up to "
+		"64 KiB of it while it is streamed), and another host, or another spawned process, "
+		"can take it." },
 	{ "retry.budget", CFG_INT, 0, POOL(retry.budget), 0, 100, "20",
 	    .help = "Retries in percent of the pool's requests, so that a pool in trouble does not "
 		    "get more work; three a second are always allowed." },

@@ -56,8 +56,10 @@ const struct cfg_opt gateway_opts[] = {
 	    .help = "How much of a response waits on disk; then the backend waits." },
 	{ "gateway.ignore_client_abort", CFG_BOOL, CFG_ANY, GATEWAY(ignore_client_abort),
 	    .def = "false",
-	    .help = "Whether the backend may finish its work when the client has left; else it is "
-		    "told to stop." },
+	    .help =
+		"Whether the backend may finish its work when the client has left; else it is "
+		"told to stop. A client that closes its sending side while the answer is awaited "
+		"counts as one that has left." },
 	{ "gateway.upgrade", CFG_BOOL, CFG_ANY, GATEWAY(upgrade), .def = "true",
 	    .help = "Whether clients may change the protocol, to WebSocket for one, when the "
 		    "backend agrees." },
