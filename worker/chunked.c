@@ -6,6 +6,9 @@
  *   SIZE ─ hex ┬─ ';' ─ EXT… ─┬─ CR ─ SIZE_LF ┬─ DATA ─ DATA_CR ─ DATA_LF ─ SIZE
  *              └──────────────┘               └─ (size 0) LINE ┬─ CR ─ END_LF ─ DONE
  *                                                              └─ FIELD ─ CR ─ FIELD_LF ─ LINE
+ *
+ * Blanks (BWS) may stand where RFC 9112 7.1.1 has them: around the ';' and '=' of an extension, and
+ * so never right before the CR.
  */
 #include "common/must.h"
 #include "worker/chunked.h"
@@ -13,10 +16,12 @@
 enum chunked_state {
 	CHUNKED_SIZE,
 	CHUNKED_EXT_NAME,   /* after ';' */
+	CHUNKED_EXT_EQUALS, /* blanks after the name: '=' or ';' follows */
 	CHUNKED_EXT_VALUE,  /* after '=': a token */
 	CHUNKED_EXT_QUOTED, /* in a quoted string */
 	CHUNKED_EXT_PAIR,   /* after a backslash in it */
 	CHUNKED_EXT_END,    /* after it */
+	CHUNKED_EXT_NEXT,   /* blanks after the size or a value: ';' follows */
 	CHUNKED_SIZE_LF,
 	CHUNKED_DATA,
 	CHUNKED_DATA_CR,
@@ -83,6 +88,45 @@ chunked_hex(unsigned char c)
 
 /* --- size and extensions (RFC 9112 7.1, 7.1.1) --- */
 
+/* RFC 9110 5.6.3: BWS. */
+static bool
+chunked_is_blank(unsigned char ch)
+{
+	return ch == ' ' || ch == '\t';
+}
+
+/* Behind a size or a value. */
+static int
+chunked_in_ext_end(struct chunked *c, unsigned char ch)
+{
+	if (ch == '\r')
+		c->state = CHUNKED_SIZE_LF;
+	else if (ch == ';')
+		c->state = CHUNKED_EXT_NAME;
+	else if (chunked_is_blank(ch))
+		c->state = CHUNKED_EXT_NEXT;
+	else
+		return -400;
+	return 0;
+}
+
+static int
+chunked_in_ext_next(struct chunked *c, unsigned char ch)
+{
+	if (ch == ';')
+		c->state = CHUNKED_EXT_NAME;
+	return ch == ';' || chunked_is_blank(ch) ? 0 : -400;
+}
+
+static int
+chunked_in_ext_equals(struct chunked *c, unsigned char ch)
+{
+	if (ch != '=')
+		return chunked_in_ext_next(c, ch);
+	c->state = CHUNKED_EXT_VALUE;
+	return 0;
+}
+
 static int
 chunked_in_size(struct chunked *c, unsigned char ch)
 {
@@ -96,11 +140,10 @@ chunked_in_size(struct chunked *c, unsigned char ch)
 		c->left = c->left << 4 | (unsigned)digit;
 		return c->left > INT64_MAX ? -413 : 0;
 	}
-	if (c->digits == 0 || (ch != '\r' && ch != ';'))
+	if (c->digits == 0)
 		return -400;
-	c->state = ch == '\r' ? CHUNKED_SIZE_LF : CHUNKED_EXT_NAME;
 	c->digits = 0;
-	return 0;
+	return chunked_in_ext_end(c, ch);
 }
 
 static int
@@ -116,17 +159,16 @@ chunked_in_ext_token(struct chunked *c, unsigned char ch)
 		return 0;
 	}
 	if (c->digits == 0)
-		return -400;
+		return chunked_is_blank(ch) ? 0 : -400;
 	c->digits = 0;
-	if (ch == '\r')
+	if (c->state == CHUNKED_EXT_VALUE)
+		return chunked_in_ext_end(c, ch);
+	if (ch == '\r') {
 		c->state = CHUNKED_SIZE_LF;
-	else if (ch == ';')
-		c->state = CHUNKED_EXT_NAME;
-	else if (ch == '=' && c->state == CHUNKED_EXT_NAME)
-		c->state = CHUNKED_EXT_VALUE;
-	else
-		return -400; /* white space (BWS) included */
-	return 0;
+		return 0;
+	}
+	c->state = CHUNKED_EXT_EQUALS;
+	return chunked_in_ext_equals(c, ch);
 }
 
 static int
@@ -141,15 +183,6 @@ chunked_in_ext_quoted(struct chunked *c, unsigned char ch)
 		c->state = CHUNKED_EXT_PAIR;
 	else if (ch == '"')
 		c->state = CHUNKED_EXT_END;
-	return 0;
-}
-
-static int
-chunked_in_ext_end(struct chunked *c, unsigned char ch)
-{
-	if (ch != '\r' && ch != ';')
-		return -400;
-	c->state = ch == '\r' ? CHUNKED_SIZE_LF : CHUNKED_EXT_NAME;
 	return 0;
 }
 
@@ -224,10 +257,12 @@ chunked_end_field(struct chunked *c, struct arena *a, struct fields *trailers, u
 static int (*const chunked_rows[])(struct chunked *, unsigned char) = {
 	[CHUNKED_SIZE] = chunked_in_size,
 	[CHUNKED_EXT_NAME] = chunked_in_ext_token,
+	[CHUNKED_EXT_EQUALS] = chunked_in_ext_equals,
 	[CHUNKED_EXT_VALUE] = chunked_in_ext_token,
 	[CHUNKED_EXT_QUOTED] = chunked_in_ext_quoted,
 	[CHUNKED_EXT_PAIR] = chunked_in_ext_quoted,
 	[CHUNKED_EXT_END] = chunked_in_ext_end,
+	[CHUNKED_EXT_NEXT] = chunked_in_ext_next,
 	[CHUNKED_SIZE_LF] = chunked_in_size_lf,
 	[CHUNKED_DATA_CR] = chunked_in_data_cr,
 	[CHUNKED_DATA_LF] = chunked_in_data_lf,
@@ -239,7 +274,7 @@ static int (*const chunked_rows[])(struct chunked *, unsigned char) = {
 static int
 chunked_step(struct chunked *c, struct arena *a, struct fields *trailers, unsigned char ch)
 {
-	if (c->state >= CHUNKED_EXT_NAME && c->state <= CHUNKED_EXT_END &&
+	if (c->state >= CHUNKED_EXT_NAME && c->state <= CHUNKED_EXT_NEXT &&
 	    ++c->ext > CHUNKED_MAX_EXT)
 		return -413; /* RFC 9112 7.1.1: the total length of extensions is to be limited */
 	if (c->state == CHUNKED_FIELD_LF)
@@ -283,6 +318,12 @@ chunked_decode(struct chunked *c, struct arena *a, struct fields *trailers, cons
 	c->state = CHUNKED_BROKEN;
 	c->left = (uint64_t)(int64_t)status;
 	return status;
+}
+
+uint64_t
+chunked_announced(const struct chunked *c)
+{
+	return c->state == CHUNKED_DATA ? c->left : 0;
 }
 
 size_t

@@ -31,6 +31,9 @@ enum { CHUNKED_MAX_EXT = 16384, CHUNKED_MAX_TRAILER = 8192, CHUNKED_MAX_TRAILERS
 ssize_t chunked_decode(struct chunked *, struct arena *, struct fields *trailers, const char *in,
     size_t n, struct str *data, bool *done);
 
+/* Octets of the current chunk that are still to come, once the line of its size is complete. */
+uint64_t chunked_announced(const struct chunked *);
+
 /* The line before a chunk of n octets, at dst[18]; returns its length. */
 size_t chunked_head(char dst[18], uint64_t n);
 #define CHUNKED_LAST "0\r\n\r\n"
