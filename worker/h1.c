@@ -114,6 +114,15 @@ h1_body_data(struct h1 *h, const char *p, size_t n)
 	body_put_buf(&h->r->body, c->in, p, n);
 }
 
+/* Octets that may still come by max_body. */
+static uint64_t
+h1_body_room(const struct h1 *h)
+{
+	int64_t max = h->r->route->core->max_body;
+
+	return max > h->r->received ? (uint64_t)(max - h->r->received) : 0;
+}
+
 static void
 h1_body_chunked(struct h1 *h)
 {
@@ -131,6 +140,8 @@ h1_body_chunked(struct h1 *h)
 		return;
 	}
 	h1_body_data(h, data.p, data.n);
+	if (h->body == H1_BODY_READING && chunked_announced(&h->chunked) > h1_body_room(h))
+		h1_body_fail(h, EFBIG); /* a chunk that is announced is as good as come */
 	conn_used(c, (size_t)n);
 	if (done && h->body != H1_BODY_BROKEN)
 		h1_body_done(h);
@@ -259,15 +270,25 @@ h1_refuse(struct h1 *h, int status, const char *why)
 	h1_step(h);
 }
 
-/* The octets are no acceptable head: a request of which nothing is known is answered. */
+/* A request of which nothing is known but perhaps that it is a HEAD. */
+static void
+h1_unknown(struct h1 *h, bool is_head)
+{
+	struct request *r = h->r;
+
+	r->method = is_head ? M_HEAD : M_GET;
+	r->method_name = is_head ? STR("HEAD") : STR("-");
+	r->target = r->path = r->raw_path = STR("-");
+}
+
+/* The octets are no acceptable head. */
 static void
 h1_bad(struct h1 *h, int status, const char *why)
 {
-	struct request *r = h1_request(h);
+	struct conn *c = h->c;
 
-	r->method = M_GET;
-	r->method_name = STR("-");
-	r->target = r->path = r->raw_path = STR("-");
+	h1_request(h);
+	h1_unknown(h, h1_says_head(c->in->data + c->in_at, c->in->used - c->in_at));
 	h1_refuse(h, status, why);
 }
 
@@ -313,6 +334,7 @@ h1_fill(struct h1 *h, const struct h1_head *head, const char **why)
 	r->in = head->fields;
 	r->length = head->length;
 	h->keep = head->keep_alive;
+	r->is_last = !head->keep_alive;
 	h->is_chunked = head->is_chunked;
 	h->left = head->length;
 	h->expects_continue = head->expects_continue;
@@ -381,15 +403,17 @@ h1_begin(struct h1 *h, const struct h1_limits *lim, size_t n, size_t skip)
 		.seen_host_n = c->w->authority.host_n,
 		.seen_port = c->w->authority.port,
 	};
-	const char *why = NULL;
+	const char *begin = c->in->data + c->in_at + skip, *why = NULL;
 	int status;
 
 	head.fields.v = arena_alloc(&r->arena, H1_FIELDS * sizeof(*head.fields.v));
 	head.fields.room = H1_FIELDS;
-	status = h1_parse(&head, lim, &r->arena, c->in->data + c->in_at + skip, n - skip, &why);
+	status = h1_parse(&head, lim, &r->arena, begin, n - skip, &why);
 	if (unlikely(head.length != 0 || head.has_upgrade) &&
 	    !(head.length > 0 && head.length <= (int64_t)(c->in->used - c->in_at - n)))
-		h1_move_head(h, &head, c->in->data + c->in_at + skip, n - skip);
+		h1_move_head(h, &head, begin, n - skip);
+	if (unlikely(status != 0))
+		h1_unknown(h, h1_says_head(begin, n - skip));
 	conn_used(c, n);
 	c->nrequests++;
 	h->is_stepping = true;
@@ -398,8 +422,6 @@ h1_begin(struct h1 *h, const struct h1_limits *lim, size_t n, size_t skip)
 	else
 		r->in = head.fields;
 	if (unlikely(status < 0)) {
-		if (!r->method_name.n)
-			r->method_name = r->target = r->path = r->raw_path = STR("-");
 		h1_refuse(h, -status, why);
 		return;
 	}

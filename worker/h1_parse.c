@@ -48,15 +48,25 @@ h1_version(const char p[8], uint8_t *version, const char **why)
 	return 0;
 }
 
-/* RFC 9112 3.1: the length of the method; 0 when it is none, or is too long. */
+/* RFC 9112 3.1: method = token; its length, 0 when there is none. */
 static size_t
 h1_method_len(const char *p, const char *end)
 {
 	size_t n = 0, max = (size_t)(end - p);
 
-	while (n < max && n <= H1_MAX_METHOD && http_tchar[(unsigned char)p[n]])
+	while (n < max && http_tchar[(unsigned char)p[n]])
 		n++;
-	return n <= H1_MAX_METHOD ? n : 0;
+	return n;
+}
+
+bool
+h1_says_head(const char *p, size_t n)
+{
+	while (n > 1 && p[0] == '\r' && p[1] == '\n') {
+		p += 2;
+		n -= 2;
+	}
+	return n > 4 && memcmp(p, "HEAD ", 5) == 0;
 }
 
 /* RFC 9112 3: method SP request-target SP HTTP-version, with exactly these two spaces. lo: see
@@ -95,7 +105,8 @@ h1_request_line(struct h1_head *h, const char *lo, const char *p, const char *en
 
 /* --- the end of the head --- */
 
-/* The octets of a request line that is not complete yet: whether it can still become one. */
+/* The octets of a request line that is not complete yet: whether it can still become one. No more
+   than the longest method that we know is looked at: this is called anew with every octet. */
 static int
 h1_check_begin(const char *p, const char *end, const char **why)
 {
@@ -104,11 +115,13 @@ h1_check_begin(const char *p, const char *end, const char **why)
 	if (p == end || *p == '\r')
 		return 0;
 	*why = h1_no_method;
+	if (end - p > H1_MAX_METHOD)
+		end = p + H1_MAX_METHOD;
 	n = h1_method_len(p, end);
 	return n == 0 || (p + n < end && p[n] != ' ') ? -400 : 0;
 }
 
-static const char h1_long_line[] = "the request line is too long";
+static const char h1_long_method[] = "a method longer than any known one";
 static const char h1_many_fields[] = "too many fields";
 
 static inline uint32_t
@@ -168,6 +181,27 @@ h1_ctl_fault(const char *p, const char *begin)
 	return *p == '\n' ? "a bare LF" : "a control character";
 }
 
+/* RFC 9112 3: a request line of which p..end is only the beginning. 501 where all of that is the
+   method. */
+static int
+h1_long_line(const char *p, const char *end, const char **why)
+{
+	bool is_method = end > p && h1_method_len(p, end) == (size_t)(end - p);
+
+	*why = is_method ? h1_long_method : "the request line is too long";
+	return is_method ? -501 : -414;
+}
+
+/* The same while it comes; upto: the octets of it that count. */
+static int
+h1_refuse_line(struct h1_scan *s, const char *buf, size_t upto)
+{
+	const char *why;
+	int status = h1_long_line(buf + s->line_start, buf + upto, &why);
+
+	return h1_refuse(s, buf, upto, status, why);
+}
+
 /* What there is of the head, upto octets, has no fault and no end. */
 static int
 h1_scan_more(struct h1_scan *s, const struct h1_limits *l, const char *buf, size_t upto)
@@ -175,7 +209,7 @@ h1_scan_more(struct h1_scan *s, const struct h1_limits *l, const char *buf, size
 	if (upto < l->head)
 		return h1_check_lines(s, buf, upto);
 	if (s->lines == 0)
-		return h1_refuse(s, buf, upto, -414, h1_long_line);
+		return h1_refuse_line(s, buf, upto);
 	return h1_refuse(s, buf, upto, -431, "the head is too long"); /* RFC 6585 5 */
 }
 
@@ -190,7 +224,7 @@ h1_scan_on(struct h1_scan *s, const struct h1_limits *l, const char *buf, size_t
 
 		p = octets_find_ctl(buf, p, end);
 		if (s->lines == 0 && p - start > (ptrdiff_t)l->line)
-			return h1_refuse(s, buf, s->line_start + l->line + 1, -414, h1_long_line);
+			return h1_refuse_line(s, buf, s->line_start + l->line + 1);
 		if (p == end || (p + 1 == end && *p == '\r'))
 			break;
 		if (p[0] != '\r' || p[1] != '\n')
@@ -454,8 +488,7 @@ h1_begin(struct h1_head *h, const struct h1_limits *l, const char *buf, size_t n
 	if (unlikely(cr - buf > (ptrdiff_t)l->line)) {
 		if (h1_check_begin(buf, buf + l->line + 1, why))
 			return -400;
-		*why = h1_long_line;
-		return -414; /* RFC 9112 3 */
+		return h1_long_line(buf, buf + l->line + 1, why);
 	}
 	if (unlikely(cr[0] != '\r' || cr[1] != '\n')) {
 		if (!h1_check_begin(buf, cr, why))
@@ -480,6 +513,9 @@ h1_parse(struct h1_head *h, const struct h1_limits *l, struct arena *a, const ch
 	h->authority = h->host = (struct str){ NULL, 0 };
 	h->port = 0;
 	h->fields.n = 0;
+	/* RFC 9110 9.1: a method that nobody can know is not implemented. */
+	if (unlikely(h->method_name.n > H1_MAX_METHOD))
+		h1_fault(&st, -501, h1_long_method);
 	status = h1_fields(&st, h1_max_fields(l), buf, cr + 2, buf + n);
 	if (likely(!status))
 		status = h1_finish(&st);

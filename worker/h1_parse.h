@@ -16,7 +16,8 @@ struct h1_limits {
 	uint32_t fields; /* 431 */
 };
 
-/* The index of known fields has eight bits: a limit of fields beyond this means this. */
+/* The index of known fields has eight bits: a limit of fields beyond this means this. A longer
+   method than this is a 501. */
 enum { H1_MAX_FIELDS = 254, H1_MAX_METHOD = 32 };
 
 /* How far a head that is not complete has been looked at. Zero to begin. */
@@ -33,6 +34,10 @@ struct h1_scan {
  */
 ssize_t h1_scan(
     struct h1_scan *, const struct h1_limits *, const char *buf, size_t n, size_t *skip);
+
+/* Whether what came, of a head complete or not, begins a HEAD request. Whatever it then gets, and
+   whatever is wrong with the rest of its head, has no content (RFC 9110 9.3.2). */
+bool h1_says_head(const char *buf, size_t n);
 
 struct h1_head {
 	uint8_t method;        /* enum http_method */

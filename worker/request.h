@@ -69,6 +69,7 @@ struct request {
 	struct request_backend *backend;   /* NULL: no backend was asked */
 	const struct fields *out_trailers; /* sent after a chunked body that has ended; or NULL */
 	bool is_left;     /* the client sends no more, and has sent all of the request */
+	bool is_last;     /* it has said that nothing follows on its connection (RFC 9112 9.6) */
 	struct post left; /* see request_on_left() */
 	bool is_tunnel;   /* see res_begin_tunnel() */
 
@@ -111,8 +112,9 @@ struct str req_field_all(struct request *, enum http_field id);
    10.1.1) and begins to read into r->body. Nobody asks: it is discarded, bounded, after the answer.
  */
 void request_want_body(struct request *);
-/* fn(arg) is posted when the client has closed its side after a complete request: most have gone
-   then, though some (RFC 9112 9.6) only say that nothing follows. Who asks must withdraw (fn NULL)
+/* fn(arg) is posted when the client has closed its side after a complete request. Most have gone
+   then; one that has announced its last request (is_last) may just say that this was it, and wait.
+   Who asks must withdraw (fn NULL)
    before arg goes, from a deferred call of the arena at the latest. Not for tunnels: there the body
    ends. */
 static inline void

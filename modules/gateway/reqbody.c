@@ -32,7 +32,7 @@ static const struct reqbody_error {
 	{ EFBIG, 413, "request body larger than max_body" },
 	{ EBADMSG, 400, "broken request body" },
 	{ ETIMEDOUT, 408, "request body too slow" },
-	{ ECONNRESET, 499, "the client left in its request body" },
+	{ ECONNRESET, 400, "the client ended in the middle of its request body" },
 	{ 0, 400, "request body failed" },
 };
 

@@ -76,8 +76,8 @@ void reqbody_rewind(struct reqbody *);
    must not be sent twice): what is remembered is freed, and files as soon as they are forwarded. */
 void reqbody_commit(struct reqbody *);
 
-/* 0, or the status to answer with: 413 larger than max_body, 400 malformed, 408 too slow, 499 the
-   client left, 507 no room on any disk. Nothing is to be answered when r->is_begun: worker did. */
+/* 0, or the status to answer with: 413 larger than max_body, 400 malformed or incomplete, 408 too
+   slow, 507 no room on any disk. Nothing is to be answered when r->is_begun: worker did. */
 int reqbody_failed(const struct reqbody *, const char **why);
 
 /* The backend has answered and wants no more: what the client still sends is dropped by its

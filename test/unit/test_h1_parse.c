@@ -284,7 +284,7 @@ static const struct row more_rows[] = {
 	ROW("GET / HTTP/1.1\r\n\r", "more"), ROW(GET HOST, "more"), ROW(GET HOST "\r", "more"),
 	ROW(GET "Transfer-Encoding: foo\r\n", "more"), /* 501 when the head is complete */
 	ROW("\r\n", "more"), ROW("\r\n\r\n", "more"), ROW("\r", "more"),
-	ROW("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF", "more"), /* 32 octets of method */
+	ROW("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG", "more"), /* 501 when the head is complete */
 };
 
 /* --- the request line --- */
@@ -337,7 +337,10 @@ static const struct row line_rows[] = {
 	ROW("(GET) / HTTP/1.1\r\nHost: a\r\n\r\n", "-400"),
 	ROW("G\xc3\x89T / HTTP/1.1\r\nHost: a\r\n\r\n", "-400"),
 	ROW("G\0T / HTTP/1.1\r\nHost: a\r\n\r\n", "-400"),
-	ROW("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG / HTTP/1.1\r\nHost: a\r\n\r\n", "-400"),
+	WHY("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG / HTTP/1.1\r\nHost: a\r\n\r\n", "-501",
+	    "a method longer than any known one"),
+	ROW("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG@ / HTTP/1.1\r\nHost: a\r\n\r\n", "-400"),
+	ROW("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "-400"),
 	/* refused before the line is complete */
 	WHY("\x16\x03\x01\x02\x00\x01\x00", "-400", "TLS on a plain port"),
 	WHY("\x16", "-400", "TLS on a plain port"),
@@ -349,7 +352,6 @@ static const struct row line_rows[] = {
 	WHY("\r\r", "-400", "a bare CR"),
 	WHY("\rG", "-400", "a bare CR"),
 	ROW("{\"a\":1}", "-400"),
-	ROW("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG", "-400"),
 	ROW("GET/ HTTP/1.1", "-400"),
 	ROW("GET / HTTP/2.0\r\n", "-505"),
 	WHY("GET / HTTP/1.1\nHost: a\r\n", "-400", "a bare LF"),
@@ -700,8 +702,9 @@ START_TEST(limits_and_faults)
 	memcpy(buf, "GET /", 5);
 	memcpy(buf + 150, " HTTP/2.0\r\n\r\n", 13);
 	check_row(&limits, str_n(buf, 500), "-414", NULL);
+	/* RFC 9112 3: what is too long here is the method */
 	memset(buf, 'a', 150);
-	check_row(&limits, str_n(buf, 500), "-400", NULL);
+	check_row(&limits, str_n(buf, 500), "-501", "a method longer than any known one");
 }
 END_TEST
 

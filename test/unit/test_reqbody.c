@@ -380,7 +380,7 @@ START_TEST(failed)
 {
 	static const struct {
 		int err, status;
-	} rows[] = { { EFBIG, 413 }, { EBADMSG, 400 }, { ETIMEDOUT, 408 }, { ECONNRESET, 499 },
+	} rows[] = { { EFBIG, 413 }, { EBADMSG, 400 }, { ETIMEDOUT, 408 }, { ECONNRESET, 400 },
 		{ EIO, 400 } };
 	const char *why = NULL;
 
