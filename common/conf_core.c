@@ -53,7 +53,7 @@ static const struct cfg_opt core_opts[] = {
 		    "The value in server counts." },
 	{ "max_line", CFG_SIZE, CFG_ANY, CORE(max_line), 512, 1 << 20, "8k",
 	    .help = "The longest request line; 414 beyond. The value in server counts." },
-	{ "max_fields", CFG_INT, CFG_ANY, CORE(max_fields), 8, 1000, "100",
+	{ "max_fields", CFG_INT, CFG_ANY, CORE(max_fields), 8, 254, "200",
 	    .help = "How many header fields a request may have; 431 beyond. The value in server "
 		    "counts." },
 	{ "max_body", CFG_SIZE, CFG_ANY, CORE(max_body), 0, INT64_MAX, "1G",
