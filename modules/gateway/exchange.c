@@ -388,13 +388,15 @@ exchange_abort(struct exchange *x)
 }
 
 /* The client closed its side while the backend was still to answer. Browsers that left, mostly: as
-   other servers do, we do not let the backend work for nobody. */
+   other servers do, we do not let the backend work for nobody. A client that had said that this is
+   its last request (simple tools, HTTP/1.0) closes its side to say just that; should it have gone
+   all the same, the first octet that we write finds out. */
 static void
 exchange_left(void *arg)
 {
 	struct exchange *x = arg;
 
-	if (x->state < EXCHANGE_ANSWERING)
+	if (x->state < EXCHANGE_ANSWERING && !x->r->is_last)
 		res_abort(x->r, "the client left");
 }
 

@@ -59,7 +59,8 @@ const struct cfg_opt gateway_opts[] = {
 	    .help =
 		"Whether the backend may finish its work when the client has left; else it is "
 		"told to stop. A client that closes its sending side while the answer is awaited "
-		"counts as one that has left." },
+		"counts as one that has left, unless it had said that this is its last request "
+		"(\"Connection: close\", or HTTP/1.0): that one is waiting." },
 	{ "gateway.upgrade", CFG_BOOL, CFG_ANY, GATEWAY(upgrade), .def = "true",
 	    .help = "Whether clients may change the protocol, to WebSocket for one, when the "
 		    "backend agrees." },

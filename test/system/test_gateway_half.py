@@ -1,0 +1,91 @@
+"""Requests whose end is not what it seems: chunks that announce more than is allowed, bodies that end in the
+middle, clients that have said all and listen."""
+import time
+
+import pytest
+
+from backends import pool, pool_status
+from harness import patience, wait_for
+
+POLICIES = ["auto", "buffer", "spool", "stream"]
+
+
+def start(server, app, policy="auto", site='max_body = "1M";'):
+    s = server(backends=pool("app", app), access_log=True, site=site,
+               routes=f'{{ path = "/app"; gateway = {{ backend = "app"; request_body = "{policy}"; }}; }}')
+    return s
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_chunk_that_announces_too_much(server, peers, policy):
+    """RFC 9110 15.5.14: the size line says it all; nobody waits for octets that will not be taken."""
+    s = start(server, peers("http"), policy)
+    for size in (b"7fffffffffffffff", b"100001"):
+        began = time.monotonic()
+        with s.connect() as c:
+            c.send(b"POST /app/hash HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + size + b"\r\nx")
+            assert c.response().status == 413
+            assert time.monotonic() - began < patience(2)
+    assert pool_status(s)["in_flight"] == 0
+
+
+def test_chunk_within_the_limit(server, peers):
+    s = start(server, peers("http"), "buffer")
+    with s.connect() as c:
+        c.send(b"POST /app/hash HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n100000\r\n"
+               + b"x" * (1 << 20) + b"\r\n0\r\n\r\n")
+        assert c.response().status == 200
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("framing", [b"Content-Length: 1000\r\n\r\nhello",
+                                     b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"])
+def test_body_that_ends_in_the_middle(server, peers, policy, framing):
+    """RFC 9112 8: incomplete is 400. 499 is a word for logs, and no client ever sees it."""
+    app = peers("http")
+    app.may_err = True  # it may see the beginning of a request
+    s = start(server, app, policy)
+    with s.connect() as c:
+        c.send(b"POST /app/hash HTTP/1.1\r\nHost: a\r\n" + framing)
+        c.shutdown()
+        assert c.response().status == 400
+    wait_for(lambda: pool_status(s)["in_flight"] == 0, "nothing is left in flight")
+
+
+@pytest.mark.parametrize("protocol", ["http", "fastcgi"])
+@pytest.mark.parametrize("head", [
+    b"POST %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello",
+    b"POST %s HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello",
+    b"GET %s HTTP/1.0\r\n\r\n",
+])
+def test_client_that_has_said_all(server, peers, protocol, head):
+    """RFC 9112 9.6: a last request that is followed by FIN is answered, also when the answer takes its time."""
+    for policy in POLICIES:
+        s = start(server, peers(protocol), policy)
+        with s.connect() as c:
+            c.send(head % b"/app/slow_head?ms=300")
+            c.shutdown()
+            assert c.response().status == 200, policy
+        s.stop()
+
+
+def test_nobody_there(server, peers):
+    """An answer without end, to a client that has gone after its last request, ends with its first octets."""
+    app = peers("http")
+    s = start(server, app)
+    with s.connect() as c:
+        c.send(b"GET /app/stream?n=100000&ms=5 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        wait_for(lambda: app.stats()["requests"] == 1, "the backend is asked")
+    wait_for(lambda: app.stats()["active"] == 0, "the backend is told that the client has gone", 10)
+
+
+def test_client_that_left(server, peers):
+    """One that had not said that this was its last request is taken for gone."""
+    app = peers("http")
+    s = start(server, app)
+    with s.connect() as c:
+        c.send(b"GET /app/slow_head?ms=8000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        wait_for(lambda: pool_status(s)["in_flight"] == 1, "the backend is asked")
+        c.shutdown()
+        wait_for(lambda: pool_status(s)["in_flight"] == 0, "the backend is given up", 4)
+    app.may_err = True
