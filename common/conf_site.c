@@ -345,8 +345,6 @@ build_sites(struct build *b)
 
 /* --- hooks --- */
 
-enum { HOOKS = 4 };
-
 static bool
 hook_has(const struct module *m, unsigned hook)
 {
@@ -382,6 +380,21 @@ hook_list(struct build *b, const struct route *r, unsigned hook)
 	return hooks;
 }
 
+/* A response comes back through the modules: from the handler outward. */
+static struct conf_hooks
+hook_reversed(struct conf_hooks hooks)
+{
+	struct conf_hook *v = (struct conf_hook *)(uintptr_t)hooks.v;
+
+	for (size_t i = 0; i < hooks.n / 2; i++) {
+		struct conf_hook other = v[hooks.n - 1 - i];
+
+		v[hooks.n - 1 - i] = v[i];
+		v[i] = other;
+	}
+	return hooks;
+}
+
 void
 build_hooks(struct build *b)
 {
@@ -393,7 +406,7 @@ build_hooks(struct build *b)
 
 			r->access = hook_list(b, r, 0);
 			r->handle = hook_list(b, r, 1);
-			r->filter = hook_list(b, r, 2);
+			r->filter = hook_reversed(hook_list(b, r, 2));
 			r->log = hook_list(b, r, 3);
 		}
 }

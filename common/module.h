@@ -1,7 +1,9 @@
 /*
  * A module is one constant descriptor. Modules take part in requests through hooks that run in a
- * fixed order; within a hook, modules run in the order of the one array in modules/modules.c. A
- * module sees the request, its own configuration and the bodies; modules do not call each other.
+ * fixed order; within a hook, modules run in the order of the one array in modules/modules.c, but
+ * filters in the reverse order: a response comes back from the handler outward, so that
+ * what stands first in the array has the last word. A module sees the request, its
+ * own configuration and the bodies; modules do not call each other.
  *
  * A hook is called only where the module is active: active(conf) of the matched route's effective
  * configuration, evaluated once when the configuration is loaded.

@@ -1,10 +1,12 @@
 /*
- * The modules, in the order in which their hooks run. Adding one is one line in the list.
+ * The modules, in the order in which their hooks run; filters in the reverse order. Adding one is one
+ * line in the list.
  *
  * Who the client is comes first, then who may ask. Redirects stand before signing in, so that a
  * password is not asked for on an address (http) that only leads to another (https); rewrites
  * behind it, so that a protected path stays protected whatever it is rewritten to. The gateway
- * stands before the files, which would send an application's sources.
+ * stands before the files, which would send an application's sources. Of the filters, expire comes
+ * last, because it adds only what nobody else has said.
  */
 #include "common/module.h"
 
@@ -14,8 +16,8 @@
 	MODULE(redirect)                                                                           \
 	MODULE(auth)                                                                               \
 	MODULE(rewrite)                                                                            \
-	MODULE(headers)                                                                            \
 	MODULE(expire)                                                                             \
+	MODULE(headers)                                                                            \
 	MODULE(status)                                                                             \
 	MODULE(respond)                                                                            \
 	MODULE(echo)                                                                               \
