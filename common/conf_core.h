@@ -11,6 +11,7 @@
 struct conf_listen_opts {
 	struct str address, mode, user, group, site;
 	int64_t backlog;
+	bool defer;
 	bool proxy_protocol;
 };
 

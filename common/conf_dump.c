@@ -57,6 +57,10 @@ dump_listen(FILE *out, const struct conf_listen *l)
 	fputc('\n', out);
 	dump_line(out, "listen", l->text.p, "backlog");
 	fprintf(out, "%lld\n", (long long)l->backlog);
+	if (l->family == LISTEN_TCP) {
+		dump_line(out, "listen", l->text.p, "defer");
+		fprintf(out, "%s\n", l->defer ? "true" : "false");
+	}
 	dump_line(out, "listen", l->text.p, "proxy_protocol");
 	fprintf(out, "%s\n", l->proxy_protocol ? "true" : "false");
 	dump_line(out, "listen", l->text.p, "site");

@@ -201,6 +201,7 @@ listen_one(struct build *b, const struct conf_listen_opts *o, struct cfg_place a
 	for (i = 0; i < n; i++) {
 		out[i].place = at;
 		out[i].backlog = o->backlog;
+		out[i].defer = o->defer;
 		out[i].user = o->user;
 		out[i].group = o->group;
 		out[i].proxy_protocol = o->proxy_protocol;
@@ -218,9 +219,10 @@ build_listens(struct build *b)
 	const struct opt_places *elems =
 	    &b->server->elems[core_id(CORE_SERVER)][row - b->server->places[core_id(CORE_SERVER)]];
 	const struct conf_listen_opts *v = o->listens.v;
-	static const struct conf_listen_opts fallback = {
-		.address = STR_INIT("*:80"), .mode = STR_INIT("0660"), .backlog = 1024
-	};
+	static const struct conf_listen_opts fallback = { .address = STR_INIT("*:80"),
+		.mode = STR_INIT("0660"),
+		.backlog = 1024,
+		.defer = true };
 	size_t i;
 
 	b->conf->listens =

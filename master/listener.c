@@ -504,13 +504,30 @@ listener_store(struct listener *l)
 	l->inherited = 0;
 }
 
-static bool
-listener_is_in(const struct listener *l, const struct conf *conf)
+/* How long the kernel keeps a connection without an octet from us: then we get it all the same. */
+enum { LISTENER_DEFER_S = 1 };
+
+/* A connection that comes with its first octets is one event instead of two. A Unix socket cannot,
+   and an address that leaves must not: what would still be waiting for an octet when it is closed
+   would be lost. */
+static void
+listener_defer(struct listener *l, bool on)
+{
+	int seconds = on ? LISTENER_DEFER_S : 0;
+
+	for (unsigned s = 0; s < l->slots && l->family == LISTEN_TCP; s++)
+		if (s == 0 || !l->is_shared)
+			(void)setsockopt(
+			    l->fds[s], IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof(seconds));
+}
+
+static const struct conf_listen *
+listener_in(const struct listener *l, const struct conf *conf)
 {
 	for (size_t i = 0; i < conf->nlistens; i++)
 		if (str_eq(conf->listens[i].text, str_of(l->text)))
-			return true;
-	return false;
+			return &conf->listens[i];
+	return NULL;
 }
 
 void
@@ -520,8 +537,10 @@ listener_commit(const struct conf *conf)
 	LIST_EACH(l, &self.all)
 	{
 		struct listener *one = listener_of(l);
+		const struct conf_listen *c = listener_in(one, conf);
 
-		if (listener_is_in(one, conf)) {
+		listener_defer(one, c && c->defer);
+		if (c) {
 			alarm_del(&one->leaving);
 			listener_store(one);
 		} else if (!link_is_on(&one->leaving.link)) {
