@@ -83,9 +83,10 @@ struct conf_listen {
 	struct str host; /* numeric address without brackets; the path for unix */
 	int64_t port;
 	int64_t backlog;
-	bool defer;             /* TCP: a connection counts as one when its first octet has come */
+	bool defer;             /* TCP: a connection is taken when its first octet has come */
 	int64_t mode;           /* unix: file mode */
 	struct str user, group; /* unix: owner of the socket file */
+	bool defer;             /* TCP: a connection is taken when its first octet has come */
 	bool proxy_protocol;    /* a PROXY protocol header comes first, from trusted peers only */
 	bool is_optional;       /* the IPv6 half of "*:80": a host without IPv6 goes without it */
 	const struct site *default_site;
@@ -140,8 +141,7 @@ size_t cfg_warnings_count(const struct cfg_errors *);
 void cfg_errors_print(const struct cfg_errors *, FILE *, bool colour);
 void cfg_errors_free(struct cfg_errors *);
 
-/* The site for a host name, any case, without port: exact, longest wildcard, the listener's
- * default. */
+/* The site for a host name in any case: exact, longest wildcard, the listener's default. */
 const struct site *conf_site(const struct conf *, const struct conf_listen *, struct str host);
 
 /* The first route whose path matches the normalised path (prefixes on segment boundary) and whose
