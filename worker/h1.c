@@ -349,6 +349,7 @@ h1_fill(struct h1 *h, const struct h1_head *head, const char **why)
 	r->path = uri.path;
 	r->raw_path = uri.raw_path;
 	r->query = uri.query;
+	r->is_plain = uri.is_plain;
 	if (uri.host.n > 0) { /* absolute-form: the target's authority counts (RFC 9112 3.2.2) */
 		r->host = uri.host;
 		r->port = uri.port;

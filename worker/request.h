@@ -32,6 +32,7 @@ struct request {
 	uint8_t version; /* HTTP_11 … */
 	uint8_t method;  /* enum http_method */
 	bool is_tls;     /* the client's side is encrypted, here or at a trusted proxy */
+	bool is_plain;   /* struct uri's, of the target */
 	struct str method_name;
 	struct str target;      /* as received */
 	struct str host;        /* lower case, without port; from Host or the target */

@@ -4,17 +4,19 @@
  * behind this file (routes, access rules, files) sees only such paths.
  *
  * Octets: RFC 3986 allows a few dozen. Browsers also send some other printable ones as they are
- * (brackets, braces, '|', '^', '\\' …, as the WHATWG URL Standard has them), and no recipient takes
- * them for anything else: these pass. White space, '#', controls and octets above 0x7e do not.
+ * (brackets, braces, '|', '^', '\\' …, as the WHATWG URL Standard has them), and other clients the
+ * octets above 0x7f: these are taken, and stand for themselves. White space, '#' and controls are
+ * refused. What is handed on to others is a URI of RFC 3986 again: uri_encode_excluded().
  */
 #include <arpa/inet.h>
 #include "common/must.h"
 #include "common/octets.h"
 #include "worker/uri.h"
 
-enum { URI_PLAIN, URI_SLASH, URI_QUERY, URI_PERCENT, URI_BAD };
+enum { URI_PLAIN, URI_SLASH, URI_QUERY, URI_PERCENT, URI_ODD, URI_BAD };
 
-/* What an octet of a path needs. */
+/* What an octet of a path needs. Odd ones mean themselves, but are excluded by RFC 3986, or some
+   reader takes them for a delimiter. */
 static const uint8_t uri_class[256] = {
 	[0 ... ' '] = URI_BAD,
 	['/'] = URI_SLASH,
@@ -22,6 +24,14 @@ static const uint8_t uri_class[256] = {
 	['%'] = URI_PERCENT,
 	['#'] = URI_BAD, /* RFC 9112 3.2: a target has no fragment */
 	[0x7f] = URI_BAD,
+	['"'] = URI_ODD,
+	[';'] = URI_ODD,
+	['<'] = URI_ODD,
+	['>'] = URI_ODD,
+	['[' ... '^'] = URI_ODD,
+	['`'] = URI_ODD,
+	['{' ... '}'] = URI_ODD,
+	[0x80 ... 0xff] = URI_ODD,
 };
 
 static int
@@ -295,11 +305,12 @@ uri_is_odd(const char *p, const char *end)
 	return p + 1 < end && (p[1] == '/' || p[1] == '.');
 }
 
-/* The end of the path at p (which is '/'); NULL when an octet is bad. *is_plain: it is normal. */
+/* The end of the path at p (which is '/'); NULL when an octet is bad. *is_normal: nothing of it
+   changes; *is_plain: and all of its octets are, too. */
 static const char *
-uri_path_end(const char *p, const char *end, bool *is_plain)
+uri_path_end(const char *p, const char *end, bool *is_normal, bool *is_plain)
 {
-	bool is_odd = false;
+	bool is_odd = false, has_odd = false;
 
 	for (; p < end; p++) {
 		uint8_t class = uri_class[(unsigned char)*p];
@@ -310,22 +321,32 @@ uri_path_end(const char *p, const char *end, bool *is_plain)
 			is_odd |= uri_is_odd(p, end);
 		else if (class == URI_PERCENT)
 			is_odd = true;
+		else if (class == URI_ODD)
+			has_odd = true;
 		else if (class == URI_QUERY)
 			break;
 		else
 			return NULL;
 	}
-	*is_plain = !is_odd;
+	*is_normal = !is_odd;
+	*is_plain = !is_odd && !has_odd;
 	return p;
 }
 
-/* Whether all octets of a query may stand there; its escapes are the application's business. */
+/* Takes what follows the '?'. Whether all its octets may stand there; its escapes are the
+   application's business. */
 static bool
-uri_is_query(struct str s)
+uri_query(struct uri *u, const char *p, const char *end)
 {
-	for (size_t i = 0; i < s.n; i++) {
-		if (uri_class[(unsigned char)s.p[i]] == URI_BAD)
+	u->query = str_n(p, (size_t)(end - p));
+	for (; p < end; p++) {
+		uint8_t class = uri_class[(unsigned char)*p];
+
+		if (likely(class < URI_ODD))
+			continue;
+		if (class == URI_BAD)
 			return false;
+		u->is_plain = false;
 	}
 	return true;
 }
@@ -334,18 +355,15 @@ uri_is_query(struct str s)
 static int
 uri_path_and_query(const char *p, const char *end, struct arena *a, struct uri *u)
 {
-	bool is_plain;
-	const char *stop = uri_path_end(p, end, &is_plain);
+	bool is_normal;
+	const char *stop = uri_path_end(p, end, &is_normal, &u->is_plain);
 
 	if (!stop)
 		return 400;
 	u->raw_path = u->path = str_n(p, (size_t)(stop - p));
-	if (stop < end) {
-		u->query = str_n(stop + 1, (size_t)(end - stop) - 1);
-		if (!uri_is_query(u->query))
-			return 400;
-	}
-	return is_plain || uri_path_slow(u->raw_path, a, &u->path) ? 0 : 400;
+	if (stop < end && !uri_query(u, stop + 1, end))
+		return 400;
+	return is_normal || uri_path_slow(u->raw_path, a, &u->path) ? 0 : 400;
 }
 
 /* --- the forms of a target --- */
@@ -398,9 +416,8 @@ uri_absolute(struct str target, enum http_method method, struct arena *a, struct
 	}
 	/* RFC 9110 4.2.3: an empty path is "/". */
 	u->raw_path = u->path = STR("/");
-	if (stop < end)
-		u->query = str_n(stop + 1, (size_t)(end - stop) - 1);
-	return uri_is_query(u->query) ? 0 : 400;
+	u->is_plain = true;
+	return stop == end || uri_query(u, stop + 1, end) ? 0 : 400;
 }
 
 /* RFC 9112 3.2.3: host and port, both there. */
@@ -433,47 +450,52 @@ uri_parse(struct str target, enum http_method method, struct arena *a, struct ur
 
 /* --- encoding --- */
 
-/* RFC 3986 3.3: pchar and '/'. */
-static const uint8_t uri_is_pchar[256] = {
-	['a' ... 'z'] = 1,
-	['A' ... 'Z'] = 1,
-	['0' ... '9'] = 1,
-	['-'] = 1,
-	['.'] = 1,
-	['_'] = 1,
-	['~'] = 1,
-	['!'] = 1,
-	['$'] = 1,
-	['&'] = 1,
-	['\''] = 1,
-	['('] = 1,
-	[')'] = 1,
-	['*'] = 1,
-	['+'] = 1,
-	[','] = 1,
-	[';'] = 1,
-	['='] = 1,
-	[':'] = 1,
-	['@'] = 1,
-	['/'] = 1,
+enum { URI_PCHAR = 1, URI_TAKEN = 2 };
+
+/* Which octets stay: of a path (RFC 3986 3.3, pchar and '/'), and of a target that a client has
+   encoded already, up to what it must not have left as it is (3.4: '?' too). */
+static const uint8_t uri_stays[256] = {
+	['a' ... 'z'] = URI_PCHAR | URI_TAKEN,
+	['A' ... 'Z'] = URI_PCHAR | URI_TAKEN,
+	['0' ... '9'] = URI_PCHAR | URI_TAKEN,
+	['-'] = URI_PCHAR | URI_TAKEN,
+	['.'] = URI_PCHAR | URI_TAKEN,
+	['_'] = URI_PCHAR | URI_TAKEN,
+	['~'] = URI_PCHAR | URI_TAKEN,
+	['!'] = URI_PCHAR | URI_TAKEN,
+	['$'] = URI_PCHAR | URI_TAKEN,
+	['&'] = URI_PCHAR | URI_TAKEN,
+	['\''] = URI_PCHAR | URI_TAKEN,
+	['('] = URI_PCHAR | URI_TAKEN,
+	[')'] = URI_PCHAR | URI_TAKEN,
+	['*'] = URI_PCHAR | URI_TAKEN,
+	['+'] = URI_PCHAR | URI_TAKEN,
+	[','] = URI_PCHAR | URI_TAKEN,
+	[';'] = URI_PCHAR | URI_TAKEN,
+	['='] = URI_PCHAR | URI_TAKEN,
+	[':'] = URI_PCHAR | URI_TAKEN,
+	['@'] = URI_PCHAR | URI_TAKEN,
+	['/'] = URI_PCHAR | URI_TAKEN,
+	['?'] = URI_TAKEN,
+	['%'] = URI_TAKEN,
 };
 
-struct str
-uri_encode_path(struct arena *a, struct str path)
+static struct str
+uri_encode(struct arena *a, struct str s, uint8_t stays)
 {
 	static const char hex[] = "0123456789ABCDEF"; /* RFC 3986 2.1 */
 	size_t odd = 0, n = 0;
 	char *p;
 
-	for (size_t i = 0; i < path.n; i++)
-		odd += !uri_is_pchar[(unsigned char)path.p[i]];
+	for (size_t i = 0; i < s.n; i++)
+		odd += !(uri_stays[(unsigned char)s.p[i]] & stays);
 	if (odd == 0)
-		return path;
-	p = arena_alloc(a, path.n + 2 * odd);
-	for (size_t i = 0; i < path.n; i++) {
-		unsigned char c = (unsigned char)path.p[i];
+		return s;
+	p = arena_alloc(a, s.n + 2 * odd);
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
 
-		if (uri_is_pchar[c]) {
+		if (uri_stays[c] & stays) {
 			p[n++] = (char)c;
 			continue;
 		}
@@ -482,4 +504,16 @@ uri_encode_path(struct arena *a, struct str path)
 		p[n++] = hex[c & 15];
 	}
 	return str_n(p, n);
+}
+
+struct str
+uri_encode_path(struct arena *a, struct str path)
+{
+	return uri_encode(a, path, URI_PCHAR);
+}
+
+struct str
+uri_encode_excluded(struct arena *a, struct str s)
+{
+	return uri_encode(a, s, URI_TAKEN);
 }

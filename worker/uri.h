@@ -15,14 +15,18 @@ struct uri {
 	struct str path;     /* percent-decoded once, dot segments and double slashes removed */
 	struct str query;    /* as received, without '?'; p NULL: there is none */
 	bool is_asterisk;
+	/* path is raw_path, without a ';' too, and neither it nor the query has an octet that
+	   RFC 3986 excludes: no reader takes it for anything else, and it can be handed on. */
+	bool is_plain;
 };
 
 /* Splits and normalises a target for the method. Returns 0 or the status to answer with: 400 for
    control characters, space and '#', bad percent-encoding, an encoded NUL or, after decoding, a
    control character; a path that leaves the root. "%2F" stays encoded as received ("%2F" in path),
    so that it never makes a segment. Octets that RFC 3986 excludes but agents send as they are
-   (above 0x7f, and "<>\^`{|} and the double quote) stand for themselves. Does not copy when nothing
-   has to change: results point into target or the arena. */
+   (above 0x7f, and <>[\]^`{|} and the double quote) stand for themselves; who hands raw_path or
+   query on encodes them. Does not copy when nothing has to change: results point into target or the
+   arena. */
 int uri_parse(struct str target, enum http_method method, struct arena *, struct uri *out);
 
 /* Checks and splits host[:port] of a Host field (RFC 9110 7.2). host: in lower case (in arena when
@@ -32,6 +36,10 @@ bool uri_authority(struct str s, struct arena *, struct str *host, uint16_t *por
 
 /* Percent-encodes a path for a Location field or a link: all but unreserved, sub-delims, ":@/". */
 struct str uri_encode_path(struct arena *, struct str path);
+
+/* Percent-encodes what must not stand in a URI as it is (RFC 3986 2, 3.3, 3.4), in a path or a
+   query that is encoded already: its '%' stay. In s itself when there is nothing of it. */
+struct str uri_encode_excluded(struct arena *, struct str);
 
 /* Normalises a decoded path in place of the rewrite's result; false when it leaves the root. */
 bool uri_normalise(struct arena *, struct str path, struct str *out);

@@ -14,6 +14,7 @@
 #include "modules/gateway/gateway.h"
 #include "modules/gateway/hcodec.h"
 #include "modules/gateway/hmap.h"
+#include "modules/gateway/hpath.h"
 #include "modules/gateway/passage.h"
 #include "worker/vars.h"
 
@@ -23,7 +24,7 @@ struct head {
 	struct passage passage;
 	bool is_trusted; /* the hop before us is */
 	struct peer hop;
-	struct str path, host, client_host;
+	struct str path, query, host, client_host;
 	struct str *set; /* values of conf->set */
 	char *p, *end;
 };
@@ -297,7 +298,7 @@ head_measure(const struct head *h)
 	const struct request *r = h->r;
 	const struct gateway_pair *set = h->q->conf->set.v;
 	size_t n =
-	    FIXED + r->method_name.n + h->path.n + r->query.n + h->host.n + 4 * h->client_host.n;
+	    FIXED + r->method_name.n + h->path.n + h->query.n + h->host.n + 4 * h->client_host.n;
 
 	for (unsigned i = 0; i < r->in.n; i++)
 		n += r->in.v[i].name.n + r->in.v[i].value.n + 4;
@@ -312,9 +313,9 @@ head_request_line(struct head *h)
 	head_put(h, h->r->method_name);
 	head_put(h, STR(" "));
 	head_put(h, h->path);
-	if (h->r->query.p) {
+	if (h->query.p) {
 		head_put(h, STR("?"));
-		head_put(h, h->r->query);
+		head_put(h, h->query);
 	}
 	head_put(h, STR(" HTTP/1.1\r\n"));
 	head_field(h, STR("Host"), h->host);
@@ -360,6 +361,7 @@ hcodec_head(void *state, const struct codec_request *q, struct body *out, const 
 	h.client_host = passage_client_host(r);
 	h.host = passage_host(q, h.client_host);
 	h.path = hmap_path(r, q->conf);
+	h.query = hpath_query(r);
 	room = head_measure(&h);
 	start = h.p = arena_alloc(&r->arena, room);
 	h.end = start + room;

@@ -1,7 +1,5 @@
 /*
- * Mapping of paths and authorities. The way to the backend keeps the client's encoding, because
- * "%2F" and "/" are not the same to many applications; but what was normalised for routing and
- * access rules (dot segments) is not given on raw, because the backend would normalise it its way.
+ * Mapping of paths and authorities. What the way to the backend begins with is hpath.c's.
  *
  * The way back: a reference that names the backend's authority becomes one to ours. One that names
  * the client's authority keeps its scheme: an application that redirects from http to https means
@@ -9,8 +7,8 @@
  */
 #include "common/must.h"
 #include "modules/gateway/hmap.h"
+#include "modules/gateway/hpath.h"
 #include "modules/gateway/passage.h"
-#include "worker/uri.h"
 
 /* --- prefixes --- */
 
@@ -65,147 +63,19 @@ hmap_prefix(struct arena *a, struct str path, struct str from, struct str to, st
 
 /* --- to the backend --- */
 
-static int
-hmap_hex(char c)
-{
-	unsigned digit = (unsigned)(unsigned char)c - '0';
-	unsigned letter = (unsigned)str_lower((unsigned char)c) - 'a';
-
-	return digit < 10 ? (int)digit : letter < 6 ? (int)letter + 10 : -1;
-}
-
-/* The octet at the front of a raw path, decoded; *n: how many octets it takes. An
-   encoded slash is no slash. */
-static int
-hmap_octet(struct str s, size_t *n)
-{
-	int high, low;
-
-	*n = 1;
-	if (s.p[0] != '%' || s.n < 3)
-		return (unsigned char)s.p[0];
-	high = hmap_hex(s.p[1]);
-	low = hmap_hex(s.p[2]);
-	if (high < 0 || low < 0)
-		return '%';
-	*n = 3;
-	return high * 16 + low == '/' ? -1 : high * 16 + low;
-}
-
-/* 1 for ".", 2 for "..", also in their encoded forms; 0 for other segments. */
-static int
-hmap_dots(struct str segment)
-{
-	int dots = 0;
-	size_t n;
-
-	for (; segment.n > 0; segment = str_n(segment.p + n, segment.n - n)) {
-		if (dots == 2 || hmap_octet(segment, &n) != '.')
-			return 0;
-		dots++;
-	}
-	return dots;
-}
-
-/* The segment at the front of a path that begins with a slash, without it. */
-static struct str
-hmap_segment(struct str path)
-{
-	const char *p = path.p + 1, *end = path.p + path.n;
-	const char *slash = p < end ? memchr(p, '/', (size_t)(end - p)) : NULL;
-
-	return str_n(p, (size_t)((slash ? slash : end) - p));
-}
-
-static bool
-hmap_has_dots(struct str raw)
-{
-	while (raw.n > 0) {
-		struct str segment = hmap_segment(raw);
-
-		if (hmap_dots(segment) > 0)
-			return true;
-		raw = str_n(segment.p + segment.n, raw.n - segment.n - 1);
-	}
-	return false;
-}
-
-/* RFC 3986 5.2.4, on the raw path; and as worker/uri.c counts: empty segments are none that ".."
-   could take back. */
-static struct str
-hmap_undot(struct arena *a, struct str raw)
-{
-	char *start = arena_alloc(a, raw.n + 1), *p = start;
-
-	while (raw.n > 0) {
-		struct str segment = hmap_segment(raw);
-		int dots = hmap_dots(segment);
-
-		raw = str_n(segment.p + segment.n, raw.n - segment.n - 1);
-		if (dots == 2) {
-			while (p > start && p[-1] == '/')
-				p--;
-			while (p > start && *--p != '/')
-				;
-		}
-		if (dots == 0) {
-			*p++ = '/';
-			memcpy(p, segment.p, segment.n);
-			p += segment.n;
-		} else if (raw.n == 0) {
-			*p++ = '/'; /* "/a/." is "/a/" */
-		}
-	}
-	return str_n(start, (size_t)(p - start));
-}
-
-/* from as a prefix of a raw path that may spell it with escapes and more slashes: the octets it
-   takes there, or -1. */
-static ptrdiff_t
-hmap_raw_prefix(struct str raw, struct str from)
-{
-	struct str at = raw;
-	size_t n;
-
-	for (size_t i = 0; i < from.n; i++) {
-		if (at.n == 0 || hmap_octet(at, &n) != (unsigned char)from.p[i])
-			return -1;
-		at = str_n(at.p + n, at.n - n);
-		while (from.p[i] == '/' && at.n > 0 && at.p[0] == '/')
-			at = str_n(at.p + 1, at.n - 1);
-	}
-	return hmap_ends_segment(at) ? at.p - raw.p : -1;
-}
-
-/* The path to be mapped, encoded. */
-static struct str
-hmap_source(struct request *r)
-{
-	struct uri uri;
-
-	if (str_eq(r->raw_path, r->path))
-		return r->raw_path;
-	if (uri_parse(r->raw_path, M_GET, &r->arena, &uri) != 0 || !str_eq(uri.path, r->path))
-		return uri_encode_path(&r->arena, r->path); /* a rewrite made it */
-	return hmap_has_dots(r->raw_path) ? hmap_undot(&r->arena, r->raw_path) : r->raw_path;
-}
-
 struct str
 hmap_path(struct request *r, const struct gateway_conf *conf)
 {
-	struct str path, from = hmap_untailed(conf->path_from);
+	struct str path = hpath_source(r), from = hmap_untailed(conf->path_from);
 	ptrdiff_t n;
 
-	if (r->raw_path.n == 0 || r->raw_path.p[0] != '/')
-		return r->raw_path; /* OPTIONS * */
-	path = hmap_source(r);
-	if (conf->path_from.n == 0)
+	if (conf->path_from.n == 0 || path.n == 0 || path.p[0] != '/') /* OPTIONS * */
 		return path;
-	n = hmap_raw_prefix(path, from);
+	n = hpath_prefix(path, from);
 	if (n < 0)
 		return path;
-	return hmap_join(
-	    &r->arena, hmap_untailed(conf->path_to), str_n(path.p + n, path.n - (size_t)n));
+	return hpath_one_slash(hmap_join(
+	    &r->arena, hmap_untailed(conf->path_to), str_n(path.p + n, path.n - (size_t)n)));
 }
 
 /* --- from the backend --- */

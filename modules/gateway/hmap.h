@@ -8,10 +8,8 @@
 #include "modules/gateway/codec.h"
 #include "modules/gateway/gateway.h"
 
-/* The path for the backend, without query. What the client sent is kept with its encoding, except
-   for dot segments, which are taken out: the backend must not see another path than our rules did.
-   After a rewrite it is the new path, encoded. "*" stays. path_from counts as a prefix where a
-   segment ends. In the request or its arena. */
+/* The path for the backend, without query: hpath_source() with path_from replaced, which counts as
+   a prefix where a segment ends. In the request or its arena. */
 struct str hmap_path(struct request *, const struct gateway_conf *);
 
 /* The engine calls it once for each final head, of any protocol, before the fields go to the

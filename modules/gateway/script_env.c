@@ -12,6 +12,7 @@
  */
 #include "modules/gateway/codec.h"
 #include "modules/gateway/gateway.h"
+#include "modules/gateway/hpath.h"
 #include "worker/vars.h"
 
 enum { ENV_FIXED = 34, ENV_TEXT = 96 }; /* variables that no field brings; octets of numbers */
@@ -463,11 +464,11 @@ env_request(struct env *b)
 {
 	struct request *r = b->r;
 	const struct codec_request *q = b->q;
-	struct str type = req_field(r, HF_CONTENT_TYPE);
+	struct str type = req_field(r, HF_CONTENT_TYPE), query = hpath_query(r);
 
 	env_put(b->e, STR("REQUEST_METHOD"), r->method_name);
-	env_put(b->e, STR("REQUEST_URI"), vars_get(r, VAR_URI));
-	env_put(b->e, STR("QUERY_STRING"), r->query.p ? r->query : STR(""));
+	env_put(b->e, STR("REQUEST_URI"), hpath_uri(r));
+	env_put(b->e, STR("QUERY_STRING"), query.p ? query : STR(""));
 	if (type.p)
 		env_put(b->e, STR("CONTENT_TYPE"), type);
 	/* RFC 3875 4.1.2: only with a body, here also with one of zero octets. */

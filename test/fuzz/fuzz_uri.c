@@ -38,6 +38,23 @@ check_encoding(struct arena *a, struct str path)
 	must(str_eq(u.path, path) && !u.query.p);
 }
 
+/* What is handed on of a target is the same target, in octets of RFC 3986. */
+static void
+check_handed_on(struct arena *a, const struct uri *u)
+{
+	struct str path = uri_encode_excluded(a, u->raw_path);
+	struct uri again;
+
+	for (size_t i = 0; i < path.n; i++)
+		must(path.p[i] > ' ' && path.p[i] < 0x7f && !strchr("\"#<>?[\\]^`{|}", path.p[i]));
+	must(uri_parse(path, M_GET, a, &again) == 0 && str_eq(again.path, u->path));
+	if (!u->is_plain)
+		return;
+	must(again.is_plain && u->path.p == u->raw_path.p && path.p == u->raw_path.p);
+	must(str_find(path, '%') < 0 && str_find(path, ';') < 0);
+	must(uri_encode_excluded(a, u->query).p == u->query.p);
+}
+
 static void
 check_host(struct arena *a, struct str host)
 {
@@ -74,6 +91,7 @@ check_target(struct arena *a, struct str target, enum http_method method)
 	}
 	check_path(a, u.path);
 	check_encoding(a, u.path);
+	check_handed_on(a, &u);
 	must(u.raw_path.n > 0 && u.raw_path.p[0] == '/');
 	must(str_find(u.raw_path, '?') < 0 && str_find(u.raw_path, '#') < 0);
 }

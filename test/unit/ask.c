@@ -29,6 +29,7 @@ ask_parse(struct ask *a, const char *text)
 	r->path = uri.path;
 	r->raw_path = uri.raw_path;
 	r->query = uri.query;
+	r->is_plain = uri.is_plain;
 	r->in = h.fields;
 	r->length = h.length;
 }

@@ -63,6 +63,7 @@ codec_fake_init(struct codec_fake *k, const char *target, const char *fields)
 	r->path = uri.path;
 	r->raw_path = uri.raw_path;
 	r->query = uri.query;
+	r->is_plain = uri.is_plain;
 	r->host = uri.host.n > 0 ? uri.host : STR("example.org");
 	r->listen = &listener;
 	r->port = uri.port ? uri.port : 8080;

@@ -202,6 +202,7 @@ lo_request_of(struct loopback *lo, const struct lo_request *q)
 	r->path = uri.path;
 	r->raw_path = uri.raw_path;
 	r->query = uri.query;
+	r->is_plain = uri.is_plain;
 	r->host = str_of(q->host ? q->host : "localhost");
 	r->listen = lo_listen(lo);
 	r->port = (uint16_t)r->listen->port;

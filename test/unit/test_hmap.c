@@ -45,7 +45,7 @@ static const struct path_row {
 	{ .raw = "/", .from = "/", .to = "/base", .path = "/base/" },
 	{ .raw = "/a/b%2Fc", .from = "/a", .to = "/d", .path = "/d/b%2Fc" },
 	{ .raw = "/%61pp/x%20y", .from = "/app", .to = "/", .path = "/x%20y" },
-	{ .raw = "//app//x", .from = "/app", .to = "/", .path = "//x" },
+	{ .raw = "//app//x", .from = "/app", .to = "/", .path = "/x" },
 	{ .raw = "/z/../app/x", .from = "/app", .to = "/", .path = "/x" },
 	{ .raw = "/app%2Fx", .from = "/app", .to = "/", .path = "/app%2Fx" },
 	/* rewritten: the decoded path counts */

@@ -307,6 +307,45 @@ START_TEST(no_copy)
 }
 END_TEST
 
+/* What can be handed on without a look at it. */
+static const struct {
+	const char *target, *excluded; /* NULL: the same */
+	bool is_plain;
+} plain_rows[] = {
+	{ "/", NULL, true },
+	{ "/a/b.c_~!$&'()*+,=:@-?d=e&f/?%zz", NULL, true },
+	{ "http://a?b", NULL, true },
+	{ "http://a", NULL, true },
+	{ "http://a/b", NULL, true },
+	{ "/a;b", NULL, false },
+	{ "/%61", NULL, false },
+	{ "//a", NULL, false },
+	{ "/a/../b", NULL, false },
+	{ "/.a", NULL, false },
+	{ "/a\\b", "/a%5Cb", false },
+	{ "/\xc3\xa9%zz?", "/%C3%A9%zz?", false },
+	{ "/a?|", "/a?%7C", false },
+	{ "/a?\xff", "/a?%FF", false },
+	{ "/a?[\"<>\\^`{}]", "/a?%5B%22%3C%3E%5C%5E%60%7B%7D%5D", false },
+	{ "http://a?^", "http://a?%5E", false },
+};
+
+START_TEST(plain)
+{
+	struct str target = str_of(plain_rows[_i].target),
+		   out = uri_encode_excluded(&arena, target);
+	struct uri u;
+
+	unit_str_eq(out, plain_rows[_i].excluded ? plain_rows[_i].excluded : target.p);
+	ck_assert(plain_rows[_i].excluded || out.p == target.p);
+	if (strstr(target.p, "%zz") && !plain_rows[_i].is_plain)
+		return; /* no target */
+	ck_assert_int_eq(uri_parse(target, M_GET, &arena, &u), 0);
+	ck_assert_int_eq(u.is_plain, plain_rows[_i].is_plain);
+	ck_assert(!u.is_plain || u.path.p == u.raw_path.p);
+}
+END_TEST
+
 /* --- authority --- */
 
 static const struct {
@@ -473,6 +512,7 @@ suite_uri(void)
 	tcase_add_loop_test(c, targets, 0, UNIT_COUNT(rows));
 	tcase_add_test(c, every_octet);
 	tcase_add_test(c, no_copy);
+	tcase_add_loop_test(c, plain, 0, UNIT_COUNT(plain_rows));
 	tcase_add_loop_test(c, authorities, 0, UNIT_COUNT(authority_rows));
 	tcase_add_test(c, authority_nul);
 	tcase_add_loop_test(c, encode, 0, UNIT_COUNT(encode_rows));
