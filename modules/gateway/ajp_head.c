@@ -2,15 +2,12 @@
  * FORWARD_REQUEST: a request in one packet. It is put together on the stack, and copied once its
  * length is known to fit; what does not fit is the client's fault (431), or that of a packet_size
  * left at the protocol's traditional 8 KiB.
- *
- * Containers take parameters (";x=y") out of a path before they resolve dot segments: "/a/..;/b" is
- * "/b" to them, but was "/a/..;/b" to our rules. Such paths are refused. (That "/b;x" is "/b" to
- * them is how sessions without cookies work; rules for parts of a container need to know it.)
  */
 #include <sys/socket.h>
 #include "modules/gateway/ajp.h"
 #include "modules/gateway/gateway.h"
 #include "modules/gateway/hmap.h"
+#include "modules/gateway/hpath.h"
 #include "modules/gateway/passage.h"
 #include "worker/uri.h"
 #include "worker/vars.h"
@@ -281,6 +278,7 @@ ajp_put_attributes(struct ajp_packet *k, const struct codec_request *q, unsigned
 {
 	struct request *r = q->r;
 	const struct gateway_pair *env = q->conf->environment.v;
+	struct str query = hpath_query(r);
 
 	if (method == AJP_METHOD_STORED)
 		ajp_put_attribute(k, AJP_STORED_METHOD, r->method_name);
@@ -288,8 +286,8 @@ ajp_put_attributes(struct ajp_packet *k, const struct codec_request *q, unsigned
 		ajp_put_attribute(k, AJP_REMOTE_USER, r->user);
 		ajp_put_attribute(k, AJP_AUTH_TYPE, ajp_auth_type(r));
 	}
-	if (r->query.n > 0)
-		ajp_put_attribute(k, AJP_QUERY_STRING, r->query);
+	if (query.n > 0)
+		ajp_put_attribute(k, AJP_QUERY_STRING, query);
 	if (q->pool->secret.n > 0)
 		ajp_put_attribute(k, AJP_SECRET, q->pool->secret);
 	ajp_put_addresses(k, r);
@@ -298,31 +296,6 @@ ajp_put_attributes(struct ajp_packet *k, const struct codec_request *q, unsigned
 	for (unsigned i = 0; q->variables && i < q->variables->n; i++)
 		ajp_put_named(k, q->variables->v[i].name, q->variables->v[i].value);
 	ajp_put_u8(k, AJP_ATTRIBUTES_END);
-}
-
-/* Whether a segment of a path is "." or "..", or vanishes, once its parameters are taken off. */
-static bool
-ajp_has_hidden_dots(struct str path)
-{
-	while (path.p) {
-		struct str segment = str_split(&path, '/');
-		bool has_parameters = str_find(segment, ';') >= 0;
-		struct str name = str_split(&segment, ';');
-		size_t dots = 0;
-
-		while (
-		    name.n > 0 && (name.p[0] == '.' ||
-				      (name.n > 2 && str_caseeq(str_n(name.p, 3), STR("%2e"))))) {
-			size_t n = name.p[0] == '.' ? 1 : 3;
-
-			name = str_n(name.p + n, name.n - n);
-			dots++;
-		}
-		/* Empty segments vanish too; the last one may be "/;jsessionid=…". */
-		if (has_parameters && name.n == 0 && dots <= 2 && (dots > 0 || path.p))
-			return true;
-	}
-	return false;
 }
 
 static void
@@ -360,9 +333,6 @@ ajp_head(void *state, const struct codec_request *q, struct body *out, const cha
 	s->is_asked = q->length > 0;
 	s->room = (uint32_t)max;
 	s->wants_keep = q->keep;
-	*why = "a dot or empty segment with parameters in the path";
-	if (ajp_has_hidden_dots(path))
-		return 400;
 	k.p = k.octets;
 	k.end = k.octets + max;
 	k.is_full = false;

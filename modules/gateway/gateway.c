@@ -3,6 +3,7 @@
  * "Gateways".
  */
 #include "modules/gateway/exchange.h"
+#include "modules/gateway/reading.h"
 
 static bool
 gateway_is_active(const void *conf)
@@ -25,6 +26,21 @@ gateway_stop(struct worker *w)
 	bpool_stop();
 }
 
+/* The one way to a backend, of whatever protocol. */
+static void
+gateway_ask(struct request *r, const struct gateway_conf *c, bool is_authorizer,
+    const struct script *script)
+{
+	bool has_uri = is_authorizer || codec_of(c->pool->protocol)->is_cgi;
+	const char *why;
+	int status = reading_check(r, c, has_uri, &why);
+
+	if (status)
+		res_error(r, status, why);
+	else
+		exchange_start(r, c, is_authorizer, script);
+}
+
 static enum verdict
 gateway_access(struct request *r, const void *conf)
 {
@@ -37,7 +53,7 @@ gateway_access(struct request *r, const void *conf)
 		return NEXT;
 	/* Whatever the path means here: the authorizer is to be asked. */
 	script_find(&script, r, c, &why);
-	exchange_start(r, c, true, &script);
+	gateway_ask(r, c, true, &script);
 	return MINE;
 }
 
@@ -58,7 +74,7 @@ gateway_handle(struct request *r, const void *conf)
 	if (status)
 		res_error(r, status, why);
 	else
-		exchange_start(r, c, false, &script);
+		gateway_ask(r, c, false, &script);
 	return MINE;
 }
 

@@ -228,35 +228,6 @@ START_TEST(attributes)
 }
 END_TEST
 
-static const struct refused_row {
-	const char *target;
-	int status;
-} refused_rows[] = {
-	{ "/a/..;/b", 400 },
-	{ "/a/.;x=y/b", 400 },
-	{ "/a/%2e%2E;/b", 400 },
-	{ "/..;", 400 },
-	{ "/;x/b", 400 },
-	{ "/a/;jsessionid=1", 0 },
-	{ "/a;b/c;d/..e;f", 0 },
-	{ "/...;a/b", 0 },
-	{ "/a%3b/..%3bc", 0 },
-};
-
-START_TEST(refused)
-{
-	const struct refused_row *row = &refused_rows[_i];
-	const char *why = NULL;
-	char head[200];
-
-	snprintf(head, sizeof(head), "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", row->target);
-	ask(head);
-	ck_assert_int_eq(codec_ajp.head(a.state, &a.q, &a.out, &why), row->status);
-	ck_assert(!why == !row->status);
-	ask_close(&a);
-}
-END_TEST
-
 /* A head must fit into a packet: to the octet. */
 START_TEST(too_large)
 {
@@ -690,7 +661,6 @@ suite_ajp(void)
 
 	tcase_add_loop_test(t, heads, 0, UNIT_COUNT(head_rows));
 	tcase_add_test(t, attributes);
-	tcase_add_loop_test(t, refused, 0, UNIT_COUNT(refused_rows));
 	tcase_add_test(t, too_large);
 	tcase_add_test(t, body_flow);
 	tcase_add_test(t, body_packets);

@@ -1,0 +1,15 @@
+/*
+ * Whether a backend can read a path as another one than our rules were asked about.
+ */
+#ifndef GATEWAY_READING_H
+#define GATEWAY_READING_H
+
+#include "modules/gateway/gateway.h"
+#include "worker/request.h"
+
+/* 0, or 400 and *why, and then a line in the log. Asked once, before any backend is: authorizers
+   too. has_uri: the protocol also hands on what the client asked for before a rewrite
+   (REQUEST_URI). */
+int reading_check(struct request *, const struct gateway_conf *, bool has_uri, const char **why);
+
+#endif
