@@ -23,7 +23,9 @@ struct offload;
 
 struct timer_class {
 	int64_t ms;
-	struct link timers; /* in the order of their due times */
+	struct link timers;       /* in the order of their due times */
+	struct timer_class *next; /* of its bucket */
+	bool is_idle;             /* had no timer at the last tick, and nobody asked for it since */
 };
 
 /* What the last Host field meant: most requests bring the one before's. */
@@ -60,8 +62,8 @@ struct worker {
 	uint64_t next_id, next_conn;
 
 	struct authority authority;
-	struct timer_class classes[TIMER_CLASSES];
-	unsigned nclasses;
+	struct timer_class **classes, *class_of[256]; /* all; by the hash of their length */
+	unsigned nclasses, class_hand;
 	struct timer_class *last_class; /* that conn.c asked for */
 	struct event tick, chan, offload_ev, sigterm, sigquit;
 	uint64_t tick_due, second_due, lag_max, serving_since, drain_since, drain_until;
@@ -93,6 +95,7 @@ void worker_run_posts(struct worker *);
 void worker_drain(struct worker *);
 
 void timer_run(struct worker *);
+void timer_fini(struct worker *);
 
 /* accept.c: makes the events; claims, adopts and leaves slots (each tick); pauses for ms, or until
    a connection ends; leaves everything. */

@@ -440,6 +440,7 @@ worker_free(struct worker *w)
 	accept_close(w);
 	event_del(&w->tick);
 	event_base_free(w->base);
+	timer_fini(w);
 	free(w);
 	worker_the = NULL;
 }

@@ -62,7 +62,8 @@ struct timer {
 	void *arg;
 };
 struct timer_class;
-/* The queue for one length of time; made once (start hook or first use) and kept. At most 256. */
+/* The queue for one length of time (at least 1 ms), of which there may be any number. To be used at
+   once: one that is left without a timer for a tick may be given to another length. */
 struct timer_class *timer_class(struct worker *, int64_t ms);
 void timer_set(struct worker *, struct timer *, struct timer_class *);
 void timer_del(struct timer *);

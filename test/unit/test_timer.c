@@ -47,6 +47,70 @@ START_TEST(fire_in_time_and_once)
 }
 END_TEST
 
+/* Any number of lengths, all in use at once: each fires when it is due, none before. */
+START_TEST(any_number_of_lengths)
+{
+	enum { LENGTHS = 5000 };
+	static struct worker w;
+	static struct counted c[LENGTHS];
+
+	for (int i = 0; i < LENGTHS; i++) {
+		c[i] = (struct counted){ .timer = { .fn = fire, .arg = &c[i] } };
+		timer_set(&w, &c[i].timer, timer_class(&w, i * 7 + 1));
+	}
+	for (w.now = 0; w.now <= LENGTHS * 7; w.now += TICK_MS) {
+		timer_run(&w);
+		for (int i = 0; i < LENGTHS; i++)
+			ck_assert_int_eq(c[i].fired, (uint64_t)i * 7 + 1 <= w.now);
+	}
+	timer_fini(&w);
+}
+END_TEST
+
+/* Lengths that come and go leave nothing behind, and none takes the place of one in use. */
+START_TEST(lengths_that_pass_are_forgotten)
+{
+	static struct worker w;
+	struct counted kept = { .timer = { .fn = fire, .arg = &kept } };
+	struct counted c = { .timer = { .fn = fire, .arg = &c } };
+	struct timer_class *k = timer_class(&w, 1000000);
+
+	timer_set(&w, &kept.timer, k);
+	for (int i = 0; i < 100000; i++) {
+		timer_set(&w, &c.timer, timer_class(&w, 1 + i * 3));
+		if (i % 50 == 0) {
+			w.now += TICK_MS;
+			timer_run(&w);
+		}
+	}
+	ck_assert_uint_le(w.nclasses, 2 * TIMER_CLASSES);
+	ck_assert_ptr_eq(timer_class(&w, 1000000), k);
+	ck_assert_int_eq(kept.fired, 0);
+	w.now = 1000000;
+	timer_run(&w);
+	ck_assert_int_eq(kept.fired, 1);
+	timer_del(&c.timer);
+	timer_fini(&w);
+}
+END_TEST
+
+/* Nothing that a length may be is refused. */
+START_TEST(lengths_of_nothing)
+{
+	static struct worker w;
+	struct counted c = { .timer = { .fn = fire, .arg = &c } };
+
+	timer_set(&w, &c.timer, timer_class(&w, 0));
+	timer_set(&w, &c.timer, timer_class(&w, INT64_MIN));
+	timer_run(&w);
+	ck_assert_int_eq(c.fired, 0);
+	w.now = TICK_MS;
+	timer_run(&w);
+	ck_assert_int_eq(c.fired, 1);
+	timer_fini(&w);
+}
+END_TEST
+
 struct numbered {
 	struct job job;
 	int number;
@@ -96,6 +160,9 @@ suite_timer(void)
 	TCase *t = tcase_create("timer");
 
 	tcase_add_test(t, fire_in_time_and_once);
+	tcase_add_test(t, any_number_of_lengths);
+	tcase_add_test(t, lengths_that_pass_are_forgotten);
+	tcase_add_test(t, lengths_of_nothing);
 	tcase_add_test(t, jobs_of_a_lane_keep_their_order);
 	suite_add_tcase(s, t);
 	return s;
