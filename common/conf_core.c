@@ -65,8 +65,12 @@ static const struct cfg_opt core_opts[] = {
 		    "failed." },
 	{ "error_pages", CFG_RECORDS, CFG_ANY | CFG_MERGE, CORE(error_pages),
 	    .record = &error_page_record,
-	    .help = "Pages of the site's own for error responses. The first that is for the status "
-		    "is taken.",
+	    .help =
+		"Pages of the site's own for error responses. The first that is for the status "
+		"is taken. It is asked for with GET (HEAD for HEAD), without the client's body, "
+		"conditions and ranges, and shown also where access or auth would refuse its "
+		"path. What it leads to in turn (an index file, a try list, a local redirect "
+		"of its application) is shown to those only who may ask for that.",
 	    .example = "error_pages = ( { status = 404; path = \"/errors/404.html\"; } );" },
 	{ 0 },
 };

@@ -342,7 +342,7 @@ auth_access(struct request *r, const void *conf)
 	struct str all, name, password;
 	uint8_t mac[AUTH_MAC];
 
-	if (r->is_error_page) /* the page that tells of the refusal */
+	if (request_is_exempt(r)) /* the page that tells of the refusal */
 		return NEXT;
 	if (!auth_credentials(r, &all, &name, &password)) {
 		auth_refuse(r, c, "no credentials that could be right");

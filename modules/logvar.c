@@ -463,12 +463,13 @@ static char *
 logvar_method(char *p, const struct logline *l, bool is_json)
 {
 	const struct request *r = l->r;
+	unsigned method = r->asked ? r->asked->method : r->method;
 
-	if (r->method < M_OTHER) {
-		memcpy(p, logvar_methods[r->method].s, sizeof(logvar_methods[0].s));
-		return p + logvar_methods[r->method].n;
+	if (method < M_OTHER) {
+		memcpy(p, logvar_methods[method].s, sizeof(logvar_methods[0].s));
+		return p + logvar_methods[method].n;
 	}
-	p = logvar_text(p, l, r->method_name, is_json);
+	p = logvar_text(p, l, request_asked_method(r), is_json);
 	if (p)
 		*p++ = ' ';
 	return p;
@@ -515,7 +516,7 @@ logvar_out(const struct request *r, const struct logstep *step)
 		return logvar_text(p, l, (expr), step->is_json);                                   \
 	}
 LOGVAR_TEXT(user, r->user)
-LOGVAR_TEXT(method, r->method_name)
+LOGVAR_TEXT(method, request_asked_method(r))
 LOGVAR_TEXT(target, r->target)
 LOGVAR_TEXT(path, r->path)
 LOGVAR_TEXT(raw_path, r->raw_path)
@@ -530,7 +531,7 @@ LOGVAR_TEXT(route, str_of(r->route ? r->route->label : NULL))
 LOGVAR_TEXT(site, str_of(r->route ? r->route->site->name : NULL))
 LOGVAR_TEXT(why, str_of(r->why))
 LOGVAR_TEXT(end, r->is_aborted ? STR("aborted") : STR("ok"))
-LOGVAR_TEXT(in, step->field ? req_field(r, step->field) : req_field_named(r, step->name))
+LOGVAR_TEXT(in, request_asked_field(r, step->field, step->name))
 LOGVAR_TEXT(out, logvar_out(r, step))
 
 const struct logvar logvars[] = {

@@ -209,7 +209,7 @@ redirect_access(struct request *r, const void *conf)
 	struct str captures[REGEX_CAPTURES];
 	struct str location;
 
-	if (r->is_error_page || r->raw_path.n == 0 || *r->raw_path.p != '/')
+	if (request_is_exempt(r) || r->raw_path.n == 0 || *r->raw_path.p != '/')
 		return NEXT;
 	for (size_t i = 0; i < c->rules.n; i++, rule++) {
 		if (rule->match.code && !regex_match(&rule->match, r->path, captures))

@@ -117,7 +117,7 @@ rewrite_access(struct request *r, const void *conf)
 	const struct rewrite *c = conf;
 	struct str path = r->path, query = { NULL, 0 };
 
-	if (r->is_error_page || r->rewrites == c->rules.v || !str_has_prefix(r->path, STR("/")))
+	if (request_is_exempt(r) || r->rewrites == c->rules.v || !str_has_prefix(r->path, STR("/")))
 		return NEXT;
 	if (!rewrite_apply(c, r, &path, &query))
 		return NEXT;

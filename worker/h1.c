@@ -83,9 +83,12 @@ h1_is_too_slow(const struct h1 *h)
 static void
 h1_body_fail(struct h1 *h, int err)
 {
+	bool is_wanted = h->body != H1_BODY_DISCARD;
+
 	h->body = H1_BODY_BROKEN;
 	h->keep = false;
-	body_fail(&h->r->body, err);
+	if (is_wanted)
+		body_fail(&h->r->body, err);
 }
 
 static void
@@ -139,6 +142,8 @@ h1_body_chunked(struct h1 *h)
 		h1_body_fail(h, n == -413 ? EFBIG : EBADMSG);
 		return;
 	}
+	if (h->body == H1_BODY_DISCARD)
+		r->trailers.n = 0;
 	h1_body_data(h, data.p, data.n);
 	if (h->body == H1_BODY_READING && chunked_announced(&h->chunked) > h1_body_room(h))
 		h1_body_fail(h, EFBIG); /* a chunk that is announced is as good as come */
@@ -173,14 +178,16 @@ h1_body_is_open(const struct h1 *h)
 static void
 h1_body_feed(struct h1 *h)
 {
+	/* The handler is done with it: it has given it up, or the request has become another one.
+	 */
+	if (h->body == H1_BODY_READING && h->r->body.state != BODY_OPEN)
+		h->body = H1_BODY_DISCARD;
 	while (h->c->in && h1_body_is_open(h)) {
 		if (h->is_chunked)
 			h1_body_chunked(h);
 		else
 			h1_body_plain(h);
 	}
-	if (h->body == H1_BODY_READING && h->r->body.state == BODY_CANCELLED)
-		h->body = H1_BODY_DISCARD;
 	if (!h->c->is_eof || h->c->in || !h1_body_is_open(h))
 		return;
 	if (h->r->is_tunnel)
@@ -697,10 +704,11 @@ h1_expired(struct conn *c)
 		conn_close(c, CONN_BY_HEAD_TIMEOUT);
 		return;
 	}
+	/* The handler that reads it answers 408 (RFC 9110 15.5.9): nobody else can stop what it has
+	   begun. */
 	if (!h->r->is_begun && h->body == H1_BODY_READING) {
 		ctr_add(c->w->row, CTR_TIMEOUTS, 1);
 		h1_body_fail(h, ETIMEDOUT);
-		res_error(h->r, 408, "request body too slow");
 		h1_step(h);
 		return;
 	}

@@ -13,7 +13,7 @@
 #include "worker/slab.h"
 #include "worker/state.h"
 
-enum { REQUEST_BLOCK = 8192, REQUEST_KEEP = 32, REQUEST_REROUTES = 10 };
+enum { REQUEST_BLOCK = 8192, REQUEST_KEEP = 32 };
 enum request_phase { PHASE_ACCESS, PHASE_HANDLE };
 
 /* A request and the first room of its arena, in one block: a simple one touches its first page
@@ -201,18 +201,8 @@ request_refuse(struct request *r, int status, const char *why)
 }
 
 void
-request_reroute(struct request *r, struct str path, struct str query)
+request_rerun(struct request *r)
 {
-	must(!r->is_begun);
-	r->path = path;
-	if (query.p)
-		r->query = query;
-	if (++r->reroutes > REQUEST_REROUTES) {
-		r->is_error_page = true; /* no page of the site: its way may be the loop */
-		r->error_status = 508;
-		res_error(r, 508, "rewrites and error pages go in circles");
-		return;
-	}
 	r->is_rerouted = true;
 	if (!r->is_running)
 		request_run(r);
@@ -230,7 +220,7 @@ request_continue(struct request *r)
 void
 request_want_body(struct request *r)
 {
-	if (r->proto->want_body)
+	if (r->proto->want_body && r->body.state == BODY_OPEN)
 		r->proto->want_body(r);
 }
 
@@ -255,20 +245,24 @@ req_field_named(const struct request *r, struct str name)
 struct str
 req_field_all(struct request *r, enum http_field id)
 {
-	struct str all = req_field(r, id);
-	bool is_first = true;
+	struct str first = req_field(r, id);
+	size_t room = 0;
+	char *start, *p;
 
-	if (!all.p)
-		return all;
-	for (unsigned i = 0; i < r->in.n; i++) {
+	for (unsigned i = r->known[id]; first.p && i < r->in.n; i++)
+		if (r->in.v[i].id == id)
+			room += r->in.v[i].value.n + 2;
+	if (room == 0) /* one, as nearly always, or none */
+		return first;
+	start = arena_alloc(&r->arena, first.n + room);
+	p = mempcpy(start, first.p, first.n);
+	for (unsigned i = r->known[id]; i < r->in.n; i++) {
 		if (r->in.v[i].id != id)
 			continue;
-		if (!is_first)
-			all = arena_printf(
-			    &r->arena, "%.*s, %.*s", STR_FMT(all), STR_FMT(r->in.v[i].value));
-		is_first = false;
+		p = mempcpy(p, ", ", 2);
+		p = mempcpy(p, r->in.v[i].value.p, r->in.v[i].value.n);
 	}
-	return all;
+	return str_n(start, first.n + room);
 }
 
 bool

@@ -53,6 +53,7 @@ struct request {
 	struct str user;      /* authenticated; n 0: nobody */
 	struct str path_info; /* what a handler split off the path */
 	const void *rewrites; /* the list of rules that modules/rewrite.c applied last */
+	const struct request_asked *asked; /* NULL: all is as it was sent */
 
 	/* the answer */
 	int status;           /* 0: none yet */
@@ -84,6 +85,7 @@ struct request {
 	bool goes_on;       /* a hook asked to be continued while it was on the stack */
 	bool is_rerouted;   /* a hook asked to start over while it was on the stack */
 	bool is_error_page; /* the page for error_status is made; modules may read this one */
+	bool is_exempt;     /* see request_is_exempt() */
 	int error_status;
 	bool is_complete; /* proto has sent all of it */
 	bool is_aborted;  /* the client is gone, or the answer had to be cut */
@@ -137,13 +139,11 @@ struct str req_local(struct request *);
    request body, Upgrade, and Connection names it. See res_begin_tunnel(). */
 bool req_can_tunnel(const struct request *);
 
-/* --- answering: res.h --- */
+/* --- answering: res.h; starting over: request_anew.h --- */
 
-/* Starts over with another path (decoded, normalised) and the query kept or replaced (p not NULL):
-   routing, access, handle. For rewrites, try lists and error pages; at most 10 times, then 508.
-   The caller returns MINE. */
-void request_reroute(struct request *, struct str path, struct str query);
 /* A hook that returned MINE without an answer says: go on with the next module. */
 void request_continue(struct request *);
+
+#include "worker/request_anew.h"
 
 #endif

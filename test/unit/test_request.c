@@ -52,6 +52,34 @@ START_TEST(answers)
 }
 END_TEST
 
+/* What the handler of an error page sees of a POST with everything: a GET, and what is left. */
+START_TEST(page_is_a_get)
+{
+	static const char *const fields[] = { "Accept: text/plain", "Content_Type: a/b",
+		"Content-Encoding: x", "Expect: 100-continue", "If: (<a>)", "if-range: \"x\"",
+		"Range: bytes=0-1", "TE: trailers", "Trailer: X-T", "Upgrade: websocket",
+		"HTTP2-Settings: AA", "Sec-WebSocket-Key: AA", "X.HTTP.Method.Override: PUT",
+		"X-Method: kept", "Iffy: kept", NULL };
+	struct loopback *lo =
+	    rows_open(NULL, "error_pages = ( { status = 403; path = \"/err\"; } ); "
+			    "routes = ( { path = \"/err\"; echo = true; }, "
+			    "{ path = \"/\"; access: { deny = \"all\"; }; } );");
+	struct lo_request q = { .method = "POST",
+		.target = "/x",
+		.fields = fields,
+		.body = "secret",
+		.body_chunked = true };
+	struct lo_response *s = lo_send(lo, &q);
+
+	ck_assert_int_eq(s->status, 403);
+	unit_str_eq(s->body, "GET /x HTTP/1.1\nAccept: text/plain\n"
+			     "X-Method: kept\nIffy: kept\n\n");
+	ck_assert_int_eq(s->interims, 0);
+	ck_assert(s->is_complete);
+	lo_close(lo);
+}
+END_TEST
+
 START_TEST(body_beyond_the_limit)
 {
 	struct loopback *lo = rows_open(NULL, "max_body = \"3\"; respond = \"x\";");
@@ -114,6 +142,7 @@ suite_request(void)
 	TCase *t = tcase_create("request");
 
 	tcase_add_loop_test(t, answers, 0, UNIT_COUNT(rows));
+	tcase_add_test(t, page_is_a_get);
 	tcase_add_test(t, body_beyond_the_limit);
 	tcase_add_test(t, interim_only_when_the_body_is_wanted);
 	tcase_add_test(t, many_requests_reuse_their_memory);

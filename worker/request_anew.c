@@ -1,0 +1,177 @@
+/*
+ * Starting over: other paths, error pages, an application's local redirects. For the last two the
+ * request becomes a GET without anything that belonged to what the client asked for: its body, its
+ * conditions, its upgrade. What handler comes next cannot tell it from a GET that was sent.
+ */
+#include "common/must.h"
+#include "worker/proto.h"
+#include "worker/request.h"
+#include "worker/reqlife.h"
+
+enum { ANEW_MAX = 10 };
+
+/* Names of fields that mean nothing in a GET that somebody else asks; with "*" at the end all that
+   begin so. Content and framing (RFC 9110 8, 10.1, 6.5; RFC 9112 6), preconditions and ranges (RFC
+   9110 13, 14; RFC 4918 10.4), protocol changes (RFC 9110 7.8, RFC 6455, RFC 7540 3.2.1), and what
+   applications take for the method. */
+static const char *const anew_dropped[] = {
+	"Content-*",
+	"Expect",
+	"HTTP2-Settings",
+	"If",
+	"If-*",
+	"Range",
+	"Request-Range",
+	"Sec-WebSocket-*",
+	"TE",
+	"Trailer",
+	"Transfer-Encoding",
+	"Upgrade",
+	"X-HTTP-Method",
+	"X-HTTP-Method-Override",
+	"X-Method-Override",
+};
+
+static char
+anew_fold(char c)
+{
+	bool is_alnum = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+
+	return is_alnum ? (char)str_lower((unsigned char)c) : '-';
+}
+
+/* Whether name is pattern for the least careful reader, to whom all but letters and digits is one
+   octet (RFC 3875 4.1.18). */
+static bool
+anew_is_name(struct str name, const char *pattern)
+{
+	size_t i;
+
+	for (i = 0; i < name.n && pattern[i] && pattern[i] != '*'; i++)
+		if (anew_fold(name.p[i]) != anew_fold(pattern[i]))
+			return false;
+	return pattern[i] == '*' || (i == name.n && !pattern[i]);
+}
+
+static bool
+anew_drops(struct str name)
+{
+	for (size_t i = 0; i < sizeof(anew_dropped) / sizeof(*anew_dropped); i++)
+		if (anew_is_name(name, anew_dropped[i]))
+			return true;
+	return false;
+}
+
+/* Into a list of its own: the log wants what was sent. */
+static void
+anew_drop_fields(struct request *r)
+{
+	const struct fields *sent = &r->asked->in;
+	struct fields in = { .room = sent->n };
+
+	in.v = arena_alloc(&r->arena, (sent->n + 1) * sizeof(*in.v));
+	memset(r->known, 0, sizeof(r->known));
+	for (unsigned i = 0; i < sent->n; i++) {
+		const struct field *f = &sent->v[i];
+
+		if (anew_drops(f->name))
+			continue;
+		*fields_add(&in, &r->arena) = *f;
+		if (!r->known[f->id])
+			r->known[f->id] = (uint8_t)in.n;
+	}
+	r->in = in;
+}
+
+/* No handler sees octets of the body, or waits for any; what still comes of it is the protocol's to
+   drop, within its bounds. */
+static void
+anew_drop_body(struct request *r)
+{
+	r->length = 0;
+	r->trailers.n = 0;
+	body_on_data(&r->body, NULL, NULL);
+	body_cancel(&r->body);
+	r->body.state = BODY_ENDED;
+}
+
+/* HEAD stays what it is: its answer has no content. */
+static void
+anew_become_get(struct request *r)
+{
+	struct request_asked *asked;
+
+	if (!r->asked) {
+		asked = arena_alloc(&r->arena, sizeof(*asked));
+		*asked = (struct request_asked){ r->method, r->method_name, r->in };
+		r->asked = asked;
+		anew_drop_fields(r);
+	}
+	if (r->method != M_HEAD) {
+		r->method = M_GET;
+		r->method_name = http_method_name(M_GET);
+	}
+	anew_drop_body(r);
+}
+
+static void
+anew_to(struct request *r, struct str path, struct str query, bool is_exempt)
+{
+	must(!r->is_begun);
+	r->path = path;
+	if (query.p)
+		r->query = query;
+	r->is_exempt = is_exempt;
+	if (r->backend) /* what an authorizer said was about the other path */
+		r->backend->variables = NULL;
+	if (++r->reroutes > ANEW_MAX) {
+		r->is_error_page = true; /* no page of the site: its way may be the loop */
+		r->error_status = 508;
+		res_error(r, 508, "rewrites and error pages go in circles");
+		return;
+	}
+	request_rerun(r);
+}
+
+void
+request_reroute(struct request *r, struct str path, struct str query)
+{
+	anew_to(r, path, query, false);
+}
+
+void
+request_page(struct request *r, int status, struct str path)
+{
+	must(!r->is_error_page);
+	r->is_error_page = true;
+	r->error_status = status;
+	anew_become_get(r);
+	anew_to(r, path, (struct str){ NULL, 0 }, true);
+}
+
+void
+request_ask(struct request *r, struct str path, struct str query)
+{
+	anew_become_get(r);
+	r->rewrites = NULL;
+	anew_to(r, path, query, false);
+}
+
+struct str
+request_asked_method(const struct request *r)
+{
+	return r->asked ? r->asked->method_name : r->method_name;
+}
+
+struct str
+request_asked_field(const struct request *r, enum http_field id, struct str name)
+{
+	const struct fields *in = r->asked ? &r->asked->in : &r->in;
+
+	if (!r->asked && id != HF_OTHER)
+		return req_field(r, id);
+	for (unsigned i = 0; i < in->n; i++)
+		if (id != HF_OTHER ? in->v[i].id == id : str_caseeq(in->v[i].name, name))
+			return in->v[i].value;
+	return (struct str){ NULL, 0 };
+}

@@ -1,0 +1,39 @@
+/*
+ * Starting a request over, within the server. The end of request.h, which tells a request's life.
+ */
+#ifndef WORKER_REQUEST_ANEW_H
+#define WORKER_REQUEST_ANEW_H
+
+#include "common/http.h"
+#include "worker/request.h"
+
+/* Starts over with another path (decoded, normalised) and the query kept or replaced (p not NULL):
+   routing, access, handle. For rewrites, try lists and index files; at most 10 times, then 508. The
+   caller returns MINE. */
+void request_reroute(struct request *, struct str path, struct str query);
+
+/* The same with the site's own page for a status, once a request. The page is for those who were
+   refused: for its path and this one routing the request is exempt from what decides who may ask
+   and where requests are sent (request_is_exempt). That ends with whatever starts over next. */
+void request_page(struct request *, int status, struct str path);
+static inline bool
+request_is_exempt(const struct request *r)
+{
+	return r->is_exempt;
+}
+
+/* The same as if the client had asked for the path, with GET (RFC 3875 6.2.2): every rule of it
+   counts, also rewrites that were applied before. */
+void request_ask(struct request *, struct str path, struct str query);
+
+/* What the client sent, once the request has become another one: for logs. */
+struct request_asked {
+	uint8_t method;
+	struct str method_name;
+	struct fields in;
+};
+struct str request_asked_method(const struct request *);
+/* A field of a kind, or, for kinds without a row, of a name; p NULL when there is none. */
+struct str request_asked_field(const struct request *, enum http_field, struct str name);
+
+#endif
