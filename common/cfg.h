@@ -57,9 +57,15 @@ struct cfg_records {
 	size_t n;
 };
 
+struct cfg_place {
+	const char *file;
+	int line, col;
+};
+
 struct cfg_regex {
 	struct str source;
 	void *code; /* pcre2_code; NULL when not set */
+	struct cfg_place place;
 };
 
 struct cfg_opt;
@@ -83,11 +89,6 @@ struct cfg_opt {
 };
 
 /* A place in a configuration file. file is NUL-terminated; line and column from 1, 0 unknown. */
-struct cfg_place {
-	const char *file;
-	int line, col;
-};
-
 struct route;
 struct cfg_errors; /* the list of everything that is wrong, sorted by place when printed */
 

@@ -9,6 +9,7 @@
 #include "common/conf.h"
 #include "common/must.h"
 #include "common/regex.h"
+#include "common/regexdoubt.h"
 
 struct value {
 	struct opt_reader *r;
@@ -351,6 +352,17 @@ value_enum(struct value *v)
 	return value_mismatch(v, hint);
 }
 
+/* A path that a client chooses could take it to its limits. */
+static void
+value_doubt(struct value *v, struct str source)
+{
+	const char *hint, *why = regexdoubt_of(source, &hint);
+
+	if (why)
+		cfg_errors_add(
+		    v->r->errors, false, v->node->place, hint, "'%s': %s", v->opt->name, why);
+}
+
 static bool
 value_regex(struct value *v)
 {
@@ -364,7 +376,9 @@ value_regex(struct value *v)
 		return false;
 	/* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): value_text() has set s */
 	if (regex_compile(&new, s, &why, &offset)) {
+		new.place = at;
 		*re = new;
+		value_doubt(v, s);
 		arena_defer(v->r->arena, regex_code_free, new.code);
 		return true;
 	}

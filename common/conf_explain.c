@@ -98,14 +98,18 @@ explain_why_site(struct explain *x, const struct site *s)
 static const char *
 explain_why_not(const struct route *r, struct str path, enum http_method m)
 {
+	enum regex_verdict v =
+	    r->kind == ROUTE_REGEX ? regex_match(&r->regex, path, NULL).is : REGEX_MISMATCH;
 	bool is_path = r->kind == ROUTE_EXACT   ? str_eq(path, r->path)
-		       : r->kind == ROUTE_REGEX ? regex_match(&r->regex, path, NULL)
+		       : r->kind == ROUTE_REGEX ? v == REGEX_MATCH
 						: str_has_prefix(path, r->path) &&
 						      (r->path.n == 1 || path.n == r->path.n ||
 							  path.p[r->path.n] == '/');
 
 	if (is_path && r->methods && !(r->methods >> m & 1))
 		return "not for this method";
+	if (v == REGEX_FAILED)
+		return "cannot be decided (steps or memory of a match): the answer is 500";
 	if (r->kind == ROUTE_REGEX)
 		return "does not match";
 	return r->kind == ROUTE_PREFIX && str_has_prefix(path, r->path)
@@ -118,10 +122,15 @@ explain_routes(struct explain *x, const struct site *site)
 {
 	enum http_method m = http_method_of(str_of(x->ask->method));
 	const struct route *r, *taken = site_route(site, x->ask->path, (int)m);
+	const struct route *end = taken ? taken : site->routes + site->nroutes;
+	const char *why = NULL;
 
-	for (r = site->routes; r < taken; r++)
+	for (r = site->routes; r < end; r++) {
 		explain_line(x, r == site->routes ? "routes" : "", &r->place, "\"%s\" %s",
 		    r->path_label, explain_why_not(r, x->ask->path, m));
+		if (!taken && r->kind == ROUTE_REGEX && &r->regex == regex_failed(&why))
+			return NULL;
+	}
 	explain_line(x, r == site->routes ? "routes" : "", &r->place, "\"%s\" matches%s",
 	    r->path_label,
 	    r->place.line == site->place.line && r->place.col == site->place.col
@@ -259,9 +268,11 @@ conf_explain(const struct conf *conf, FILE *f, const struct conf_ask *ask, bool 
 	explain_line(&x, "path", NULL, "%.*s %s", STR_FMT(ask->path),
 	    str_eq(ask->path, ask->raw_path) ? "(as asked)" : "(normalised)");
 	route = explain_routes(&x, site);
-	explain_modules(&x, route);
-	explain_handler(&x, route);
-	explain_backend(&x, route);
+	if (route) {
+		explain_modules(&x, route);
+		explain_handler(&x, route);
+		explain_backend(&x, route);
+	}
 	arena_fini(&x.arena);
 	return 0;
 }

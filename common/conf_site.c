@@ -275,7 +275,7 @@ route_covers(const struct route *r, const struct route *later)
 	if (later->kind != ROUTE_EXACT)
 		return false;
 	return r->kind == ROUTE_EXACT ? str_eq(r->path, later->path)
-				      : regex_match(&r->regex, later->path, NULL);
+				      : regex_match(&r->regex, later->path, NULL).is == REGEX_MATCH;
 }
 
 static void

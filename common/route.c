@@ -260,21 +260,21 @@ route_has_method(const struct route *r, int method)
 	return !r->methods || (r->methods >> method & 1);
 }
 
-static inline bool
+static inline enum regex_verdict
 route_has_path(const struct route *r, struct str path)
 {
 	size_t n = r->path.n;
 
 	if (r->kind == ROUTE_REGEX)
-		return regex_match(&r->regex, path, NULL);
+		return regex_match(&r->regex, path, NULL).is;
 	if (r->kind == ROUTE_PREFIX && n == 1)
-		return true;
+		return REGEX_MATCH;
 	/* Most routes differ in their last octet: the call is saved. */
 	if (path.n < n || path.p[n - 1] != r->path.p[n - 1])
-		return false;
+		return REGEX_MISMATCH;
 	if (path.n > n && (r->kind == ROUTE_EXACT || path.p[n] != '/'))
-		return false;
-	return memcmp(path.p, r->path.p, n) == 0;
+		return REGEX_MISMATCH;
+	return memcmp(path.p, r->path.p, n) == 0 ? REGEX_MATCH : REGEX_MISMATCH;
 }
 
 /* The first route with this very path (or prefix) that comes before the best one so far. */
@@ -310,10 +310,14 @@ route_by_index(const struct site *site, struct str path, int method)
 	}
 	if (at == path.n && path.n > 1)
 		best = route_try(site, h, path, true, method, best);
-	for (i = 0; i < x->nregex && x->regex[i] < best; i++)
-		if (route_has_method(&site->routes[x->regex[i]], method) &&
-		    route_has_path(&site->routes[x->regex[i]], path))
-			return &site->routes[x->regex[i]];
+	for (i = 0; i < x->nregex && x->regex[i] < best; i++) {
+		const struct route *r = &site->routes[x->regex[i]];
+		enum regex_verdict v =
+		    route_has_method(r, method) ? route_has_path(r, path) : REGEX_MISMATCH;
+
+		if (v != REGEX_MISMATCH)
+			return v == REGEX_MATCH ? r : NULL;
+	}
 	return &site->routes[best];
 }
 
@@ -324,8 +328,12 @@ site_route(const struct site *site, struct str path, int method)
 
 	if (site->routing)
 		return route_by_index(site, path, method);
-	for (; r < last; r++)
-		if (route_has_method(r, method) && route_has_path(r, path))
-			return r;
+	for (; r < last; r++) {
+		enum regex_verdict v =
+		    route_has_method(r, method) ? route_has_path(r, path) : REGEX_MISMATCH;
+
+		if (v != REGEX_MISMATCH)
+			return v == REGEX_MATCH ? r : NULL;
+	}
 	return last;
 }

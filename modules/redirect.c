@@ -212,7 +212,15 @@ redirect_access(struct request *r, const void *conf)
 	if (request_is_exempt(r) || r->raw_path.n == 0 || *r->raw_path.p != '/')
 		return NEXT;
 	for (size_t i = 0; i < c->rules.n; i++, rule++) {
-		if (rule->match.code && !regex_match(&rule->match, r->path, captures))
+		enum regex_verdict v = rule->match.code
+					   ? regex_match(&rule->match, r->path, captures).is
+					   : REGEX_MATCH;
+
+		if (v == REGEX_FAILED) {
+			res_undecided(r);
+			return MINE;
+		}
+		if (v == REGEX_MISMATCH)
 			continue;
 		location = redirect_location(rule, r, captures);
 		if (redirect_is_same(r, location))

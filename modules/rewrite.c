@@ -88,27 +88,30 @@ rewrite_active(const void *conf)
 	return ((const struct rewrite *)conf)->rules.n > 0;
 }
 
-/* Applies the rules that match; false when none did. The query's p stays NULL when it is kept. */
-static bool
+/* Applies the rules that match. The query's p stays NULL when it is kept. */
+static enum regex_verdict
 rewrite_apply(const struct rewrite *c, struct request *r, struct str *path, struct str *query)
 {
 	const struct rewrite_rule *rules = c->rules.v;
 	struct str captures[REGEX_CAPTURES];
-	bool has_matched = false;
+	enum regex_verdict all = REGEX_MISMATCH;
 
 	for (size_t i = 0; i < c->rules.n; i++) {
 		const struct rewrite_rule *rule = &rules[i];
+		enum regex_verdict v = regex_match(&rule->match, *path, captures).is;
 
-		if (!regex_match(&rule->match, *path, captures))
+		if (v == REGEX_FAILED)
+			return v;
+		if (v == REGEX_MISMATCH)
 			continue;
-		has_matched = true;
+		all = v;
 		if (rule->has_args)
 			*query = vars_expand(&rule->args, r, TEMPLATE_ARGS, captures);
 		*path = vars_expand(&rule->path, r, TEMPLATE_PLAIN, captures);
 		if (rule->last)
 			break;
 	}
-	return has_matched;
+	return all;
 }
 
 static enum verdict
@@ -119,8 +122,15 @@ rewrite_access(struct request *r, const void *conf)
 
 	if (request_is_exempt(r) || r->rewrites == c->rules.v || !str_has_prefix(r->path, STR("/")))
 		return NEXT;
-	if (!rewrite_apply(c, r, &path, &query))
+	switch (rewrite_apply(c, r, &path, &query)) {
+	case REGEX_MISMATCH:
 		return NEXT;
+	case REGEX_FAILED:
+		res_undecided(r);
+		return MINE;
+	case REGEX_MATCH:
+		break;
+	}
 	if (!uri_normalise(&r->arena, path, &path)) {
 		res_error(r, 400, "the rewritten path leaves the root");
 		return MINE;

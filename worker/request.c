@@ -110,14 +110,21 @@ request_end(struct request *r, bool aborted)
 	request_free(r);
 }
 
-static void
+/* False: an expression that decides on the route failed, and that was the answer. */
+static bool
 request_route(struct request *r)
 {
 	if (!r->site)
 		r->site = conf_site(worker_conf(r->w), r->listen, r->host);
 	r->route = site_route(r->site, r->path, r->method);
-	r->phase = r->route->access.n > 0 ? PHASE_ACCESS : PHASE_HANDLE;
 	r->hook = 0;
+	if (unlikely(!r->route)) {
+		r->route = &r->site->routes[r->site->nroutes - 1]; /* the form of the answer */
+		res_undecided(r);
+		return false;
+	}
+	r->phase = r->route->access.n > 0 ? PHASE_ACCESS : PHASE_HANDLE;
+	return true;
 }
 
 /* Calls the hooks of the current phase from the current one on, until one has taken the request;
@@ -150,7 +157,8 @@ request_run(struct request *r)
 
 		if (unlikely(r->is_rerouted)) {
 			r->is_rerouted = false;
-			request_route(r);
+			if (!request_route(r))
+				continue;
 		}
 		if (r->phase == PHASE_ACCESS && !(is_taken = request_phase(r, &r->route->access))) {
 			r->phase = PHASE_HANDLE;
@@ -174,7 +182,8 @@ request_server_options(struct request *r)
 void
 request_start(struct request *r)
 {
-	request_route(r);
+	if (unlikely(!request_route(r)))
+		return;
 	if (unlikely(r->method == M_OPTIONS && str_eq(r->raw_path, STR("*")))) {
 		request_server_options(r);
 		return;

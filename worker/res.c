@@ -8,6 +8,7 @@
 
 #include "common/log.h"
 #include "common/must.h"
+#include "common/regex.h"
 #include "worker/errpage.h"
 #include "worker/proto.h"
 #include "worker/request.h"
@@ -221,6 +222,27 @@ res_error_fmt(struct request *r, int status, const char *fmt, ...)
 	why = arena_vprintf(&r->arena, fmt, ap);
 	va_end(ap);
 	res_error(r, status, why.p);
+}
+
+void
+res_undecided(struct request *r)
+{
+	static uint64_t again;
+	static unsigned more;
+	const char *why;
+	const struct cfg_regex *re = regex_failed(&why);
+
+	if (worker_now(r->w) < again) {
+		more++;
+	} else {
+		log_warnx("request %016llx: the expression \"%.*s\" (%s:%d) cannot be decided on a "
+			  "path of %zu octets: %s (%u more like this before)",
+		    (unsigned long long)r->id, STR_FMT(re->source),
+		    re->place.file ? re->place.file : "-", re->place.line, r->path.n, why, more);
+		again = worker_now(r->w) + 1000;
+		more = 0;
+	}
+	res_error(r, 500, "a regular expression that decides on this path hit its limit");
 }
 
 /* A Location that would end its field is not sent. */

@@ -45,6 +45,9 @@ void res_begin_tunnel(struct request *);
 void res_error(struct request *, int status, const char *why);
 void res_error_fmt(struct request *, int status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* A regular expression that decides what becomes of the request failed (regex_match): 500, and a
+   line in the log, at most one a second. */
+void res_undecided(struct request *);
 void res_redirect(struct request *, int status, struct str location);
 void res_text(struct request *, int status, struct str type, struct str text);
 /* The answer cannot be finished: the client is made to notice (connection closed, RST_STREAM). */
