@@ -83,7 +83,6 @@ struct conf_listen {
 	struct str host; /* numeric address without brackets; the path for unix */
 	int64_t port;
 	int64_t backlog;
-	bool defer;             /* TCP: a connection is taken when its first octet has come */
 	int64_t mode;           /* unix: file mode */
 	struct str user, group; /* unix: owner of the socket file */
 	bool defer;             /* TCP: a connection is taken when its first octet has come */

@@ -301,6 +301,8 @@ reading_is_elsewhere(const struct readings *k, struct str path)
 	if (!place->route)
 		return NULL;
 	route = site_route(k->r->site, path, k->r->method);
+	if (!route)
+		return "cannot be routed: an expression hit its limit";
 	if (route != place->route)
 		return arena_printf(&k->r->arena, "belongs to the route %s", route->path_label).p;
 	if (place->from.n > 0 && reading_is_below(path, place->from) != place->is_below)
@@ -429,7 +431,7 @@ reading_is_own_safe(struct request *r)
 	if (likely(r->is_plain) || !hpath_asked(r, &asked) || str_eq(asked, r->path))
 		return true;
 	place.route = site_route(r->site, asked, r->method);
-	return reading_is_of(r, hpath_own(r), &place);
+	return place.route && reading_is_of(r, hpath_own(r), &place);
 }
 
 int
