@@ -78,8 +78,8 @@ struct request {
 	/* private to request.c */
 	uint8_t known[HF_MAX]; /* 1 + index in in.v of the first field of a kind */
 	uint8_t phase;
-	uint8_t hook; /* position in the phase */
-	uint8_t reroutes;
+	uint8_t hook;       /* position in the phase */
+	uint8_t reroutes;   /* 0: path is the client's; modules may read it */
 	bool is_begun;      /* res_begin() was called */
 	bool is_running;    /* the hooks are on the stack */
 	bool goes_on;       /* a hook asked to be continued while it was on the stack */

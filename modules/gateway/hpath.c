@@ -120,8 +120,8 @@ hpath_asked(struct request *r, struct str *path)
 {
 	struct uri uri;
 
-	*path = r->raw_path;
-	if (likely(r->is_plain))
+	*path = r->reroutes == 0 ? r->path : r->raw_path;
+	if (r->reroutes == 0 || r->is_plain)
 		return true;
 	if (r->raw_path.n == 0 || r->raw_path.p[0] != '/' ||
 	    uri_parse(r->raw_path, M_GET, &r->arena, &uri) != 0)

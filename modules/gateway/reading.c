@@ -22,7 +22,7 @@
 #include "modules/gateway/hpath.h"
 #include "modules/gateway/reading.h"
 
-enum { READING_MAX = 48, READING_OCTETS = 65536 };
+enum { READING_MAX = 48, READING_OCTETS = 32768 };
 
 /* What a path has that a step changes, or that no reading may have. */
 enum reading_odd {
@@ -385,21 +385,25 @@ reading_log(const struct readings *k, struct str path)
 	    STR_FMT(r->raw_path), STR_FMT(path), STR_FMT(k->culprit), k->why);
 }
 
-/* Whether all readings of a path that is handed on are of the place. */
+/* Whether all readings of a path that is handed on are of the place; decoded: what the rules were
+   asked about. */
 static bool
-reading_is_of(struct request *r, struct str path, const struct reading_place *place)
+reading_is_of(
+    struct request *r, struct str path, struct str decoded, const struct reading_place *place)
 {
+	uint8_t odd = reading_scan(path);
 	struct readings k;
 	unsigned done = 0;
 
-	if (likely(reading_scan(path) == 0))
+	/* "/x%20y": the only other reading is the one that was asked about. */
+	if (likely(odd == 0) || (odd == ODD_ESCAPE && reading_scan(decoded) == 0))
 		return true;
 	k.r = r;
 	k.place = place;
 	k.n = 0;
 	k.octets = 0;
 	k.scratch = arena_alloc(&r->arena, path.n);
-	if (reading_add(&k, path, !memchr(path.p, '%', path.n)))
+	if (reading_add(&k, path, !(odd & ODD_ESCAPE)))
 		while (done < k.n && reading_follow(&k, &k.v[done]))
 			done++;
 	if (k.n > 0 && done == k.n)
@@ -416,9 +420,9 @@ reading_is_source_safe(struct request *r, const struct gateway_conf *conf)
 	const struct reading_place nowhere = { .route = NULL };
 
 	place.is_below = reading_is_below(r->path, conf->path_from);
-	if (!reading_is_of(r, hpath_source(r), &place))
+	if (!reading_is_of(r, hpath_source(r), r->path, &place))
 		return false;
-	return conf->path_from.n == 0 || reading_is_of(r, hmap_path(r, conf), &nowhere);
+	return conf->path_from.n == 0 || reading_is_of(r, hmap_path(r, conf), r->path, &nowhere);
 }
 
 /* The path that the client asked for, which had the rules of its own route before a rewrite. */
@@ -431,7 +435,7 @@ reading_is_own_safe(struct request *r)
 	if (likely(r->is_plain) || !hpath_asked(r, &asked) || str_eq(asked, r->path))
 		return true;
 	place.route = site_route(r->site, asked, r->method);
-	return place.route && reading_is_of(r, hpath_own(r), &place);
+	return place.route && reading_is_of(r, hpath_own(r), asked, &place);
 }
 
 int

@@ -248,8 +248,10 @@ rewrite(struct ask *t, struct str rewritten)
 {
 	struct str path;
 
-	if (rewritten.p && uri_normalise(&t->r.arena, rewritten, &path))
-		t->r.path = path;
+	if (!rewritten.p || !uri_normalise(&t->r.arena, rewritten, &path))
+		return;
+	t->r.path = path;
+	t->r.reroutes = 1;
 }
 
 static void

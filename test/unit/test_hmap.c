@@ -65,8 +65,10 @@ START_TEST(paths)
 	ask(row->raw);
 	a.gw.path_from = str_of(row->from);
 	a.gw.path_to = str_of(row->to);
-	if (row->rewritten)
+	if (row->rewritten) {
 		a.r.path = str_of(row->rewritten);
+		a.r.reroutes = 1;
+	}
 	unit_str_eq(hmap_path(&a.r, &a.gw), row->path);
 	ask_close(&a);
 }

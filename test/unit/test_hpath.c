@@ -64,8 +64,10 @@ START_TEST(handed_on)
 	struct str query;
 
 	ask(row->target);
-	if (row->rewritten)
+	if (row->rewritten) {
 		a.r.path = str_of(row->rewritten);
+		a.r.reroutes = 1;
+	}
 	if (row->new_query)
 		a.r.query = str_of(row->new_query);
 	unit_str_eq(hpath_source(&a.r), row->path);

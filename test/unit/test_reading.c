@@ -175,6 +175,7 @@ START_TEST(readings)
 	ask("GET", row->target);
 	if (row->rewritten) {
 		a.r.path = str_of(row->rewritten);
+		a.r.reroutes = 1;
 		a.r.route = site_route(a.r.site, a.r.path, a.r.method);
 	}
 	a.gw.path_from = str_of(row->from ? row->from : "");
