@@ -60,7 +60,7 @@ STEPS = {
 
 
 class Naive(http.server.BaseHTTPRequestHandler):
-    """Every server that there could be: gives the secret away when any three steps, in any order, end at it."""
+    """Every server that there could be: gives the secret away when any four steps, in any order, end at it."""
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
