@@ -36,6 +36,8 @@ struct module {
 	void (*check)(void *conf, struct cfg_check *);
 	/* Whether the hooks have anything to do with this configuration. NULL: always. */
 	bool (*active)(const void *conf);
+	/* Whether its access hook decides there who may ask. NULL: it never does. */
+	bool (*guards)(const void *conf);
 
 	/* Worker, after fork and before the first connection; 0 or -1 (logged; the worker does not
 	   come up, and the reload fails). Per-worker state lives in statics of the module. */

@@ -140,5 +140,6 @@ const struct module module_access = {
 	.conf_size = sizeof(struct access),
 	.check = access_check,
 	.active = access_active,
+	.guards = access_active,
 	.access = access_access,
 };

@@ -400,6 +400,7 @@ const struct module module_auth = {
 	.conf_size = sizeof(struct auth),
 	.check = auth_check,
 	.active = auth_active,
+	.guards = auth_active,
 	.start = auth_start,
 	.stop = auth_stop,
 	.access = auth_access,

@@ -13,6 +13,12 @@ gateway_is_active(const void *conf)
 	return c->pool || c->authorizer_pool;
 }
 
+static bool
+gateway_guards(const void *conf)
+{
+	return ((const struct gateway_conf *)conf)->authorizer_pool != NULL;
+}
+
 static int
 gateway_start(const struct conf *conf, struct worker *w)
 {
@@ -33,7 +39,7 @@ gateway_ask(struct request *r, const struct gateway_conf *c, bool is_authorizer,
 {
 	bool has_uri = is_authorizer || codec_of(c->pool->protocol)->is_cgi;
 	const char *why;
-	int status = reading_check(r, c, has_uri, &why);
+	int status = reading_check(r, c, script, has_uri, &why);
 
 	if (status)
 		res_error(r, status, why);
@@ -96,6 +102,7 @@ const struct module module_gateway = {
 	.check = gateway_check,
 	.uses = gateway_uses,
 	.active = gateway_is_active,
+	.guards = gateway_guards,
 	.start = gateway_start,
 	.stop = gateway_stop,
 	.access = gateway_access,

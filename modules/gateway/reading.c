@@ -62,6 +62,8 @@ struct reading_place {
 	const struct route *route;
 	struct str from; /* path_from; n 0: none */
 	bool is_below;
+	struct str script; /* what is run, when more of the path follows it; n 0: nothing does */
+	bool is_front;     /* it is the front controller: all that follows is its page */
 };
 
 struct readings {
@@ -292,6 +294,67 @@ reading_is_below(struct str path, struct str from)
 	return str_has_prefix(path, from) && (path.n == from.n || path.p[from.n] == '/');
 }
 
+/* What a path means to a script that makes pages: "/blog/index.php/x" is its page "/blog/x". p
+   NULL: the path does not go through the script. */
+static struct str
+reading_page(struct arena *a, struct str script, struct str path)
+{
+	struct str dir = script;
+
+	if (script.n == 0 || path.n <= script.n || path.p[script.n] != '/' ||
+	    !str_has_prefix(path, script))
+		return (struct str){ NULL, 0 };
+	while (dir.n > 0 && dir.p[dir.n - 1] != '/')
+		dir.n--;
+	return arena_printf(
+	    a, "%.*s%.*s", STR_FMT(dir), (int)(path.n - script.n - 1), path.p + script.n + 1);
+}
+
+static bool
+reading_has_guard(const struct route *r, const struct conf_hook *guard)
+{
+	for (size_t i = 0; i < r->access.n; i++)
+		if (r->access.v[i].module == guard->module && r->access.v[i].conf == guard->conf)
+			return true;
+	return false;
+}
+
+static bool
+reading_is_guard(const struct conf_hook *h)
+{
+	return h->module->guards && h->module->guards(h->conf);
+}
+
+/* Whether somebody is asked for permission on a route who is not asked on ours. */
+static bool
+reading_is_guarded(const struct route *route, const struct route *ours)
+{
+	for (size_t i = 0; i < route->access.n; i++)
+		if (reading_is_guard(&route->access.v[i]) &&
+		    !reading_has_guard(ours, &route->access.v[i]))
+			return true;
+	return false;
+}
+
+/* The page that a script makes of what follows its name has the rules of that page. */
+static const char *
+reading_is_page_elsewhere(const struct readings *k, struct str path)
+{
+	const struct reading_place *place = k->place;
+	struct str page = reading_page(&k->r->arena, place->script, path);
+	const struct route *route = page.p ? site_route(k->r->site, page, k->r->method) : NULL;
+
+	if (!page.p || route == place->route)
+		return NULL;
+	if (!route)
+		return "cannot be routed: an expression hit its limit";
+	if (!place->is_front && !reading_is_guarded(route, place->route))
+		return NULL;
+	return arena_printf(
+	    &k->r->arena, "is a page of the route %s to its script", route->path_label)
+	    .p;
+}
+
 static const char *
 reading_is_elsewhere(const struct readings *k, struct str path)
 {
@@ -307,7 +370,7 @@ reading_is_elsewhere(const struct readings *k, struct str path)
 		return arena_printf(&k->r->arena, "belongs to the route %s", route->path_label).p;
 	if (place->from.n > 0 && reading_is_below(path, place->from) != place->is_below)
 		return place->is_below ? "is not below path_from" : "is below path_from";
-	return NULL;
+	return reading_is_page_elsewhere(k, path);
 }
 
 static const char *
@@ -357,10 +420,24 @@ reading_add(struct readings *k, struct str text, bool is_decoded)
 	return true;
 }
 
+/* "%2F" at the end: many readers see nothing there. */
+static bool
+reading_follow_end(struct readings *k, const struct reading *reading)
+{
+	struct str text = reading->text;
+
+	if (text.n < 2 || text.p[text.n - 1] != '/' || str_has_suffix(k->v[0].text, STR("/")))
+		return true;
+	memcpy(k->scratch, text.p, text.n - 1);
+	return reading_add(k, str_n(k->scratch, text.n - 1), reading->is_decoded);
+}
+
 /* Adds what every step makes of a reading. */
 static bool
 reading_follow(struct readings *k, const struct reading *reading)
 {
+	if (!reading_follow_end(k, reading))
+		return false;
 	for (size_t i = 0; i < sizeof(reading_steps) / sizeof(reading_steps[0]); i++) {
 		const struct reading_step *step = &reading_steps[i];
 		size_t n;
@@ -396,7 +473,8 @@ reading_is_of(
 	unsigned done = 0;
 
 	/* "/x%20y": the only other reading is the one that was asked about. */
-	if (likely(odd == 0) || (odd == ODD_ESCAPE && reading_scan(decoded) == 0))
+	if (likely(place->script.n == 0) &&
+	    (odd == 0 || (odd == ODD_ESCAPE && reading_scan(decoded) == 0)))
 		return true;
 	k.r = r;
 	k.place = place;
@@ -414,11 +492,13 @@ reading_is_of(
 
 /* The path that the request has now. */
 static bool
-reading_is_source_safe(struct request *r, const struct gateway_conf *conf)
+reading_is_source_safe(struct request *r, const struct gateway_conf *conf, struct str script)
 {
 	struct reading_place place = { .route = r->route, .from = conf->path_from };
 	const struct reading_place nowhere = { .route = NULL };
 
+	place.script = script;
+	place.is_front = script.n > 0 && str_eq(script, conf->front);
 	place.is_below = reading_is_below(r->path, conf->path_from);
 	if (!reading_is_of(r, hpath_source(r), r->path, &place))
 		return false;
@@ -439,12 +519,16 @@ reading_is_own_safe(struct request *r)
 }
 
 int
-reading_check(struct request *r, const struct gateway_conf *conf, bool has_uri, const char **why)
+reading_check(struct request *r, const struct gateway_conf *conf, const struct script *script,
+    bool has_uri, const char **why)
 {
-	if (likely(hpath_is_plain(r)) || r->path.n == 0 || r->path.p[0] != '/')
+	bool is_page = script->is_split && script->path_info.n > 0;
+	struct str name = is_page ? script->name : STR("");
+
+	if (likely(hpath_is_plain(r) && name.n == 0) || r->path.n == 0 || r->path.p[0] != '/')
 		return 0;
 	*why = "the path can be read as another one";
-	if (!reading_is_source_safe(r, conf))
+	if (!reading_is_source_safe(r, conf, name))
 		return 400;
 	return has_uri && !reading_is_own_safe(r) ? 400 : 0;
 }

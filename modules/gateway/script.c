@@ -260,6 +260,7 @@ script_find(struct script *s, struct request *r, const struct gateway_conf *c, c
 		return 404;
 	script_walk_init(&w);
 	n = script_split(&w, &is_one);
+	s->is_split = n > 0;
 	if (n > 0)
 		return script_set(&w, n, script_rest(&w, n));
 	if (script_prefix(&w, &n)) {

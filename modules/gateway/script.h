@@ -16,6 +16,7 @@ struct script {
 	struct str path_info; /* what follows it; may be empty */
 	struct str filename;  /* SCRIPT_FILENAME, empty: none (the backend is no file runner) */
 	struct str root;      /* DOCUMENT_ROOT as the backend sees it */
+	bool is_split; /* gateway.split found it: path_info is a page that the script makes */
 };
 
 /* The path is not a script's but, with gateway.check, perhaps that of a file or directory: the next

@@ -263,9 +263,9 @@ check_sent(struct ask *t, const uint8_t *steps, size_t n)
 
 	if (sent.n >= NAIVE_MAX - 8 || uri.n >= NAIVE_MAX - 8)
 		return;
-	if (reading_check(r, &t->gw, false, &why) == 0)
+	if (reading_check(r, &t->gw, &(struct script){ .path_info = STR("") }, false, &why) == 0)
 		check_reading(t, r->route, sent, steps, n);
-	if (reading_check(r, &t->gw, true, &why) != 0)
+	if (reading_check(r, &t->gw, &(struct script){ .path_info = STR("") }, true, &why) != 0)
 		return;
 	must(hpath_asked(r, &asked));
 	t->gw.path_from = STR("");

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include "common/conf_core.h"
 #include "modules/gateway/hmap.h"
 #include "modules/gateway/reading.h"
 #include "test/unit/ask.h"
@@ -12,19 +13,20 @@
 
 Suite *suite_reading(void);
 
-static const char text[] =
-    "sites = ( { host = \"www.org\"; routes = (\n"
-    "  { path = \"/admin\"; }, { path = \"/app/closed\"; }, { path = \"/app\"; },\n"
-    "  { exact = \"/exact\"; }, { path = \"/post\"; methods = \"POST\"; },\n"
-    "  { path = \"/caf\xc3\xa9\"; }, { regex = \"\\\\.key$\"; } ); } );\n";
+static const char text[] = "sites = ( { host = \"www.org\"; routes = (\n"
+			   "  { path = \"/admin\"; access: { deny = \"all\"; }; }, { path = "
+			   "\"/app/closed\"; }, { path = \"/app\"; },\n"
+			   "  { exact = \"/exact\"; }, { path = \"/post\"; methods = \"POST\"; },\n"
+			   "  { path = \"/caf\xc3\xa9\"; }, { regex = \"\\\\.key$\"; } ); } );\n";
 
 static struct ask a;
+static struct script script; /* none, or what is run */
 static struct conf *conf;
 
 static void
 setup(void)
 {
-	fake_use();
+	core_use_modules(modules, modules_n);
 	conf = fake_load(text);
 }
 
@@ -145,6 +147,12 @@ static const struct reading_row {
 	{ .target = "/%c1%a1dmin", .status = 400 },
 	{ .target = "/x%c0%80", .status = 400 },
 	{ .target = "/x%c1%9c..%c1%9cadmin", .status = 400 },
+	/* nothing is where an encoded slash ends the path */
+	{ .target = "/a.key%2f", .status = 400 },
+	{ .target = "/a.key%252f", .status = 400 },
+	{ .target = "/a.key%5c", .status = 400 },
+	{ .target = "/exact%2f", .status = 400 },
+	{ .target = "/app/x%2f" },
 	/* path_from */
 	{ .target = "/app/x%2Fy", .from = "/app", .to = "/v2" },
 	{ .target = "/app//x", .from = "/app", .to = "/" },
@@ -180,15 +188,50 @@ START_TEST(readings)
 	}
 	a.gw.path_from = str_of(row->from ? row->from : "");
 	a.gw.path_to = str_of(row->to ? row->to : "");
-	ck_assert_msg(reading_check(&a.r, &a.gw, false, &why) == row->status, "%s: not %d",
+	ck_assert_msg(reading_check(&a.r, &a.gw, &script, false, &why) == row->status, "%s: not %d",
 	    row->target, row->status);
 	ck_assert(!why || row->status || row->target);
-	ck_assert_msg(reading_check(&a.r, &a.gw, true, &why) ==
+	ck_assert_msg(reading_check(&a.r, &a.gw, &script, true, &why) ==
 			  (row->rewritten ? row->uri_status : row->status),
 	    "%s: REQUEST_URI", row->target);
 	path = hmap_path(&a.r, &a.gw);
 	ck_assert(path.p[0] == '/' && (path.n == 1 || path.p[1] != '/'));
 	ask_close(&a);
+}
+END_TEST
+
+/* What follows the name of a script is a page that it makes, and has that page's rules: all of them
+   for the front controller, who may ask for others. */
+START_TEST(pages)
+{
+	static const struct {
+		const char *script, *target;
+		int front, other;
+	} scripts[] = {
+		{ "/index.php", "/index.php/x", 0, 0 },
+		{ "/index.php", "/index.php/admin/i", 400, 400 },
+		{ "/index.php", "/index.php/exact", 400, 0 },
+		{ "/index.php", "/index.php/x%2f", 0, 0 },
+		{ "/index.php", "/index.php/%2561dmin/i", 400, 400 },
+		{ "/index.php", "/index.php%2fadmin/i", 400, 400 },
+		{ "/index.php", "/index.php/admin;x", 400, 400 },
+		{ "/app/index.php", "/app/index.php/x", 0, 0 },
+		{ "/app/index.php", "/app/index.php/admin", 0, 0 },
+		{ "/app/index.php", "/app/index.php/closed/x", 400, 0 },
+	};
+	const char *why = NULL;
+
+	ask("GET", scripts[_i].target);
+	script.name = str_of(scripts[_i].script);
+	script.is_split = true;
+	script.path_info = str_n(a.r.path.p + script.name.n, a.r.path.n - script.name.n);
+	ck_assert_msg(reading_check(&a.r, &a.gw, &script, true, &why) == scripts[_i].other, "%s",
+	    scripts[_i].target);
+	a.gw.front = script.name;
+	ck_assert_msg(reading_check(&a.r, &a.gw, &script, true, &why) == scripts[_i].front,
+	    "%s as the front controller", scripts[_i].target);
+	ask_close(&a);
+	script = (struct script){ 0 };
 }
 END_TEST
 
@@ -198,10 +241,10 @@ START_TEST(methods)
 	const char *why = NULL;
 
 	ask("GET", "/post%2fx");
-	ck_assert_int_eq(reading_check(&a.r, &a.gw, false, &why), 0);
+	ck_assert_int_eq(reading_check(&a.r, &a.gw, &script, false, &why), 0);
 	ask_close(&a);
 	ask("POST", "/post%2fx");
-	ck_assert_int_eq(reading_check(&a.r, &a.gw, false, &why), 400);
+	ck_assert_int_eq(reading_check(&a.r, &a.gw, &script, false, &why), 400);
 	ck_assert_ptr_nonnull(why);
 	ask_close(&a);
 }
@@ -224,7 +267,7 @@ START_TEST(bounded)
 			strcpy(target + at, pieces[i]);
 		ask("GET", target);
 		before = clock();
-		reading_check(&a.r, &a.gw, true, &why);
+		reading_check(&a.r, &a.gw, &script, true, &why);
 		ck_assert_msg(clock() - before < CLOCKS_PER_SEC / 20, "%s…", pieces[i]);
 		ask_close(&a);
 	}
@@ -239,6 +282,7 @@ suite_reading(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, readings, 0, UNIT_COUNT(rows));
+	tcase_add_loop_test(t, pages, 0, 10);
 	tcase_add_test(t, methods);
 	tcase_add_test(t, bounded);
 	suite_add_tcase(s, t);
