@@ -38,8 +38,7 @@ address_unix(
 	return true;
 }
 
-/* A numeric address in its shortest form, or nothing. */
-static struct str
+struct str
 address_numeric(struct arena *a, struct str host, bool *is_v6)
 {
 	char text[INET6_ADDRSTRLEN], z[INET6_ADDRSTRLEN];

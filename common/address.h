@@ -21,6 +21,9 @@ struct address {
 bool address_parse(struct arena *, struct str text, const char *dir, int64_t port, struct address *,
     const char **why);
 
+/* A numeric address in its shortest form, without brackets; p NULL when it is none. */
+struct str address_numeric(struct arena *, struct str host, bool *is_v6);
+
 /* Takes "scheme://" off the front of *text; n 0 when there is none. */
 struct str address_scheme(struct str *text);
 

@@ -1,36 +1,16 @@
 /*
  * Addresses to listen on. Their canonical text is the key by which sockets are kept over reloads.
  */
-#include <arpa/inet.h>
 #include <grp.h>
 #include <pwd.h>
 #include <sys/un.h>
 
+#include "common/address.h"
 #include "common/conf_build.h"
 
 static const char listen_wants[] =
     "an address such as \"127.0.0.1:8080\", \"[::1]:8080\", \"*:80\", \"8080\" or "
     "\"unix:/run/x.sock\"";
-
-/* The canonical text of a numeric address, without brackets; p NULL when it is none. */
-static struct str
-listen_numeric(struct arena *a, struct str host, bool *is_v6)
-{
-	char text[INET6_ADDRSTRLEN], z[INET6_ADDRSTRLEN];
-	uint8_t addr[16];
-	int family;
-
-	if (host.n >= sizeof(z))
-		return (struct str){ NULL, 0 };
-	memcpy(z, host.p, host.n);
-	z[host.n] = '\0';
-	*is_v6 = memchr(z, ':', host.n) != NULL;
-	family = *is_v6 ? AF_INET6 : AF_INET;
-	if (inet_pton(family, z, addr) != 1)
-		return (struct str){ NULL, 0 };
-	inet_ntop(family, addr, text, sizeof(text));
-	return arena_str(a, str_of(text));
-}
 
 static void
 listen_tcp(struct arena *a, struct str host, bool is_v6, uint64_t port, struct conf_listen *out)
@@ -105,7 +85,7 @@ listen_parse(
 		*why = "a numeric address: write \"127.0.0.1\" or \"[::1]\" for localhost";
 		return 0;
 	}
-	host = listen_numeric(a, host, &is_v6);
+	host = address_numeric(a, host, &is_v6);
 	if (!host.p)
 		return 0;
 	if (is_v6 != in_brackets) {

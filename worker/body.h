@@ -5,8 +5,8 @@
  * length) until the last moment, where sendfile or pread is chosen. No mmap: a file truncated under
  * us is an error value (EIO), never a SIGBUS.
  *
- * "There is data" and "there is space" are posted and run once per loop turn; nobody is called back
- * from inside a call, no object dies under its caller.
+ * "There is data" and "there is space" are posted as notices (worker/worker.h); nobody is called
+ * back from inside a call, no object dies under its caller.
  *
  *   state    producer may           consumer sees
  *   OPEN     put, end, fail         chunks, then nothing yet

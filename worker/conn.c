@@ -233,15 +233,12 @@ conn_room(struct conn *c)
 }
 
 ssize_t
-conn_fill(struct conn *c, bool *more)
+conn_fill(struct conn *c)
 {
-	size_t room;
 	ssize_t n;
 
 	conn_room(c);
-	room = c->in->room - c->in->used;
-	n = c->transport->read(c, c->in->data + c->in->used, room);
-	*more = n == (ssize_t)room;
+	n = c->transport->read(c, c->in->data + c->in->used, c->in->room - c->in->used);
 	if (likely(n > 0)) {
 		c->in->used += (unsigned)n;
 		ctr_add(c->w->row, CTR_BYTES_IN, n);
@@ -287,8 +284,8 @@ conn_linger_read(struct conn *c)
 	n = c->transport->read(c, b->data, b->room);
 	buf_put(b);
 	if (n > 0) {
-		c->nrequests += (uint32_t)n; /* no more requests here: counts what is dropped */
-		if (c->nrequests > LINGER_MAX || c->w->now / 1000 >= c->linger_until)
+		c->lingered += (uint32_t)n;
+		if (c->lingered > LINGER_MAX || c->w->now / 1000 >= c->linger_until)
 			conn_close(c, CONN_BY_LINGERED);
 		else
 			timer_set(c->w, &c->timer, c->timer.class);
@@ -308,7 +305,7 @@ conn_linger(struct conn *c)
 	}
 	conn_drop_in(c);
 	conn_enter(c, CONN_LINGER, NULL);
-	c->nrequests = 0;
+	c->lingered = 0;
 	c->linger_until =
 	    (uint32_t)((c->w->now + (uint64_t)(LINGER_TIMES * c->timer.class->ms)) / 1000);
 	c->transport->shutdown(c);
@@ -321,9 +318,8 @@ conn_preface(struct conn *c)
 {
 	struct proxyproto pp;
 	ssize_t n;
-	bool more;
 
-	if (conn_fill(c, &more) < 0)
+	if (conn_fill(c) < 0)
 		return;
 	n = c->in ? proxyproto_parse(c->in->data + c->in_at, c->in->used - c->in_at, &pp) : 0;
 	if (n == 0 && !c->is_eof)

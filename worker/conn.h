@@ -70,7 +70,10 @@ struct conn {
 	struct buf *in; /* octets not yet used: data[in_at .. used); NULL: none */
 	uint64_t id;
 	uint32_t in_at;
-	uint32_t nrequests;
+	union {
+		uint32_t nrequests; /* answered so far */
+		uint32_t lingered;  /* in LINGER, where no request follows: octets dropped */
+	};
 	uint32_t linger_until; /* of worker_now(), s: lingering ends at the latest */
 	int fd;
 	struct peer peer, via; /* client; the other end of the socket */
@@ -98,9 +101,8 @@ void conn_close(struct conn *, enum conn_reason);
 void conn_linger(struct conn *);
 void conn_read_on(struct conn *);
 void conn_read_off(struct conn *);
-/* Reads once into c->in, making room. >0 octets; 0: nothing (now, or is_eof is set); -1: closed.
- *more: the socket may hold more. */
-ssize_t conn_fill(struct conn *, bool *more);
+/* Reads once into c->in, making room. >0 octets; 0: nothing (now, or is_eof is set); -1: closed. */
+ssize_t conn_fill(struct conn *);
 /* Drops n octets of c->in from the front, and the buffer when it is empty. */
 void conn_used(struct conn *, size_t n);
 void conn_drop_in(struct conn *);

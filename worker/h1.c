@@ -621,13 +621,12 @@ h1_active_input(struct conn *c)
 	struct h1 *h = c->stream;
 	uint64_t now = c->w->now;
 	ssize_t n;
-	bool more;
 
 	if (!h1_wants_input(h)) {
 		conn_read_off(c);
 		return;
 	}
-	n = conn_fill(c, &more);
+	n = conn_fill(c);
 	if (n < 0)
 		return;
 	if (h->body == H1_BODY_READING || h->body == H1_BODY_DISCARD) {
@@ -645,13 +644,11 @@ h1_active_input(struct conn *c)
 static void
 h1_input(struct conn *c)
 {
-	bool more;
-
 	if (unlikely(c->state == CONN_ACTIVE)) {
 		h1_active_input(c);
 		return;
 	}
-	if (conn_fill(c, &more) < 0)
+	if (conn_fill(c) < 0)
 		return;
 	if (unlikely(!c->in)) {
 		if (c->is_eof)

@@ -35,7 +35,7 @@ struct h1 {
 	struct conn *c;
 	struct request *r;    /* NULL while its head comes */
 	struct buf *head_buf; /* what the request's strings point into */
-	struct post step;     /* go on at the end of the turn */
+	struct post step;     /* go on, by a notice */
 	struct timer write_timer;
 
 	struct h1_scan scan; /* from here to write_ms: cleared for each request */

@@ -14,7 +14,7 @@ struct request *request_new(struct worker *, const struct proto *, void *stream)
 void request_start(struct request *);
 /* The head is not acceptable: answers with a status in place of request_start(). */
 void request_refuse(struct request *, int status, const char *why);
-/* Everything was sent, or the peer is gone (aborted): logs, then frees at the end of the turn. */
+/* Everything was sent, or the peer is gone (aborted): logs, then frees it. */
 void request_end(struct request *, bool aborted);
 /* The path is another one: routes anew, at once or when the hook on the stack has returned. */
 void request_rerun(struct request *);

@@ -1,10 +1,10 @@
 /*
  * The worker process: its loop, its time, its notices, its life from fork to the last answer.
  *
- * One turn of the loop is: wait for events and run them; run notices until none is left; free the
- * dead. The states are those of enum worker_state; a worker serves when the segment says that its
- * generation does, and drains when it says that another one does. It never exits because its master
- * died.
+ * One turn of the loop is: wait for events and run them, and after every sixteen connections that
+ * were read also notices; run notices until none is left; free the dead. The states are those of
+ * enum worker_state; a worker serves when the segment says that its generation does, and drains
+ * when it says that another one does. It never exits because its master died.
  */
 #include <errno.h>
 #include <fcntl.h>

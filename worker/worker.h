@@ -1,6 +1,6 @@
 /*
  * A worker: one process, one event base, no locks. What modules may ask of it: the time, timers,
- * notices that run at the end of the loop turn, and work done beside the loop.
+ * notices that run soon, but never inside the call that posts them, and work done beside the loop.
  */
 #ifndef WORKER_WORKER_H
 #define WORKER_WORKER_H
@@ -38,8 +38,10 @@ uint64_t worker_now_ns(const struct worker *);
    callback with it: the time of the turn is read, once. */
 void worker_woken(struct worker *);
 
-/* A notice: fn(arg) runs once at the end of this loop turn, after all events; posting it again
-   before that changes nothing. Embed it; post_cancel before freeing what it is in. */
+/* A notice: fn(arg) runs once, soon: after every sixteenth connection that was read in this loop
+   turn (worker/conn.c), and at the turn's end; so other events of the turn may still come after it.
+   It never runs inside the call that posts it, nor inside another notice; posting it again before
+   it runs changes nothing. Embed it; post_cancel before freeing what it is in. */
 struct post {
 	struct link link;
 	void (*fn)(void *arg);

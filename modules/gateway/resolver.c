@@ -4,8 +4,8 @@
  *
  * An entry is a name with what is known of it: addresses, when to ask again, whether a lookup is
  * under way. Watches of the same name share its entry. Answers only change the entry; who watches
- * is told from a notice at the end of the turn, so that nobody is called from inside c-ares. An
- * entry whose last watch ends during a lookup lives until the lookup is answered.
+ * is told from a notice, so that nobody is called from inside c-ares. An entry whose last watch
+ * ends during a lookup lives until the lookup is answered.
  *
  * When a lookup fails it is repeated, from a second up to half a minute apart; what was known stays
  * in use. A lookup that takes longer than its watch allows counts as failed, and its answer is

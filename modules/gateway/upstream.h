@@ -4,7 +4,7 @@
  *
  * The read event is registered once and stays, over all requests of a kept connection; a write
  * event only after the socket was full. Nobody is called back from inside a call of this interface,
- * and a connection that was closed is freed at the end of the loop turn.
+ * and a connection that was closed is freed by a notice.
  */
 #ifndef GATEWAY_UPSTREAM_H
 #define GATEWAY_UPSTREAM_H
@@ -21,7 +21,7 @@ enum upstream_state {
 	UPSTREAM_SHAKING, /* TLS */
 	UPSTREAM_BUSY,
 	UPSTREAM_IDLE, /* kept, in its host's list */
-	UPSTREAM_DEAD, /* closed; freed at the end of the turn */
+	UPSTREAM_DEAD, /* closed; freed by a notice */
 };
 
 struct upstream_events {

@@ -116,6 +116,21 @@ START_TEST(test_schemes)
 }
 END_TEST
 
+/* What follows a NUL is not ignored. */
+START_TEST(test_nul)
+{
+	struct address out;
+	struct arena a;
+	const char *why;
+
+	arena_init(&a, NULL, 0);
+	ck_assert(!address_parse(&a, str_n("10.0.0.3\0:80", 12), NULL, 80, &out, &why));
+	ck_assert(!address_parse(&a, str_n("10.0.0.3\0.example:80", 20), NULL, 80, &out, &why));
+	ck_assert(!address_parse(&a, str_n("[::1\0::]:80", 11), NULL, 80, &out, &why));
+	arena_fini(&a);
+}
+END_TEST
+
 Suite *
 suite_address(void)
 {
@@ -125,6 +140,7 @@ suite_address(void)
 	tcase_add_loop_test(t, test_addresses, 0, UNIT_COUNT(addresses));
 	tcase_add_test(t, test_lengths);
 	tcase_add_loop_test(t, test_schemes, 0, UNIT_COUNT(schemes));
+	tcase_add_test(t, test_nul);
 	suite_add_tcase(s, t);
 	return s;
 }

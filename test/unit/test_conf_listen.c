@@ -120,6 +120,21 @@ START_TEST(test_options_of_listens)
 }
 END_TEST
 
+/* What follows a NUL is not ignored. */
+START_TEST(test_nul)
+{
+	struct conf_listen out[2];
+	struct arena a;
+	const char *why;
+
+	arena_init(&a, NULL, 0);
+	ck_assert(listen_parse(&a, str_n("10.0.0.3\0:80", 12), "/base", out, &why) == 0);
+	ck_assert(listen_parse(&a, str_n("10.0.0.3\0.example:80", 20), "/base", out, &why) == 0);
+	ck_assert(listen_parse(&a, str_n("[::1\0::]:80", 11), "/base", out, &why) == 0);
+	arena_fini(&a);
+}
+END_TEST
+
 Suite *
 suite_conf_listen(void)
 {
@@ -129,6 +144,7 @@ suite_conf_listen(void)
 	tcase_add_loop_test(t, test_addresses, 0, UNIT_COUNT(addresses));
 	tcase_add_loop_test(t, test_mistakes, 0, UNIT_COUNT(mistakes));
 	tcase_add_test(t, test_options_of_listens);
+	tcase_add_test(t, test_nul);
 	suite_add_tcase(s, t);
 	return s;
 }
