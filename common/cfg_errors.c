@@ -8,6 +8,7 @@
 #include "common/cfg_errors.h"
 #include "common/conf.h"
 #include "common/must.h"
+#include "common/utf8.h"
 
 enum { ERRORS_KEPT = 1000, LINE_SHOWN = 120, LINE_BEFORE = 80 };
 
@@ -256,15 +257,38 @@ cfg_errors_span(struct str s)
 	return i;
 }
 
+/* A line of the file, with '?' for each character that is no plain text. */
 static void
 cfg_errors_put_line(FILE *f, struct str line)
 {
-	size_t i;
+	const unsigned char *p = (const unsigned char *)line.p, *end = p + line.n;
 
-	for (i = 0; i < line.n; i++) {
-		unsigned char c = (unsigned char)line.p[i];
+	while (p < end) {
+		unsigned len = utf8_len(p, end), n = len > 0 ? len : 1;
 
-		fputc(c == '\t' || (c >= 0x20 && c != 0x7f) ? c : '?', f);
+		if (*p == '\t' || utf8_plain(p, end))
+			fwrite(p, 1, n, f);
+		else
+			fputc('?', f);
+		p += n;
+	}
+}
+
+/* A message: it may quote what stands in a file, or name one, and is a line in any case. */
+static void
+cfg_errors_put_text(FILE *f, const char *z)
+{
+	const unsigned char *p = (const unsigned char *)z, *end = p + strlen(z);
+	char esc[4];
+
+	while (p < end) {
+		unsigned n = utf8_plain(p, end);
+
+		if (n == 0)
+			fwrite(esc, 1, (size_t)(utf8_escape(esc, *p) - esc), f);
+		else
+			fwrite(p, 1, n, f);
+		p += n > 0 ? n : 1;
 	}
 }
 
@@ -321,8 +345,10 @@ cfg_errors_print(const struct cfg_errors *e, FILE *f, bool colour)
 			fprintf(f, ":%d", m->place.line);
 		if (m->place.line && m->place.col)
 			fprintf(f, ":%d", m->place.col);
-		fprintf(f, "%s%s%s%s:%s %s\n", *m->place.file ? ": " : "", off,
-		    m->is_error ? red : yellow, m->is_error ? "error" : "warning", off, m->text);
+		fprintf(f, "%s%s%s%s:%s ", *m->place.file ? ": " : "", off,
+		    m->is_error ? red : yellow, m->is_error ? "error" : "warning", off);
+		cfg_errors_put_text(f, m->text);
+		fputc('\n', f);
 		cfg_errors_print_source(e, m, f, green, off);
 	}
 	if (e->errors + e->warnings > e->n)

@@ -148,7 +148,9 @@ static const struct cfg_opt server_opts[] = {
 	{ "pid_file", CFG_PATH, CFG_SERVER, SERVER(process.pid_file),
 	    .help = "A file to write the master's process id to. Default: none." },
 	{ "error_log", CFG_STR, CFG_SERVER, SERVER(process.error_log), .def = "stderr",
-	    .help = "Where messages for the operator go: \"stderr\" or a file." },
+	    .help = "Where messages for the operator go: \"stderr\" or a file. How octets are "
+		    "written that "
+		    "do not belong into a log: see LOGGING." },
 	{ "log_level", CFG_ENUM, CFG_SERVER | CFG_LIVE, SERVER(process.log_level), .def = "notice",
 	    .names = log_level_names, .help = "How much the error log tells." },
 	{ "trusted_proxies", CFG_STRS, CFG_SERVER, SERVER(process.trusted_proxies),

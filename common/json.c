@@ -7,6 +7,7 @@
 
 #include "common/json.h"
 #include "common/must.h"
+#include "common/utf8.h"
 
 static const char json_hex[16] = "0123456789abcdef";
 
@@ -21,56 +22,22 @@ static const char json_short[0x60] = {
 	['\t'] = 't',
 };
 
-/* One row per form of UTF-8 (RFC 3629 section 4): the first octet's range, that of the second. */
-static const struct {
-	unsigned char first, last, low, high, len;
-} json_utf8_forms[] = {
-	{ 0xc2, 0xdf, 0x80, 0xbf, 2 },
-	{ 0xe0, 0xe0, 0xa0, 0xbf, 3 },
-	{ 0xe1, 0xec, 0x80, 0xbf, 3 },
-	{ 0xed, 0xed, 0x80, 0x9f, 3 },
-	{ 0xee, 0xef, 0x80, 0xbf, 3 },
-	{ 0xf0, 0xf0, 0x90, 0xbf, 4 },
-	{ 0xf1, 0xf3, 0x80, 0xbf, 4 },
-	{ 0xf4, 0xf4, 0x80, 0x8f, 4 },
-};
-
-unsigned
-json_utf8(const unsigned char *p, const unsigned char *end)
-{
-	if (*p < 0x80)
-		return 1;
-	for (size_t i = 0; i < sizeof(json_utf8_forms) / sizeof(json_utf8_forms[0]); i++) {
-		unsigned len = json_utf8_forms[i].len;
-
-		if (*p < json_utf8_forms[i].first || *p > json_utf8_forms[i].last)
-			continue;
-		if ((size_t)(end - p) < len || p[1] < json_utf8_forms[i].low ||
-		    p[1] > json_utf8_forms[i].high)
-			return 0;
-		for (unsigned k = 2; k < len; k++)
-			if ((p[k] & 0xc0) != 0x80)
-				return 0;
-		return len;
-	}
-	return 0;
-}
-
-/* \u00XX, or the short form. */
+/* \uXXXX, or the short form. */
 static char *
-json_escape_octet(char *d, unsigned char c)
+json_escape_point(char *d, uint32_t c)
 {
 	*d++ = '\\';
 	if (c < sizeof(json_short) && json_short[c]) {
 		*d++ = json_short[c];
 		return d;
 	}
-	memcpy(d, "u00", 3);
-	d[3] = json_hex[c >> 4];
-	d[4] = json_hex[c & 15];
+	d[0] = 'u';
+	for (int i = 0; i < 4; i++)
+		d[1 + i] = json_hex[c >> (12 - 4 * i) & 15];
 	return d + 5;
 }
 
+/* What is escaped is one of the first 65536 characters; of what is no character, each octet. */
 size_t
 json_escape(char *dst, struct str s)
 {
@@ -78,14 +45,18 @@ json_escape(char *dst, struct str s)
 	char *d = dst;
 
 	while (p < end) {
-		unsigned len = json_utf8(p, end);
+		unsigned len = utf8_len(p, end);
 
-		if (len == 0 || *p < 0x20 || *p == 0x7f || *p == '"' || *p == '\\') {
-			d = json_escape_octet(d, *p++);
+		if (len == 0 || *p == '"' || *p == '\\') {
+			d = json_escape_point(d, *p++);
 			continue;
 		}
-		memcpy(d, p, len);
-		d += len;
+		if (utf8_plain(p, end)) {
+			memcpy(d, p, len);
+			d += len;
+		} else {
+			d = json_escape_point(d, utf8_point(p, len));
+		}
 		p += len;
 	}
 	return (size_t)(d - dst);

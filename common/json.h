@@ -1,6 +1,7 @@
 /*
  * Writes JSON (RFC 8259): commas, nesting and escaping are its business, so what comes out is valid
- * whatever goes in. Octets that are not UTF-8 become U+0080..U+00FF, one for each.
+ * whatever goes in. Octets that are not UTF-8 become \u0080..\u00ff, one for each; characters that
+ * are no plain text (common/utf8.h) are escaped by their code point.
  */
 #ifndef COMMON_JSON_H
 #define COMMON_JSON_H
@@ -32,7 +33,5 @@ void json_null(struct json *, const char *name);
 /* Escapes s for a string's inside into dst, which has room for 6 * s.n octets; returns the length.
  */
 size_t json_escape(char *dst, struct str s);
-/* Length in octets of the UTF-8 sequence at p (end: one past the last octet); 0: not UTF-8. */
-unsigned json_utf8(const unsigned char *p, const unsigned char *end);
 
 #endif

@@ -1,8 +1,9 @@
 /*
  * The error log. Owns the descriptor's form, the name of this process in each line and the text of
  * the present second. Invariants: a line is one write(2) (one datagram with the journal), so lines
- * of several processes never mix; nothing a peer sends can begin a new line or reach a terminal as
- * a control sequence; errno is as it was before the call. It does not block on the journal: what
+ * of several processes never mix; a line is valid UTF-8 and holds no control character but its end
+ * (and our own colours on a terminal), whatever callers pass: all that comes from them goes through
+ * log_line_add_safe(); errno is as it was before the call. It does not block on the journal: what
  * its socket does not take is counted, and the next line that goes through says how many were lost.
  * Not for the access log (modules/accesslog.c), not for other threads than the main one.
  */
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/utf8.h"
 
 #define LOG_JOURNAL_SOCKET "/run/systemd/journal/socket"
 
@@ -52,22 +54,24 @@ static const struct {
 
 enum { LOG_LEVELS = sizeof(levels) / sizeof(levels[0]) };
 
-/* A line being made; one that is too long ends in "...". */
+/* A line being made; from the first piece that has no room on nothing is added but "...". */
 struct log_line {
 	size_t n;
+	bool is_cut;
 	char s[LOG_LINE_MAX];
 };
 
+static const char log_cut[] = "...";
+
+/* A piece of ours: all of it or nothing. There stays room for log_cut and the line's end. */
 static void
 log_line_add(struct log_line *l, const char *s, size_t n)
 {
-	size_t room = sizeof(l->s) - 1 - l->n;
-	size_t fits = n < room ? n : room;
-
-	memcpy(l->s + l->n, s, fits);
-	l->n += fits;
-	if (fits < n)
-		memcpy(l->s + l->n - 3, "...", 3);
+	l->is_cut |= n > sizeof(l->s) - sizeof(log_cut) - l->n;
+	if (l->is_cut)
+		return;
+	memcpy(l->s + l->n, s, n);
+	l->n += n;
 }
 
 static void
@@ -76,35 +80,34 @@ log_line_add_z(struct log_line *l, const char *z)
 	log_line_add(l, z, strlen(z));
 }
 
-/* Octets at s that a terminal might obey: C0, DEL, and C1 as UTF-8. 0: harmless. */
-static int
-log_line_control(const unsigned char *s)
-{
-	if (s[0] < 0x20 || s[0] == 0x7f)
-		return 1;
-	return s[0] == 0xc2 && (s[1] & 0xe0) == 0x80 ? 2 : 0;
-}
-
-/* Control characters as \n, \t or \xNN. */
+/* A text of somebody else's: what is no plain text (common/utf8.h) octet for octet as \xNN. */
 static void
 log_line_add_safe(struct log_line *l, const char *z)
 {
-	char esc[8];
+	const unsigned char *p = (const unsigned char *)z, *end = p + strlen(z);
+	char esc[4];
 
-	for (const unsigned char *p = (const unsigned char *)z; *p; p++) {
-		int n = log_line_control(p);
+	while (p < end && !l->is_cut) {
+		unsigned n = utf8_plain(p, end);
 
-		if (n == 0) {
-			log_line_add(l, (const char *)p, 1);
+		if (n > 0) {
+			log_line_add(l, (const char *)p, n);
+			p += n;
 			continue;
 		}
-		if (*p == '\n' || *p == '\t')
-			snprintf(esc, sizeof(esc), "\\%c", *p == '\n' ? 'n' : 't');
-		else
-			snprintf(esc, sizeof(esc), "\\x%02x", n == 2 ? p[1] : p[0]);
-		log_line_add_z(l, esc);
-		p += n - 1;
+		utf8_escape(esc, *p++);
+		log_line_add(l, esc, sizeof(esc));
 	}
+}
+
+static void
+log_line_end(struct log_line *l)
+{
+	size_t n = l->is_cut ? sizeof(log_cut) - 1 : 0;
+
+	memcpy(l->s + l->n, log_cut, n);
+	l->n += n;
+	l->s[l->n++] = '\n';
 }
 
 static int
@@ -215,7 +218,7 @@ log_line_add_time(struct log_line *l)
 static void
 log_line_add_text(struct log_line *l, const char *tag, const char *text)
 {
-	log_line_add_z(l, self.who);
+	log_line_add_safe(l, self.who);
 	log_line_add_z(l, ": ");
 	if (tag) {
 		log_line_add_safe(l, tag);
@@ -227,7 +230,7 @@ log_line_add_text(struct log_line *l, const char *tag, const char *text)
 static void
 log_write(struct log_line *l)
 {
-	l->s[l->n++] = '\n';
+	log_line_end(l);
 	while (write(self.fd, l->s, l->n) < 0 && errno == EINTR)
 		;
 }
@@ -302,7 +305,7 @@ log_journal_put(enum log_level level, const char *tag, const char *text)
 		log_line_add_field(&l, "ARGAND_OBJECT", tag);
 	log_line_add_z(&l, "MESSAGE=");
 	log_line_add_text(&l, tag, text);
-	l.s[l.n++] = '\n';
+	log_line_end(&l);
 	return log_journal_send(&l);
 }
 
@@ -329,21 +332,31 @@ static void (*const log_forms[])(enum log_level, const char *, const char *) = {
 	[LOG_JOURNAL] = log_put_journal,
 };
 
+/* The caller's text, and what err means (0: nothing). One that is too long is cut between two
+   characters. */
+static void __attribute__((format(printf, 3, 0)))
+log_text(char text[LOG_TEXT_MAX], int err, const char *fmt, va_list ap)
+{
+	int n = vsnprintf(text, LOG_TEXT_MAX, fmt, ap);
+	size_t used = n < 0 ? 0 : (size_t)n;
+
+	text[used < LOG_TEXT_MAX ? used : LOG_TEXT_MAX - 1] = '\0';
+	if (err && used < LOG_TEXT_MAX)
+		used += (size_t)snprintf(text + used, LOG_TEXT_MAX - used, ": %s", strerror(err));
+	if (used >= LOG_TEXT_MAX)
+		memcpy(text + utf8_cut(text, LOG_TEXT_MAX - sizeof(log_cut)), log_cut,
+		    sizeof(log_cut));
+}
+
 void
 log_vput(enum log_level level, const char *tag, bool with_errno, const char *fmt, va_list ap)
 {
-	int saved = errno, n;
 	char text[LOG_TEXT_MAX];
+	int saved = errno;
 
 	if (level > log_level)
 		return;
-	n = vsnprintf(text, sizeof(text), fmt, ap);
-	if (n < 0)
-		n = 0;
-	if (with_errno && (size_t)n < sizeof(text))
-		snprintf(text + n, sizeof(text) - (size_t)n, ": %s", strerror(saved));
-	if ((size_t)n >= sizeof(text))
-		memcpy(text + sizeof(text) - 4, "...", 4);
+	log_text(text, with_errno ? saved : 0, fmt, ap);
 	log_forms[self.form](level, tag, text);
 	errno = saved;
 }

@@ -1,16 +1,21 @@
 #include "master/lines.h"
 
+#include "common/utf8.h"
+
 enum { LINES_SECOND = 1000 };
 
 static void
 lines_put(struct lines *l, void (*put)(void *arg, struct str line), void *arg)
 {
-	unsigned n = l->n;
+	size_t n = l->n;
 
-	while (n > 0 && l->text[n - 1] == '\r')
+	while (n > 0 && l->text[n - 1] == '\r' && !l->is_cut)
 		n--;
-	if (l->is_cut)
-		memcpy(l->text + n - 3, "...", 3);
+	if (l->is_cut) {
+		n = utf8_cut(l->text, sizeof(l->text) - 3);
+		memcpy(l->text + n, "...", 3);
+		n += 3;
+	}
 	if (n > 0)
 		put(arg, str_n(l->text, n));
 	l->n = 0;

@@ -81,8 +81,9 @@ static const struct cfg_opt accesslog_opts[] = {
 		"$backend_reused (1: over a kept connection) $backend_json (all of these as an "
 		"object, or null); \"$$\" is a dollar. What is absent is \"-\". "
 		"Control characters, quotes, backslashes and octets above 126 are written as "
-		"\\xNN. A text that begins with \"{\" is taken for JSON: values are escaped for "
-		"JSON strings, what is absent is empty (numbers of backends: null). Fields that "
+		"\\xNN (see LOGGING). A text that begins with \"{\" is taken for JSON: values are "
+		"escaped for JSON strings, what is absent is empty (numbers of backends: null). "
+		"Fields that "
 		"hold secrets "
 		"(Authorization, Cookie, Set-Cookie) are refused.",
 	    .example = "access_log: { file = \"/var/log/argand/access.log\"; format = \"$client "

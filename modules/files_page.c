@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include "common/json.h"
+#include "common/utf8.h"
 
 static int
 files_page_cmp(const void *a, const void *b, void *arg)
@@ -77,11 +78,12 @@ files_page_text(struct text *out, struct str s)
 	const unsigned char *p = (const unsigned char *)s.p, *end = p + s.n;
 
 	while (p < end) {
-		unsigned n = json_utf8(p, end);
+		unsigned n = utf8_plain(p, end);
 
-		if (n == 0 || *p < 0x20 || *p == 0x7f) {
+		if (n == 0) {
 			text_add(out, "\xef\xbf\xbd", 3);
-			n = 1;
+			n = utf8_len(p, end);
+			n = n > 0 ? n : 1;
 		} else if (*p < 128 && escapes[*p]) {
 			text_add_str(out, str_of(escapes[*p]));
 		} else {

@@ -4,6 +4,7 @@
  * steps. Invariant: each step finds LOGVAR_ROOM octets, or the line is given up as too long.
  */
 #include "common/http.h"
+#include "common/utf8.h"
 #include "modules/logformat.h"
 #include "modules/logvar.h"
 
@@ -85,8 +86,6 @@ logformat_add_octet(struct logformat_build *b, char c)
 {
 	struct logstep *s = logformat_step(b, true);
 
-	if ((unsigned char)c < 0x20 && c != '\t')
-		return logformat_fail(b, "a line cannot contain control characters");
 	if (!s)
 		return logformat_fail(b, "the format is too long");
 	s->literal[s->literal_n++] = c;
@@ -187,6 +186,24 @@ logformat_add(struct logformat_build *b, struct str text)
 	return true;
 }
 
+/* What is written as it stands must not spoil a log that is UTF-8 and a line per request. */
+static bool
+logformat_is_plain(struct logformat_build *b, struct str text)
+{
+	const unsigned char *p = (const unsigned char *)text.p, *end = p + text.n;
+
+	while (p < end) {
+		unsigned n = *p == '\t' ? 1 : utf8_plain(p, end);
+
+		if (n == 0)
+			return logformat_fail(b,
+			    utf8_len(p, end) ? "a line cannot contain control characters"
+					     : "a line cannot contain octets that are not UTF-8");
+		p += n;
+	}
+	return true;
+}
+
 static struct str
 logformat_preset(struct str format)
 {
@@ -209,7 +226,8 @@ logformat_compile(struct arena *a, struct str prefix, struct str format, const c
 		       "combined, gateway, json, short";
 		return NULL;
 	}
-	if (!logformat_add(&b, prefix) || !logformat_add(&b, format)) {
+	if (!logformat_is_plain(&b, format) || !logformat_add(&b, prefix) ||
+	    !logformat_add(&b, format)) {
 		*why = b.why;
 		return NULL;
 	}

@@ -3,7 +3,7 @@
  * Invariants: a writer finds LOGVAR_ROOM octets of room, which is enough for every value of bounded
  * length; texts of any length ask for their worst case themselves and give NULL when it is not
  * there; whatever a client sends comes out escaped, so that no value holds a newline or an octet
- * outside 0x20..0x7e (in JSON: anything but valid UTF-8 without controls).
+ * outside 0x20..0x7e (in JSON: anything but plain UTF-8, see common/utf8.h).
  *
  * Texts that were made once are kept: the time of the present second, decimal octets of IPv4
  * addresses, the text of recent IPv6 addresses. These are statics: one worker is one process.
@@ -14,6 +14,7 @@
 
 #include "common/clock.h"
 #include "common/json.h"
+#include "common/utf8.h"
 #include "modules/logbackend.h"
 #include "modules/logformat.h"
 #include "modules/logvar.h"
@@ -42,19 +43,13 @@ logvar_is_dirty(unsigned char c)
 static char *
 logvar_escape(char *p, struct str s)
 {
-	static const char hex[16] = "0123456789ABCDEF";
-
 	for (size_t i = 0; i < s.n; i++) {
 		unsigned char c = (unsigned char)s.p[i];
 
-		if (!logvar_is_dirty(c)) {
+		if (logvar_is_dirty(c))
+			p = utf8_escape(p, c);
+		else
 			*p++ = (char)c;
-			continue;
-		}
-		*p++ = '\\';
-		*p++ = 'x';
-		*p++ = hex[c >> 4];
-		*p++ = hex[c & 15];
 	}
 	return p;
 }

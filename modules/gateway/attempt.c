@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "common/must.h"
+#include "common/utf8.h"
 #include "modules/gateway/exchange.h"
 
 enum {
@@ -191,7 +192,7 @@ attempt_stderr(struct exchange *x, struct str text)
 		struct str line = str_split(&text, '\n');
 
 		if (line.n > ATTEMPT_STDERR)
-			line.n = ATTEMPT_STDERR;
+			line.n = utf8_cut(line.p, ATTEMPT_STDERR);
 		if (str_trim(line).n > 0)
 			log_at(LOG_WARN_, "gateway", false, "request %016llx: %s %.*s: %.*s",
 			    (unsigned long long)x->r->id, x->pool_conf->name.p,

@@ -280,7 +280,7 @@ def test_standard_error_goes_to_the_log(server):
     s = server(text=conf(spawn()))
     me = ask(s, "say=" + "two%0Alines%1b[31m")
     s.wait_log(f"backend app[{me['pid']}]: two\n")
-    s.wait_log(f"backend app[{me['pid']}]: lines\\x1b[31m\n")
+    s.wait_log(f"backend app[{me['pid']}]: lines\\x1B[31m\n")
     ask(s, "say=" + "x" * 5000)
     s.wait_log("x" * 997 + "...\n")
     assert "x" * 998 not in s.error_log()

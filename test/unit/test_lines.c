@@ -75,6 +75,24 @@ START_TEST(test_long)
 }
 END_TEST
 
+/* A cut is between two characters, and what is cut off decides nothing: a line of carriage returns
+   only is as long as any other. */
+START_TEST(test_cut)
+{
+	static const char *const units[] = { "\r", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x95\xaf" };
+	size_t len = strlen(units[_i]), whole = (LINES_MAX - 3) / len * len;
+	struct lines l = { 0 };
+	struct got g = { 0 };
+
+	for (size_t n = 0; n <= LINES_MAX; n += len)
+		lines_feed(&l, units[_i], len, take, &g);
+	lines_feed(&l, "\n", 1, take, &g);
+	ck_assert_uint_eq(g.n, whole + 3 + 1);
+	ck_assert_str_eq(g.text + whole, "...|");
+	ck_assert_mem_eq(g.text + whole - len, units[_i], len);
+}
+END_TEST
+
 START_TEST(test_rate)
 {
 	struct lines_rate r = { 0 };
@@ -101,6 +119,7 @@ suite_lines(void)
 
 	tcase_add_loop_test(t, test_lines, 0, UNIT_COUNT(rows));
 	tcase_add_loop_test(t, test_long, 0, 3);
+	tcase_add_loop_test(t, test_cut, 0, 4);
 	tcase_add_test(t, test_rate);
 	suite_add_tcase(s, t);
 	return s;

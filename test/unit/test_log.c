@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "common/log.h"
+#include "common/utf8.h"
 #include "test/unit/unit.h"
 
 Suite *suite_log(void);
@@ -90,15 +91,40 @@ END_TEST
 static const struct {
 	const char *text, *shown;
 } control_rows[] = {
-	{ "a\nb", "a\\nb" },
-	{ "a\tb\r", "a\\tb\\x0d" },
-	{ "\033[2J", "\\x1b[2J" },
-	{ "\x7f", "\\x7f" },
+	{ "a\nb", "a\\x0Ab" },
+	{ "a\tb\r", "a\\x09b\\x0D" },
+	{ "\033[2J", "\\x1B[2J" },
+	{ "\x7f", "\\x7F" },
+	{ "back\\slash \"quote\"", "back\\slash \"quote\"" },
+	/* what is readable stays */
+	{ "na\xc3\xafve \xe2\x82\xac \xf0\x9f\x95\xaf",
+	    "na\xc3\xafve \xe2\x82\xac \xf0\x9f\x95\xaf" },
+	{ "\xf4\x8f\xbf\xbf", "\xf4\x8f\xbf\xbf" },
+	/* C1, separators, directions: octet for octet */
 	{ "\xc2\x9b"
 	  "31m",
-	    "\\x9b31m" },
-	{ "na\xc3\xafve \xe2\x82\xac", "na\xc3\xafve \xe2\x82\xac" },
-	{ "end \xc2", "end \xc2" },
+	    "\\xC2\\x9B31m" },
+	{ "\xc2\x80\xc2\x9f\xc2\xa0", "\\xC2\\x80\\xC2\\x9F\xc2\xa0" },
+	{ "\xe2\x80\xa8\xe2\x80\xa9", "\\xE2\\x80\\xA8\\xE2\\x80\\xA9" },
+	{ "a\xe2\x80\xae"
+	  "gpj",
+	    "a\\xE2\\x80\\xAEgpj" },
+	{ "\xe2\x81\xa6\xe2\x81\xa9", "\\xE2\\x81\\xA6\\xE2\\x81\\xA9" },
+	/* no UTF-8: alone, overlong, surrogate, beyond U+10FFFF, cut off */
+	{ "\xfe", "\\xFE" },
+	{ "\x9b"
+	  "31m",
+	    "\\x9B31m" },
+	{ "\xc0\xaf\xc1\xbf", "\\xC0\\xAF\\xC1\\xBF" },
+	{ "\xe0\x80\xaf", "\\xE0\\x80\\xAF" },
+	{ "\xf0\x82\x82\xac", "\\xF0\\x82\\x82\\xAC" },
+	{ "\xed\xa0\x80", "\\xED\\xA0\\x80" },
+	{ "\xf4\x90\x80\x80", "\\xF4\\x90\\x80\\x80" },
+	{ "\xf5\x80\x80\x80", "\\xF5\\x80\\x80\\x80" },
+	{ "end \xc2", "end \\xC2" },
+	{ "end \xe2\x82", "end \\xE2\\x82" },
+	{ "end \xf0\x9f\x95", "end \\xF0\\x9F\\x95" },
+	{ "\xe2(\xc3\xa4", "\\xE2(\xc3\xa4" },
 };
 
 START_TEST(test_control)
@@ -151,22 +177,76 @@ START_TEST(test_level_names)
 }
 END_TEST
 
-/* Texts of every kind of length stay one line of bounded length; a cut is visible. */
+/* Valid UTF-8, no control but the newline at the end. */
+static void
+must_be_plain(const char *s)
+{
+	const unsigned char *p = (const unsigned char *)s, *end = p + strlen(s) - 1;
+
+	ck_assert_int_eq(*end, '\n');
+	while (p < end) {
+		unsigned n = utf8_plain(p, end);
+
+		if (n == 0)
+			ck_abort_msg(
+			    "octet %#x at %td of \"%s\"", *p, p - (const unsigned char *)s, s);
+		p += n;
+	}
+}
+
+static const char *const long_units[] = { "a", "\001", "\xfe", "\xc3\xa4", "\xe2\x82\xac",
+	"\xf0\x9f\x95\xaf", "\xe2\x80\xae" };
+
+/* Texts of every kind of length stay one line of bounded length; a cut is visible, and between two
+   characters: what was readable is not escaped for being cut. */
 START_TEST(test_long)
 {
-	char *text = malloc(10000);
+	const char *unit = long_units[_i];
+	size_t len = strlen(unit);
+	char text[10000];
 
-	log_open(ends[1], LOG_PREFIX);
-	for (size_t n = 2900; n < 9000; n += 97) {
-		memset(text, n % 2 ? 'a' : '\001', n);
-		text[n] = '\0';
-		log_put(LOG_ERROR_, NULL, false, "%s", text);
-		read_back();
-		ck_assert_uint_le(strlen(got), 4096);
-		ck_assert_ptr_eq(strchr(got, '\n'), got + strlen(got) - 1);
+	for (unsigned form = LOG_TEXT; form <= LOG_PREFIX; form++) {
+		log_open(ends[1], (enum log_form)form);
+		for (size_t n = 2900; n<9000; n += n> 3040 && n < 3080 ? 1 : 97) {
+			for (size_t i = 0; i < n; i++)
+				text[i] = unit[i % len];
+			text[n - n % len] = '\0';
+			errno = ENOENT;
+			log_put(LOG_ERROR_, NULL, n % 2, "%s", text);
+			read_back();
+			ck_assert_uint_le(strlen(got), 4096);
+			ck_assert_ptr_eq(strchr(got, '\n'), got + strlen(got) - 1);
+			must_be_plain(got);
+			if (_i != 1 && _i != 2 && _i != 6)
+				ck_assert_ptr_null(strchr(got, '\\'));
+			if (n > 3100)
+				ck_assert_str_eq(got + strlen(got) - 4, "...\n");
+		}
 	}
-	ck_assert_ptr_nonnull(strstr(got, "..."));
-	free(text);
+}
+END_TEST
+
+/* Every octet and every pair of them, alone and before a letter, makes a plain line. */
+START_TEST(test_all_pairs)
+{
+	log_open(ends[1], LOG_PREFIX);
+	for (int a = 1; a < 256; a++)
+		for (int b = 0; b < 256; b += b < 0x80 ? 0x1f : 1) {
+			char text[4] = { (char)a, (char)b, b ? 'x' : '\0' };
+
+			log_put(LOG_WARN_, NULL, false, "%s", text);
+			must_be_plain(read_back());
+		}
+}
+END_TEST
+
+/* The name of the process is no way around it either. */
+START_TEST(test_who)
+{
+	log_open(ends[1], LOG_PREFIX);
+	log_who("worker\n\xfe");
+	log_put(LOG_WARN_, NULL, false, "x");
+	ck_assert_str_eq(read_back(), "<4>worker\\x0A\\xFE: x\n");
 }
 END_TEST
 
@@ -195,7 +275,9 @@ suite_log(void)
 	tcase_add_test(t, test_errno);
 	tcase_add_test(t, test_level);
 	tcase_add_test(t, test_level_names);
-	tcase_add_test(t, test_long);
+	tcase_add_loop_test(t, test_long, 0, UNIT_COUNT(long_units));
+	tcase_add_test(t, test_all_pairs);
+	tcase_add_test(t, test_who);
 	tcase_add_test(t, test_form_for_stderr);
 	suite_add_tcase(s, t);
 	return s;

@@ -276,6 +276,9 @@ START_TEST(test_injection)
 	unit_str_eq(line("{$user"), "{a\\u001b[2Jb");
 	r.user = STR("\xc3\xa4\xff");
 	unit_str_eq(line("{$user"), "{\xc3\xa4\\u00ff");
+	r.user = STR("a\xe2\x80\xae\xc2\x9b");
+	unit_str_eq(line("$user"), "a\\xE2\\x80\\xAE\\xC2\\x9B");
+	unit_str_eq(line("{$user"), "{a\\u202e\\u009b");
 }
 END_TEST
 
@@ -370,6 +373,10 @@ static const struct {
 	{ "${in:proxy-authorization}", "secrets" },
 	{ "${out:Set-Cookie}", "secrets" },
 	{ "$status\n$status", "control characters" },
+	{ "$status\x7f", "control characters" },
+	{ "$status \xc2\x9b", "control characters" },
+	{ "$status \xe2\x80\xae", "control characters" },
+	{ "$status \xfe", "not UTF-8" },
 	{ "$in", "no variable" },
 };
 

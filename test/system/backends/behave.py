@@ -225,7 +225,7 @@ def do_upgrade(p, q):
 
 def do_stderr(p, q):
     drain(p)
-    p.stderr(q.ask.get("text", "a complaint") + "\n")
+    p.stderr(bytes.fromhex(q.ask["hex"]) if "hex" in q.ask else q.ask.get("text", "a complaint") + "\n")
     answer(p, 200, "complained\n")
 
 

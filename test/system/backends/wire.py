@@ -234,7 +234,7 @@ class FastCgi(Wire):
             self.put(self.STDOUT, data)
 
     def stderr(self, text):
-        self.put(self.STDERR, text.encode())
+        self.put(self.STDERR, text if isinstance(text, bytes) else text.encode())
 
     def end(self, trailers=()):
         self.send(struct.pack(">BBHHBB", 1, self.STDOUT, self.rid, 0, 0, 0) +
