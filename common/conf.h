@@ -47,6 +47,7 @@ struct site {
 	const char *name;           /* the first host, for messages */
 	const struct route *routes; /* in order; the last one is always the prefix "/" */
 	size_t nroutes;
+	struct cfg_strs scripts; /* suffixes that a route's handler runs: no other hands them out */
 	struct cfg_place place;
 	unsigned index;
 	const struct route_index *routing; /* see route.c; NULL: few routes, looked at in order */

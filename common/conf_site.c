@@ -395,6 +395,45 @@ hook_reversed(struct conf_hooks hooks)
 	return hooks;
 }
 
+static bool
+site_has_script(const struct site *site, struct str suffix)
+{
+	for (size_t i = 0; i < site->scripts.n; i++)
+		if (str_caseeq(site->scripts.v[i], suffix))
+			return true;
+	return false;
+}
+
+static void
+site_add_script(struct build *b, struct site *site, struct str suffix)
+{
+	size_t n = site->scripts.n;
+	struct str *v;
+
+	if (site_has_script(site, suffix))
+		return;
+	v = arena_alloc(b->arena, (n + 1) * sizeof(*v));
+	if (n > 0)
+		memcpy(v, site->scripts.v, n * sizeof(*v));
+	v[n] = suffix;
+	site->scripts = (struct cfg_strs){ v, n + 1 };
+}
+
+/* What the handlers of a route run, no route of the site hands out. */
+static void
+site_scripts(struct build *b, struct site *site, const struct route *r)
+{
+	for (size_t i = 0; i < r->handle.n; i++) {
+		const struct module *m = r->handle.v[i].module;
+		struct cfg_strs v = { NULL, 0 };
+
+		if (m->takes)
+			v = m->takes(r->handle.v[i].conf).scripts;
+		for (size_t k = 0; k < v.n; k++)
+			site_add_script(b, site, v.v[k]);
+	}
+}
+
 void
 build_hooks(struct build *b)
 {
@@ -408,5 +447,6 @@ build_hooks(struct build *b)
 			r->handle = hook_list(b, r, 1);
 			r->filter = hook_reversed(hook_list(b, r, 2));
 			r->log = hook_list(b, r, 3);
+			site_scripts(b, &b->conf->sites[i], r);
 		}
 }

@@ -22,6 +22,12 @@ enum verdict {
 	MINE, /* this module has answered, will answer, or will call request_continue() */
 };
 
+/* What a handler keeps from those behind it, by the last segment of a path. */
+struct module_takes {
+	struct cfg_strs scripts; /* suffixes of names that are run and not handed out */
+	bool is_all;             /* no handler behind it is ever asked */
+};
+
 struct module {
 	const char *name; /* [a-z0-9_]+: also the tag of its log lines */
 	const char *help; /* one paragraph for the manual */
@@ -38,6 +44,14 @@ struct module {
 	bool (*active)(const void *conf);
 	/* Whether its access hook decides there who may ask. NULL: it never does. */
 	bool (*guards)(const void *conf);
+
+	/* What handle takes, where it is active; asked once per route when all is checked, for
+	   struct site's scripts and for look. NULL: everything. */
+	struct module_takes (*takes)(const void *conf);
+	/* `argand check` only, for each route where it is active: looks at this machine for what
+	   clients had better not get, and warns. Within bounds of time. NULL: nothing to look at.
+	 */
+	void (*look)(const struct route *, const void *conf, struct cfg_check *);
 
 	/* Worker, after fork and before the first connection; 0 or -1 (logged; the worker does not
 	   come up, and the reload fails). Per-worker state lives in statics of the module. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "common/conf_look.h"
 #include "common/conf_tell.h"
 #include "common/http.h"
 #include "master/cli_conf.h"
@@ -94,13 +95,15 @@ cli_print_counts(const struct cfg_errors *e, FILE *f)
 		fputc('\n', f);
 }
 
-/* Loads and prints what is wrong; NULL when anything is. */
+/* Loads and prints what is wrong, also (looks) on this machine; NULL when anything is. */
 static struct conf *
-cli_load(const struct cli_args *args)
+cli_load(const struct cli_args *args, bool looks)
 {
 	struct cfg_errors *errors;
 	struct conf *conf = conf_load(args->file, &errors);
 
+	if (conf && looks)
+		conf_look(conf, errors);
 	cfg_errors_print(errors, stderr, !args->no_colour && cli_colour(stderr));
 	if (!args->quiet)
 		cli_print_counts(errors, stderr);
@@ -145,7 +148,7 @@ cli_check(int argc, char **argv)
 		return CLI_USAGE;
 	if (optind < argc)
 		return cli_usage(usage);
-	conf = cli_load(&args);
+	conf = cli_load(&args, true);
 	if (!conf)
 		return CLI_CONFIG;
 	if (args.diff)
@@ -217,7 +220,7 @@ cli_explain(int argc, char **argv)
 		ask.method = args.method;
 	if (optind + 2 == argc)
 		ask.method = argv[optind];
-	conf = cli_load(&args);
+	conf = cli_load(&args, false);
 	if (!conf)
 		return CLI_CONFIG;
 	arena_init(&arena, NULL, 0);

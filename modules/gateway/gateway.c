@@ -4,6 +4,7 @@
  */
 #include "modules/gateway/exchange.h"
 #include "modules/gateway/reading.h"
+#include "modules/gateway/scripts.h"
 
 static bool
 gateway_is_active(const void *conf)
@@ -103,6 +104,7 @@ const struct module module_gateway = {
 	.uses = gateway_uses,
 	.active = gateway_is_active,
 	.guards = gateway_guards,
+	.takes = scripts_taken,
 	.start = gateway_start,
 	.stop = gateway_stop,
 	.access = gateway_access,

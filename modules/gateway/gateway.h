@@ -55,6 +55,7 @@ struct gateway_conf {
 	bool intercept_errors; /* answers >= 400 get the site's error pages */
 	/* derived */
 	const struct conf_pool *pool, *authorizer_pool;
+	struct cfg_strs scripts; /* suffixes of what is run, see scripts.h */
 };
 
 extern const struct cfg_opt gateway_opts[];

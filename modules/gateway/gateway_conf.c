@@ -6,6 +6,7 @@
 #include "common/conf.h"
 #include "common/http.h"
 #include "modules/gateway/gateway.h"
+#include "modules/gateway/scripts.h"
 #include "modules/gateway/tls.h"
 
 #define GATEWAY(member) offsetof(struct gateway_conf, member)
@@ -557,6 +558,7 @@ gateway_check(void *conf, struct cfg_check *check)
 	gateway_check_host(c, check);
 	gateway_check_mapping(c, check);
 	gateway_check_scripts(c, check);
+	scripts_derive(c, check);
 	gateway_check_tls(c, check);
 	gateway_warn_needless(c, check);
 }

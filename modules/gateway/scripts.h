@@ -1,0 +1,17 @@
+/*
+ * Which names a gateway runs, as suffixes: what nobody else of the same site may hand out, because
+ * it would be an application's source.
+ */
+#ifndef GATEWAY_SCRIPTS_H
+#define GATEWAY_SCRIPTS_H
+
+#include "common/module.h"
+
+struct gateway_conf;
+
+/* When all else of the options is derived. */
+void scripts_derive(struct gateway_conf *, struct cfg_check *);
+/* The module's `takes`. */
+struct module_takes scripts_taken(const void *conf);
+
+#endif
