@@ -102,6 +102,17 @@ const struct cfg_opt files_conf_opts[] = {
 	    .def = "false",
 	    .help = "Whether names that begin with a dot are served and listed. Without it they "
 		    "answer 404, but for /.well-known/." },
+	{ .name = "scripts_as_text",
+	    .type = CFG_BOOL,
+	    .where = CFG_ANY,
+	    .offset = AT(scripts_as_text),
+	    .def = "false",
+	    .help = "Whether files are sent that a gateway of the same site would run: names that "
+		    "end as its scripts do (gateway.split, and what its routes name), in any case "
+		    "of letters, and their copies such as x.php.bak, x.php~ and x.php.gz. Without "
+		    "it they answer 404, and a line in the error log says so, because a route "
+		    "without the gateway would hand out an application's source and passwords.",
+	    .example = "{ path = \"/snippets/\"; gateway = \"off\"; scripts_as_text = true; }" },
 	{ .name = "symlinks",
 	    .type = CFG_ENUM,
 	    .where = CFG_ANY,

@@ -34,6 +34,7 @@ struct files_conf {
 	struct cfg_strs listing_hide;
 	int64_t listing_max;
 	bool hidden;
+	bool scripts_as_text;
 	int symlinks; /* enum files_links */
 	struct cfg_strs precompressed;
 	struct str charset;

@@ -17,10 +17,14 @@
 #include "common/log.h"
 #include "common/must.h"
 #include "modules/files_path.h"
+#include "modules/files_script.h"
 
 /* A change within the same tick of the kernel's clock leaves no trace in the file's times; network
    file systems tick in seconds. */
 enum { ENTRY_YOUNG = 2 };
+
+/* Seconds between two lines about scripts: whoever asks for them may ask often. */
+enum { ENTRY_SAY = 60 };
 
 /* Of all fields: types have at most 255 octets, charsets 64. */
 enum { ENTRY_TEXT = 1024, ENTRY_NAME = 4096 };
@@ -63,6 +67,32 @@ files_entry_fail(struct files_entry *e, int err)
 	said = clock_wall();
 	errno = err;
 	log_error("files: %s/%.*s", e->fr->root->path, STR_FMT(e->name));
+}
+
+/* e->name is open as fd, and a gateway of the site would run it: its text is for nobody. The name
+   of the file itself counts as well as the one that was asked for. */
+static bool
+files_entry_refuse(struct files_entry *e, int fd)
+{
+	static time_t said;
+	const struct files_route *fr = e->fr;
+
+	if (likely(fr->scripts.n == 0))
+		return false;
+	if (!files_script_is(&fr->scripts, e->name) && !files_script_is_open(&fr->scripts, fd))
+		return false;
+	close(fd);
+	e->kind = FILES_ERROR;
+	e->status = 404;
+	e->why = "a script that no gateway runs here (option scripts_as_text)";
+	if (said + ENTRY_SAY > clock_wall())
+		return true;
+	said = clock_wall();
+	log_at(LOG_WARN_, "files", false,
+	    "%s/%.*s is a script of the site, and route %s has no gateway that runs it: it is not "
+	    "sent (option scripts_as_text)",
+	    fr->root->path, STR_FMT(e->name), fr->route->label);
+	return true;
 }
 
 static struct files_id
@@ -344,7 +374,8 @@ files_entry_plain(struct files_entry *e)
 	else if (!S_ISREG(st.st_mode))
 		files_entry_fail(e, ENXIO);
 	else {
-		files_entry_file(e, fd, &st);
+		if (!files_entry_refuse(e, fd))
+			files_entry_file(e, fd, &st);
 		return;
 	}
 	close(fd);
@@ -375,7 +406,8 @@ files_entry_index(struct files_entry *e, struct str dir, struct str index, char 
 	memcpy(room + dir.n + index.n + e->path.n, index.p, index.n);
 	e->target = str_n(room + dir.n + index.n, e->path.n + index.n);
 	if (!files_route_is_elsewhere(e->fr, e->target)) {
-		files_entry_file(e, fd, &st);
+		if (!files_entry_refuse(e, fd))
+			files_entry_file(e, fd, &st);
 		return true;
 	}
 	close(fd);

@@ -107,6 +107,8 @@ files_route_init(struct files_route *fr, const struct route *route, const struct
 	const char *dir = conf->root.p;
 
 	*fr = (struct files_route){ .conf = conf, .route = route };
+	if (!conf->scripts_as_text)
+		fr->scripts = route->site->scripts;
 	if (conf->alias.n) {
 		dir = conf->alias.p;
 		if (route->kind == ROUTE_EXACT)

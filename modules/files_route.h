@@ -18,6 +18,7 @@ struct files_route {
 	const struct mime *mime; /* shared by the routes with the same mime_types */
 	struct str prefix;       /* of the path, what alias takes the place of */
 	struct str file;         /* an alias for one exact path: the name beneath root */
+	struct cfg_strs scripts; /* suffixes of names that are not sent, see files_script.h */
 };
 
 /* For all routes of the configuration in which the module with this index is active. */

@@ -117,7 +117,7 @@ def test_environment_is_merged_and_ends(server, php, peers):
     e = env(s, "/r/x.php", host="a.test")
     assert (e["A"], e["B"]) == ("route", "site a.test")
     assert s.get("/off/a.txt").text == "file"
-    assert s.get("/off/x.php").text == "file", "without a gateway it is a file"
+    assert s.get("/off/x.php").status == 404, "without a gateway it is a source, and nobody's"
     q = s.get("/app/some/echo?x", headers={"X-No": "1", "X-Yes": "2"}).json()
     seen = {k.lower(): v for k, v in q["fields"]}
     assert q["target"] == "/some/echo?x" and seen["x-of"] == "/app/some/echo"
