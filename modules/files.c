@@ -6,7 +6,8 @@
  *   files_route    roots and types    files_entry              from a path to prepared answers
  *   files_cache    entries kept       files_send               conditions, ranges, octets
  *   files_listing  directories        mime                     media types
- *   files_vhost    a root per host
+ *   files_vhost    a root per host           files_script           what is never sent as text
+ *   files_look     what `argand check` warns of
  *
  * The handler always answers where it is active; modules that produce other responses for the same
  * route stand before it.
@@ -17,6 +18,7 @@
 #include "common/must.h"
 #include "modules/files_cache.h"
 #include "modules/files_listing.h"
+#include "modules/files_look.h"
 #include "modules/files_send.h"
 #include "modules/files_vhost.h"
 #include "worker/request.h"
@@ -250,6 +252,7 @@ const struct module module_files = {
 	.conf_size = sizeof(struct files_conf),
 	.check = files_conf_check,
 	.active = files_conf_is_active,
+	.look = files_look,
 	.start = files_start,
 	.stop = files_stop,
 	.handle = files_handle,

@@ -60,3 +60,18 @@ def test_reload_of_the_route(php):
     s.rewrite(s.text.replace("scripts_as_text = true;", ""), workers=1)
     s.cli("reload", check=0)
     assert s.get("/static/lib.php").status == 404
+
+
+def test_check_warns(php):
+    s = php(files={"www.key": KEY, "old/dump.sql.gz": "x", ".env": "A=b", ".git/HEAD": "ref", "wp-config.txt": WP, "talk.key": "slides"})
+    r = s.cli("check", check=0)
+    warned = [line for line in r.stderr.splitlines() if "everybody can fetch" in line]
+    for path in ("/www.key", "/old/dump.sql.gz", "/wp-config.txt"):
+        assert sum(f"fetch {path}, which is" in line for line in warned) == 1, (path, r.stderr)
+    assert len(warned) == 3 and r.stderr.endswith("3 warnings\n"), r.stderr
+    assert 'exact = "/wp-config.txt"; respond: { status = 404; };' in r.stderr, "the remedy"
+    assert "everybody can fetch" not in s.output(), "only who asks is told"
+    s.rewrite(s.text.replace("root =", "hidden = true; root =").replace("routes = (", 'routes = ( { exact = "/wp-config.txt"; respond: { status = 404; }; },'))
+    r = s.cli("check", check=0)
+    assert "fetch /.env, which" in r.stderr and "fetch /.git/HEAD, which" in r.stderr and "wp-config.txt, which" not in r.stderr
+    assert s.get("/www.key").status == 200, "it was no false alarm"
