@@ -13,8 +13,8 @@ enum { SCRIPT_NAME = 256 }; /* NAME_MAX is 255 */
 
 static const char *const files_script_words[] = { "bak", "backup", "bkp", "old", "orig", "original",
 	"save", "saved", "sav", "copy", "prev", "previous", "swp", "swo", "swn", "tmp", "temp",
-	"rej", "new", "dist", "disabled", "off", "dpkg", "ucf", "rpmsave", "rpmnew", "rpmorig",
-	"gz", "br", "zst", "bz2", "xz", NULL };
+	"rej", "new", "dist", "deleted", "disabled", "off", "dpkg", "ucf", "rpmsave", "rpmnew",
+	"rpmorig", "gz", "br", "zst", "bz2", "xz", NULL };
 
 static bool
 files_script_ends(struct str name, struct str end)

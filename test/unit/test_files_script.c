@@ -41,6 +41,7 @@ static const struct {
 	{ "x.php.dpkg-dist", true },
 	{ "x.php.rpmsave", true },
 	{ "x.php.gz", true },
+	{ "x.php (deleted)", true }, /* as the kernel calls one that is gone */
 	{ "x.php.br", true },
 	{ "x.php.bak.gz", true },
 	{ "x.php7", true },

@@ -5,8 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <regex.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include "common/log.h"
 #include "common/utf8.h"
@@ -240,6 +245,51 @@ START_TEST(test_all_pairs)
 }
 END_TEST
 
+/* The journal's socket, in a /run of our own; -1 where that is not allowed. */
+static int
+journal_open(void)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX,
+		.sun_path = "/run/systemd/journal/socket" };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", "/run", "tmpfs", 0, NULL) < 0)
+		return -1;
+	ck_assert_int_eq(mkdir("/run/systemd", 0755), 0);
+	ck_assert_int_eq(mkdir("/run/systemd/journal", 0755), 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	return fd;
+}
+
+/* Its fields are separated by newlines: nobody adds one, and each is as plain as a line. */
+START_TEST(test_journal)
+{
+	char text[6000];
+	int fd = journal_open();
+	ssize_t n;
+
+	if (fd < 0)
+		return; /* not root, or in a container that lets nobody mount */
+	log_open(ends[1], LOG_JOURNAL);
+	log_put(LOG_WARN_, "conn\n7", false, "a\nPRIORITY=0\n\xfe\xe2\x80\xae\xc2\x9b \xc3\xa4");
+	n = read(fd, got, sizeof(got) - 1);
+	ck_assert_int_gt(n, 0);
+	got[n] = '\0';
+	ck_assert_str_eq(got, "PRIORITY=4\nSYSLOG_IDENTIFIER=argand\nARGAND_WORKER=2\n"
+			      "ARGAND_OBJECT=conn\\x0A7\nMESSAGE=worker 2: conn\\x0A7: "
+			      "a\\x0APRIORITY=0\\x0A\\xFE\\xE2\\x80\\xAE\\xC2\\x9B \xc3\xa4\n");
+	memset(text, 1, sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	log_put(LOG_WARN_, NULL, false, "%s", text);
+	n = read(fd, got, sizeof(got) - 1);
+	ck_assert_int_gt(n, 4000);
+	ck_assert_int_le(n, 4096);
+	ck_assert_mem_eq(got + n - 4, "...\n", 4);
+	close(fd);
+}
+END_TEST
+
 /* The name of the process is no way around it either. */
 START_TEST(test_who)
 {
@@ -278,6 +328,7 @@ suite_log(void)
 	tcase_add_loop_test(t, test_long, 0, UNIT_COUNT(long_units));
 	tcase_add_test(t, test_all_pairs);
 	tcase_add_test(t, test_who);
+	tcase_add_test(t, test_journal);
 	tcase_add_test(t, test_form_for_stderr);
 	suite_add_tcase(s, t);
 	return s;
