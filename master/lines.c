@@ -38,8 +38,11 @@ lines_feed(
 {
 	while (n > 0) {
 		const char *end = memchr(p, '\n', n);
-		size_t part = end ? (size_t)(end - p) : n;
+		const char *nul = memchr(p, '\0', end ? (size_t)(end - p) : n);
+		size_t part;
 
+		end = nul ? nul : end;
+		part = end ? (size_t)(end - p) : n;
 		lines_add(l, p, part);
 		if (!end)
 			return;

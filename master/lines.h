@@ -16,7 +16,8 @@ struct lines {
 	bool is_cut; /* the line was longer: its rest is left out */
 };
 
-/* Calls put for each line that p completes, without its end; empty ones are left out. One that is
+/* Calls put for each line that p completes, without its end; empty ones are left out. A NUL is an
+   end as well: in a text that is printed it would hide what follows. One that is
    longer than LINES_MAX is cut there and ends with "...". */
 void lines_feed(
     struct lines *, const char *p, size_t n, void (*put)(void *arg, struct str line), void *arg);

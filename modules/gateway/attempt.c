@@ -186,17 +186,26 @@ attempt_end(struct exchange *x, bool has_more)
 }
 
 static void
-attempt_stderr(struct exchange *x, struct str text)
+attempt_complain(const struct exchange *x, struct str line)
+{
+	if (line.n > ATTEMPT_STDERR)
+		line.n = utf8_cut(line.p, ATTEMPT_STDERR);
+	line = str_trim(line);
+	if (line.n > 0)
+		log_at(LOG_WARN_, "gateway", false, "request %016llx: %s %.*s: %.*s",
+		    (unsigned long long)x->r->id, x->pool_conf->name.p, STR_FMT(x->host->name),
+		    STR_FMT(line));
+}
+
+/* A line of the log for each line; a NUL ends one as well, because it would hide what follows. */
+static void
+attempt_stderr(const struct exchange *x, struct str text)
 {
 	while (text.p && text.n > 0) {
 		struct str line = str_split(&text, '\n');
 
-		if (line.n > ATTEMPT_STDERR)
-			line.n = utf8_cut(line.p, ATTEMPT_STDERR);
-		if (str_trim(line).n > 0)
-			log_at(LOG_WARN_, "gateway", false, "request %016llx: %s %.*s: %.*s",
-			    (unsigned long long)x->r->id, x->pool_conf->name.p,
-			    STR_FMT(x->host->name), STR_FMT(str_trim(line)));
+		while (line.p && line.n > 0)
+			attempt_complain(x, str_split(&line, '\0'));
 	}
 }
 

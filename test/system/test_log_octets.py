@@ -121,6 +121,8 @@ def test_error_log(logs):
         ask(s, b"/own/app/" + percent(evil) + b"/close")
         ask(s, b"/own/app/" + evil + b"/close")
         ask(s, b"/own/app/close", b"", b"a" + evil)
+    ask(s, b"/own/app/stderr?hex=" + b"before\0behind\n".hex().encode())
+    s.wait_log(": behind\n")
     long = ("€" * 5000).encode()
     ask(s, b"/own/app/stderr?hex=" + long.hex().encode()[:6000])
     s.wait_log("€€€")
@@ -159,4 +161,5 @@ def test_local_backend(server):
     s = server(text=conf(spawn(command=["/bin/sh", "-c", sh])))
     s.wait_log(": last\n")
     text = plain(s, "error.log")
+    assert ": |\n" in text, "what stands behind a NUL"
     assert "\\xFE|\\x9B31m|\\xC0\\xAF|" in text and GOOD.decode() + "|\\x1B[31m\\x0D|" in text

@@ -26,11 +26,13 @@ take(void *arg, struct str line)
 static const struct {
 	const char *in, *out;
 } rows[] = {
+	/* in: @ is a NUL */
 	{ "", "" },
 	{ "\n\n\r\n", "" },
 	{ "one\n", "one|" },
 	{ "one", "one|" },
 	{ "one\ntwo\r\n\nthree", "one|two|three|" },
+	{ "a@b@@\nc\n", "a|b|c|" },
 	{ "a\rb\n", "a\rb|" },
 	{ "x\r\r\n", "x|" },
 	{ " \n", " |" },
@@ -39,7 +41,10 @@ static const struct {
 START_TEST(test_lines)
 {
 	size_t n = strlen(rows[_i].in);
+	char in[32];
 
+	for (size_t i = 0; i < n; i++)
+		in[i] = rows[_i].in[i] == '@' ? '\0' : rows[_i].in[i];
 	SPLIT_EACH(way, n)
 	{
 		struct lines l = { 0 };
@@ -47,7 +52,7 @@ START_TEST(test_lines)
 
 		for (size_t at = 0, next; at < n; at = next) {
 			next = split_next(&way, at, n);
-			lines_feed(&l, rows[_i].in + at, next - at, take, &g);
+			lines_feed(&l, in + at, next - at, take, &g);
 		}
 		lines_flush(&l, take, &g);
 		ck_assert_str_eq(g.text, rows[_i].out);
