@@ -22,7 +22,7 @@ endif
 
 # `make run` and `make check` work on a fresh machine: they install what is missing first. Packagers
 # and everybody who does not want that say DEPS=no.
-DEPS ?= $(if $(filter run check check-% lint fuzz fuzz-smoke bench,$(GOALS)),yes,no)
+DEPS ?= $(if $(filter run check check-% lint fuzz fuzz-smoke bench bench-loss,$(GOALS)),yes,no)
 deps = $(if $(filter yes,$(DEPS)),@etc/install-deps.sh $1)
 
 # A prefix given here and not to configure would leave the wrong paths in the program.
@@ -190,7 +190,7 @@ $(FUZZERS:%=fuzz-%): fuzz-%: $(FB)/fuzz_%
 
 # ---- looking at it ---------------------------------------------------------------------------------
 
-.PHONY: lint format run bench man
+.PHONY: lint format run bench bench-loss man
 format:
 	clang-format -i $(shell find common master worker modules test -name '*.[ch]')
 
@@ -213,6 +213,11 @@ BENCHES := $(patsubst test/bench/%.c,$(B)/bench/%,$(wildcard test/bench/bench_*.
 bench: all $(TOOLS) $(BENCHES)
 	$(call deps,build bench)
 	@ARGAND_BIN=$(abspath $(B)/argand) ARGAND_TOOLS=$(abspath $(B)/tools) test/bench/run.sh
+# What is lost during reloads, upgrades and kills, beside other servers: some twenty minutes, then a new results file.
+bench-loss: all $(TOOLS)
+	$(call deps,build bench)
+	@ARGAND_BIN=$(abspath $(B)/argand) ARGAND_TOOLS=$(abspath $(B)/tools) test/bench/loss/loss.py \
+		--rounds $(or $(ROUNDS),3) --out test/bench/loss/RESULTS.md
 $(B)/bench/%: $(B)/test/bench/%.o $(B)/libargand.a
 	@mkdir -p $(@D)
 	@$(LINK_TEST) -o $@ $^ $(LIBS)

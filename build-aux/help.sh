@@ -12,6 +12,7 @@ make format           what the formatting check of lint wants
 make fuzz             every fuzzer for FUZZ_TIME seconds (600); fuzz-smoke: 10 seconds each
 make man              argand.conf(5) anew from the options that the program has
 make bench            system calls, allocations, instructions; BENCH=DIR with bench.py: other servers too
+make bench-loss       what reloads, upgrades and kills lose, beside five other servers; ROUNDS=3
 make install          DESTDIR=, prefix= and configure's --sysconfdir etc. are honoured
 make uninstall        takes it away again and leaves the configuration
 make dist             argand-VERSION.tar.gz, which needs no autoconf
