@@ -17,6 +17,7 @@ packages_of() {
 	fuzz) echo clang libclang-rt-14-dev llvm ;;
 	systemd) echo debootstrap util-linux iproute2 systemd python3 ;;
 	full) echo valgrind ;;
+	# Their packages start services on port 80 where the system lets them (no policy-rc.d).
 	bench) echo wrk strace valgrind nginx-light lighttpd haproxy caddy h2o perl python3 ;;
 	*) echo "install-deps: no set of packages is called \"$1\"" >&2; exit 2 ;;
 	esac
