@@ -102,7 +102,7 @@ def run(peers, events, rounds):
 HEADER = """\
 # What is lost, and by whom
 
-Written by `make bench-loss`, never by hand: {date}, {rounds} rounds on {system}, Linux {kernel}, {cpus} CPUs.
+Written by `make bench-loss`, never by hand. {date}, {rounds} rounds, {system}, Linux {kernel}, {cpus} CPUs.
 {versions}.
 
 Each cell of the first two tables says how many requests were lost in all rounds together, of how many, and in
@@ -131,11 +131,11 @@ HOW = """\
 ## The same for everybody
 
 - {conns} connections from `test/load/loadmeter.c`, which compares every octet, one file of 1 KiB, {rate} requests a
-  second in all, each on a new connection (`Connection: close`) or on connections that are kept alive. The pace was
-  {slowest:.0f} to {fastest:.0f} a second. A load goes on until {after} s after its last event, then finishes what it
-  has begun; servers take turns within a round.
-- {workers} workers, whatever a server calls so, and in the event "workers" six other numbers of them:
-  {units}.
+  second in all, each on a new connection (`Connection: close`) or on connections that are kept alive. Where everybody
+  had to wait, for a server or for the busy machine, the pace was less, down to {slowest:.0f}. A load goes on until
+  {after} s after its last event, then finishes what it has begun. Servers take turns within a round.
+- {workers} workers, whatever a server calls so, and in the event "workers" other numbers of them, one after the other:
+{units}
 - An event is done when a new connection is answered by the new configuration (a field of the response tells), and the
   processes before it have left, or 4 s later. Times that it happens in one load: {times}.
 - Configurations: the templates beside this file, with what the packaged versions offer against losses. nginx with and
@@ -143,7 +143,7 @@ HOW = """\
   process by itself, `idle-close-on-response`, `hard-stop-after`, with one listener or one for each thread; lighttpd as
   one process with `server.graceful-restart-bg`, or with workers, both with a socket from a service manager; Caddy with
   `grace_period`; h2o under the Server::Starter that it brings; Argand with its defaults.
-- The kernel's `net.ipv4.tcp_migrate_req` is {migrate}, its default being 0.
+- The kernel's `net.ipv4.tcp_migrate_req` is {migrate}; 0 is its default.
 
 ## What is done to whom
 
@@ -183,8 +183,7 @@ def migrate_req():
 def results(peers, events, rounds, out):
     versions = {p.program: f"{p.name.split(' ')[0]} {p.version()}" for p in peers}
     paces = [r["begun"] / r["seconds"] for rs in out.values() for r in rs]
-    units = "; ".join(f"{u} for {', '.join(p.name for p in peers if p.unit == u)}" if u else
-                      f"none: {', '.join(p.name for p in peers if not p.unit)}"
+    units = "\n".join(f"  - {u or 'none, it is one process'}: {', '.join(p.name for p in peers if p.unit == u)}"
                       for u in dict.fromkeys(p.unit for p in peers))
     text = HEADER.format(date=datetime.date.today(), kernel=platform.release().split("-")[0], cpus=os.cpu_count(),
                          rounds=rounds, versions=", ".join(versions.values()), timeout=TIMEOUT,
@@ -197,7 +196,7 @@ def results(peers, events, rounds, out):
         ["server", "event", "connections", "times", "requests", "lost", *LOST, "crossed", "closed idle", "gap ms"],
         [figures_row(p, e, m, out[p.name, e, m]) for e in events for m in MODES for p in peers if out[p.name, e, m]])
     text += HOW.format(conns=CONNS, rate=RATE, after=.5, workers=WORKERS, units=units,
-                       slowest=min(paces), fastest=max(paces), migrate=migrate_req(),
+                       slowest=min(paces), migrate=migrate_req(),
                        times=", ".join(f"{e} {EVENTS[e][0]}" for e in events))
     return text + md_table(["server", *[TITLES[e] for e in events]],
                            [[p.name, *[p.how.get(e, "-") for e in events]] for p in peers]).rstrip("\n") + "\n"

@@ -255,7 +255,7 @@ class NginxReuseport(Nginx):
 
 class Haproxy(Peer):
     name, template, program, unit = "HAProxy", "haproxy.conf", "/usr/sbin/haproxy", "threads"
-    how = {"reload": "USR2 to the master", "workers": "`nbthread`, USR2", "upgrade": "as reload",
+    how = {"reload": "`haproxy -c`, USR2 to the master", "workers": "`nbthread`, then the same", "upgrade": "as reload",
            "kill": "kill -9; its master ends too, and is restarted after 100 ms as its unit says"}
 
     def command(self):
