@@ -141,8 +141,8 @@ HOW = """\
 - Configurations: the templates beside this file, with what the packaged versions offer against losses. nginx with and
   without `reuseport`, `worker_shutdown_timeout`; HAProxy in master-worker mode, which hands listeners to the new
   process by itself, `idle-close-on-response`, `hard-stop-after`, with one listener or one for each thread; lighttpd as
-  one process with `server.graceful-restart-bg`, or with workers, both with a socket from a service manager; Caddy with
-  `grace_period`; h2o under the Server::Starter that it brings; Argand with its defaults.
+  one process, without and with `server.graceful-restart-bg`, and with workers, always with a socket from a service
+  manager; Caddy with `grace_period`; h2o under the Server::Starter that it brings; Argand with its defaults.
 - The kernel's `net.ipv4.tcp_migrate_req` is {migrate}; 0 is its default.
 
 ## What is done to whom

@@ -279,7 +279,7 @@ class HaproxyShards(Haproxy):
 class Lighttpd(Peer):
     """One process. The test is its service manager, which holds the listening socket."""
     name, template, program, unit = "lighttpd", "lighttpd.conf", "/usr/sbin/lighttpd", ""
-    how = {"reload": "USR1, graceful-restart-bg", "upgrade": "as reload",
+    how = {"reload": "USR1", "upgrade": "INT, and started anew; the socket is its service manager's",
            "kill": "kill -9; restarted after 100 ms, the socket is its service manager's"}
     sock = None
 
@@ -296,9 +296,11 @@ class Lighttpd(Peer):
     def tell(self):
         self.proc.send_signal(signal.SIGUSR1)
 
-    def reload(self, workers=WORKERS):
-        super().reload(workers)
-        self.wait_left(self.workers())  # the former self goes on as a child
+    def upgrade(self):
+        self.configure(WORKERS)
+        self.proc.send_signal(signal.SIGINT)
+        self.proc.wait(60)
+        self.start()
 
     def kill(self):
         self.proc.kill()
@@ -312,18 +314,21 @@ class Lighttpd(Peer):
             self.sock.close()
 
 
+class LighttpdBackground(Lighttpd):
+    """Its former self goes on as a child while the process executes the program anew."""
+    name, flags = "lighttpd (graceful-restart-bg)", ("bg",)
+    how = {"reload": "USR1", "upgrade": "as reload", "kill": Lighttpd.how["kill"]}
+
+    def reload(self, workers=WORKERS):
+        super().reload(workers)
+        self.wait_left(self.workers())
+
+
 class LighttpdWorkers(Lighttpd):
     name, flags, unit = "lighttpd (workers)", ("workers",), "processes"
-    how = {"reload": "USR1", "workers": "`server.max-worker`, USR1",
-           "upgrade": "INT, and started anew; the socket is its service manager's",
+    how = {"reload": "USR1", "workers": "`server.max-worker`, USR1", "upgrade": Lighttpd.how["upgrade"],
            "kill": "kill -9; its parent starts another"}
-    reload, kill = Peer.reload, Peer.kill
-
-    def upgrade(self):
-        self.configure(WORKERS)
-        self.proc.send_signal(signal.SIGINT)
-        self.proc.wait(60)
-        self.start()
+    kill = Peer.kill
 
 
 class Caddy(Peer):
@@ -365,4 +370,5 @@ class H2o(Peer):
         self.proc.send_signal(signal.SIGHUP)
 
 
-PEERS = [Argand, Nginx, NginxReuseport, Haproxy, HaproxyShards, Lighttpd, LighttpdWorkers, Caddy, H2o]
+PEERS = [Argand, Nginx, NginxReuseport, Haproxy, HaproxyShards, Lighttpd, LighttpdBackground,
+         LighttpdWorkers, Caddy, H2o]
