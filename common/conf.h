@@ -145,8 +145,7 @@ void cfg_errors_free(struct cfg_errors *);
 const struct site *conf_site(const struct conf *, const struct conf_listen *, struct str host);
 
 /* The first route whose path matches the normalised path (prefixes on segment boundary) and whose
-   methods include the method; the last route is "/" without methods. NULL: an expression that comes
-   before it failed (regex_failed()), so nobody knows. */
+   methods include the method; the last takes all. NULL: an expression failed, regex_failed(). */
 const struct route *site_route(const struct site *, struct str path, int method);
 
 #endif

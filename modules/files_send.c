@@ -72,6 +72,7 @@ files_send_choose(const struct files_entry *e, struct str accept)
 
 	if (!accept.p)
 		return best;
+	accept = accept_some(accept);
 	for (unsigned i = 1; i < e->nreps; i++) {
 		int q = accept_encoding_q(accept, files_codings[e->reps[i]->coding].name);
 

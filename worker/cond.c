@@ -5,6 +5,19 @@
 #include "common/clock.h"
 #include "worker/cond.h"
 
+enum { COND_ACCEPT = 512, COND_ETAGS = 2048 }; /* octets of lists that are looked at */
+
+/* The elements of a list that lie within max octets. */
+static struct str
+cond_some(struct str list, size_t max)
+{
+	if (list.n <= max)
+		return list;
+	while (max > 0 && list.p[max] != ',')
+		max--;
+	return str_n(list.p, max);
+}
+
 /* --- entity tags (RFC 9110 8.8.3) --- */
 
 static bool
@@ -85,6 +98,9 @@ cond_has_etag(struct str list, struct str etag, bool (*eq)(struct str, struct st
 {
 	struct str item;
 
+	/* A tag further behind is not found, as if the client did not have it: the whole is sent
+	   (If-None-Match), or nothing is done (If-Match). */
+	list = cond_some(list, COND_ETAGS);
 	while (cond_etag_next(&list, &item)) {
 		if (eq(item, etag))
 			return true;
@@ -358,6 +374,12 @@ cond_coding(struct str name)
 	return name;
 }
 
+struct str
+accept_some(struct str value)
+{
+	return cond_some(value, COND_ACCEPT);
+}
+
 int
 accept_encoding_q(struct str value, struct str coding)
 {
@@ -367,6 +389,7 @@ accept_encoding_q(struct str value, struct str coding)
 
 	if (!value.p)
 		return 1000;
+	value = accept_some(value);
 	while (str_list_next(&value, &item)) {
 		int q = cond_weigh(item, &name, &params);
 
@@ -434,6 +457,7 @@ accept_q(struct str value, struct str media_type)
 
 	if (!value.p)
 		return 1000;
+	value = accept_some(value);
 	while (str_list_next(&value, &item)) {
 		int q = cond_weigh(item, &name, &params);
 		int specific = q < 0 ? 0 : cond_specific(name, params, media_type);

@@ -69,7 +69,7 @@ errpage_q(struct str accept, struct str type)
 static enum form
 errpage_form(struct request *r)
 {
-	struct str accept = req_field_all(r, HF_ACCEPT);
+	struct str accept = accept_some(req_field_all(r, HF_ACCEPT));
 	int html, json, problem;
 
 	if (!accept.p)

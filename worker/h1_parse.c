@@ -21,6 +21,7 @@ struct h1_state {
 	struct arena *arena;
 	const char *why;
 	bool has_length, has_coding, has_close, has_keep_alive, has_upgrade_token;
+	unsigned noptions; /* of Connection */
 	int fault; /* minus the status of a fault of meaning; any fault of syntax outranks it */
 	const char *fault_why;
 };
@@ -351,6 +352,9 @@ h1_on_connection(struct h1_state *st, struct str value)
 		return;
 	}
 	while (str_list_next(&value, &option)) {
+		/* Each is a field that may not be passed on: nobody has so many. */
+		if (++st->noptions > H1_MAX_OPTIONS)
+			return h1_fault(st, -431, "too many options in Connection");
 		/* RFC 9110 7.6.1: options are case-insensitive. */
 		st->has_keep_alive |= str_caseeq(option, STR("keep-alive"));
 		st->has_close |= str_caseeq(option, STR("close"));

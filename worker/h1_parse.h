@@ -18,7 +18,7 @@ struct h1_limits {
 
 /* The index of known fields has eight bits: a limit of fields beyond this means this. A longer
    method than this is a 501. */
-enum { H1_MAX_FIELDS = 254, H1_MAX_METHOD = 32 };
+enum { H1_MAX_FIELDS = 254, H1_MAX_METHOD = 32, H1_MAX_OPTIONS = 100 };
 
 /* How far a head that is not complete has been looked at. Zero to begin. */
 struct h1_scan {

@@ -436,6 +436,35 @@ START_TEST(accepts)
 }
 END_TEST
 
+/* Lists are looked at up to a length; what is cut there is no half element. */
+START_TEST(long_lists)
+{
+	struct validators v = { .etag = STR("\"x\""), .exists = true };
+	struct conditions c = { 0 };
+	static char text[4000];
+	size_t n = 0;
+
+	while (n < 500)
+		n += (size_t)sprintf(text + n, "a/b,");
+	strcpy(text + n, "text/html,gzip, br");
+	ck_assert_int_eq(accept_q(str_of(text), STR("text/html")), 1000);
+	ck_assert_int_eq(accept_encoding_q(str_of(text), STR("gzip")), 0);
+	ck_assert_int_eq(accept_encoding_q(str_of(text), STR("gz")), 0);
+	unit_str_eq(accept_some(str_n(text, 4)), "a/b,");
+	ck_assert_uint_eq(accept_some(str_of(text)).n, n + 9);
+	memset(text, 'a', sizeof(text));
+	ck_assert_uint_eq(accept_some(str_n(text, sizeof(text))).n, 0);
+	ck_assert_int_eq(accept_encoding_q(str_n(text, sizeof(text)), STR("gzip")), 0);
+	for (n = 0; n < 3900; n += 4)
+		memcpy(text + n, n == 2000 ? "\"x\"," : "\"y\",", 4);
+	c.if_none_match = str_n(text, n);
+	ck_assert_int_eq(cond_check(&c, &v, M_GET), 304);
+	memcpy(text + 2000, "\"y\",", 4);
+	memcpy(text + 3000, "\"x\",", 4);
+	ck_assert_int_eq(cond_check(&c, &v, M_GET), 0);
+}
+END_TEST
+
 Suite *
 suite_cond(void)
 {
@@ -449,6 +478,7 @@ suite_cond(void)
 	tcase_add_test(c, floods);
 	tcase_add_loop_test(c, encodings, 0, UNIT_COUNT(encoding_rows));
 	tcase_add_loop_test(c, accepts, 0, UNIT_COUNT(accept_rows));
+	tcase_add_test(c, long_lists);
 	suite_add_tcase(s, c);
 	return s;
 }
