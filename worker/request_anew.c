@@ -112,6 +112,8 @@ anew_become_get(struct request *r)
 		r->method_name = http_method_name(M_GET);
 	}
 	anew_drop_body(r);
+	if (r->backend) /* what an authorizer said was about another request */
+		r->backend->variables = NULL;
 }
 
 static void
@@ -122,8 +124,6 @@ anew_to(struct request *r, struct str path, struct str query, bool is_exempt)
 	if (query.p)
 		r->query = query;
 	r->is_exempt = is_exempt;
-	if (r->backend) /* what an authorizer said was about the other path */
-		r->backend->variables = NULL;
 	if (++r->reroutes > ANEW_MAX) {
 		r->is_error_page = true; /* no page of the site: its way may be the loop */
 		r->error_status = 508;

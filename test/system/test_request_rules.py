@@ -3,6 +3,7 @@ the client's request, and whatever it leads to is asked for like any path.
 """
 import os
 import socket
+import struct
 import threading
 import time
 
@@ -80,6 +81,35 @@ class Recorder:
     def wait(self, n=1):
         wait_for(lambda: len(self.seen) >= n, "the backend has seen it")
         return self.seen
+
+    def close(self):
+        self.sock.close()
+
+
+class Authorizer:
+    """A FastCGI authorizer (FastCGI 6.3) that says the same of every path."""
+
+    def __init__(self, says):
+        self.says, self.asked = says.encode(), 0
+        self.sock = socket.create_server(("127.0.0.1", free_port()))
+        self.host = "%s:%d" % self.sock.getsockname()
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                c, _ = self.sock.accept()
+            except OSError:
+                return
+            with c, c.makefile("rb") as f:
+                while h := f.read(8):
+                    _, kind, rid, n, pad, _ = struct.unpack("!BBHHBB", h)
+                    f.read(n + pad)
+                    if kind == 5 and n == 0:  # the end of the input
+                        self.asked += 1
+                        c.sendall(struct.pack("!BBHHBB", 1, 6, rid, len(self.says), 0, 0) + self.says +
+                                  struct.pack("!BBHHBB", 1, 3, rid, 8, 0, 0) + bytes(8))
+                        break
 
     def close(self):
         self.sock.close()
@@ -315,3 +345,26 @@ def test_page_below_the_refused_path(server, status, rule):
     assert (a.status, a.body) == (status, b"the page")
     assert ("WWW-Authenticate" in a) == (status == 401)
     assert s.get("/in/page.html").status == status
+
+
+def test_authorizers_and_what_leads_on(server, recorder):
+    """A try list leads to a path with an authorizer of its own: it is asked. And what one said of a request is not told
+    to the error page's application."""
+    yes, no = Authorizer("Status: 200\r\nVariable-VOUCHED: yes\r\n\r\n"), Authorizer("Status: 403\r\n\r\nno entry")
+    app = recorder("scgi")
+    pools = [pool("app", app.host, protocol="scgi")]
+    pools += [pool(name, r.host, protocol="fastcgi") for name, r in (("yes", yes), ("no", no))]
+    s = server(site='error_pages = ( { status = 404; path = "/page"; } );',
+               routes='{ path = "/in"; gateway: { authorizer = "yes"; }; try = [ "$path", "/shut/i.html" ]; }, '
+                      '{ path = "/in2"; gateway: { authorizer = "yes"; }; }, { path = "/page"; gateway = "app"; }, '
+                      '{ path = "/shut"; gateway: { authorizer = "no"; }; }',
+               files={"shut/i.html": "secret"}, backends="".join(pools))
+    a = s.get("/in")
+    assert (a.status, a.body) == (403, b"no entry")
+    assert (yes.asked, no.asked) == (1, 1)
+    a = s.get("/in2/none")
+    assert (a.status, a.body) == (404, b"the page")
+    (env, _), = app.wait()
+    assert "VOUCHED" not in env and yes.asked == 2
+    yes.close()
+    no.close()
