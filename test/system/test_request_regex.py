@@ -1,8 +1,28 @@
 """Regular expressions that decide, and paths that take one to its limit: what cannot be decided is refused."""
+import ctypes
+import os
+import sys
+
 import pytest
 
 EVIL = "^/admin/(a+)+$"
 PATH = "/admin/" + "a" * 60 + "!"
+
+MDWE = "import ctypes, os, sys; ctypes.CDLL(None).prctl(65, 1, 0, 0, 0) and sys.exit('no PR_SET_MDWE'); " \
+       "os.execv(sys.argv[1], sys.argv[1:])"
+
+
+@pytest.fixture(params=["machine code", "interpreter"], autouse=True)
+def regex_by(request, monkeypatch, tmp):
+    """With the machine code that PCRE2 makes, and where the kernel forbids it, as the shipped unit asks for."""
+    if request.param == "machine code":
+        return
+    if ctypes.CDLL(None).prctl(66, 0, 0, 0, 0) < 0:  # PR_GET_MDWE, Linux 6.3
+        pytest.skip("this kernel has no PR_SET_MDWE")
+    script = os.path.join(tmp, "mdwe.py")
+    with open(script, "w", encoding="utf-8") as f:
+        f.write(MDWE)
+    monkeypatch.setenv("ARGAND_WRAP", f"{sys.executable} {script}")
 
 
 def test_route_of_an_expression_fails_closed(server):
