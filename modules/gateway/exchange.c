@@ -14,7 +14,10 @@
 #include "modules/gateway/affinity.h"
 #include "modules/gateway/exchange.h"
 
-enum { EXCHANGE_AGAIN = 250 }; /* ms before hosts that all failed are tried anew */
+enum {
+	EXCHANGE_AGAIN = 250, /* ms before hosts that all failed are tried anew */
+	EXCHANGE_GRAIN = 100, /* ms that a wait may last longer, so that many end together */
+};
 
 static void exchange_acquire(struct exchange *);
 
@@ -75,18 +78,6 @@ exchange_timer(struct exchange *x, int64_t ms)
 		return;
 	}
 	timer_set(x->w, &x->timer, timer_class(x->w, ms));
-}
-
-/* The time that a request may wait for a host is over. It is counted from the first wait on, so
-   that one whose hosts fail one after the other does not wait anew each time; while a host is
-   asked it matters to nobody. */
-static void
-exchange_queued(void *arg)
-{
-	struct exchange *x = arg;
-
-	if (x->state == EXCHANGE_WAITING)
-		exchange_expired(x);
 }
 
 static void
@@ -308,19 +299,24 @@ static void
 exchange_wait(struct exchange *x)
 {
 	uint64_t now = worker_now(x->w);
+	int64_t left;
 
 	x->state = EXCHANGE_WAITING;
 	x->mark = worker_now_ns(x->w);
-	if (!x->wait_until) {
+	if (!x->wait_until)
 		x->wait_until = now + (uint64_t)x->pool_conf->timeout.queue;
-		timer_set(x->w, &x->queue, timer_class(x->w, x->pool_conf->timeout.queue));
-	}
 	if (x->wait_until <= now) {
 		exchange_expired(x);
 		return;
 	}
-	if (!bpool_wait(x->pool, &x->waiter))
+	if (!bpool_wait(x->pool, &x->waiter)) {
 		exchange_refuse(x, 503, TERM_QUEUE, TERM_WAITING, "the queue is full (max_queue)");
+		return;
+	}
+	/* The deadline was set by the first wait. What is left of it differs with each further one,
+	   and timers of equal length share a queue. */
+	left = (int64_t)(x->wait_until - now);
+	exchange_timer(x, (left + EXCHANGE_GRAIN - 1) / EXCHANGE_GRAIN * EXCHANGE_GRAIN);
 }
 
 static void
@@ -424,7 +420,6 @@ exchange_gone(void *arg)
 	exchange_leave(x, false);
 	exchange_forget_tried(x);
 	timer_del(&x->timer);
-	timer_del(&x->queue);
 	timer_del(&x->total);
 	post_cancel(&x->pump);
 	if (x->body)
@@ -495,11 +490,10 @@ exchange_new(struct request *r, const struct gateway_conf *conf, bool is_authori
 	x->is_idempotent = (http_method_flags(r->method) & METHOD_IDEMPOTENT) != 0;
 	x->started = worker_now_ns(x->w);
 	x->timer.fn = exchange_expired;
-	x->queue.fn = exchange_queued;
 	x->total.fn = exchange_total;
 	x->waiter.fn = exchange_taken;
 	x->pump.fn = attempt_pump;
-	x->timer.arg = x->queue.arg = x->total.arg = x->waiter.arg = x->pump.arg = x;
+	x->timer.arg = x->total.arg = x->waiter.arg = x->pump.arg = x;
 	x->note.pool = x->pool_conf->name;
 	x->note.queue = x->note.connect = x->note.first_byte = x->note.total = -1;
 	x->ask = (struct codec_request){

@@ -52,7 +52,7 @@ struct exchange {
 	unsigned tried_index[EXCHANGE_TRIED];
 	unsigned ntried, attempts;
 	int status; /* to answer with when nothing goes any more */
-	struct timer timer, queue, total;
+	struct timer timer, total;
 	uint64_t started, mark; /* worker_now_ns(): of the exchange, of the phase */
 	struct post pump;
 	struct script script;
