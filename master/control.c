@@ -1,9 +1,8 @@
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 #include "master/logs.h"
 #include "master/master.h"
 #include "master/reload.h"
+#include "master/sockfile.h"
 #include "master/upgrade.h"
 
 enum {
@@ -40,6 +40,7 @@ struct client {
 static struct {
 	int fd;
 	char *path;
+	struct sockfile file; /* that path was when it was bound */
 	struct link clients;
 	unsigned nclients;
 	struct watch watch;
@@ -332,12 +333,22 @@ control_adopt_client(int fd, enum control_wait wait)
 		client_listen(c);
 }
 
-void
-control_adopt(int fd, const char *path)
+static void
+control_take(int fd, const char *path, const struct sockfile *file)
 {
 	self.fd = fd;
 	self.path = must_strdup(path);
+	self.file = *file;
 	watch_add(&self.watch, fd, POLLIN, control_accept, NULL);
+}
+
+void
+control_adopt(int fd, const char *path)
+{
+	struct sockfile file;
+
+	sockfile_know(&file, fd, path);
+	control_take(fd, path, &file);
 }
 
 void
@@ -358,64 +369,34 @@ control_path(void)
 	return self.path ? self.path : "";
 }
 
-/* The pid of the server that answers at the socket; 0: nobody does. */
-static pid_t
-control_who(const struct sockaddr_un *a)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct ucred cred = { 0 };
-	socklen_t len = sizeof(cred);
-
-	if (fd >= 0 && connect(fd, (const struct sockaddr *)a, sizeof(*a)) == 0)
-		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
-	if (fd >= 0)
-		close(fd);
-	return cred.pid;
-}
-
-static int
-control_bind(const struct sockaddr_un *a)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	mode_t before = umask(0177);
-	int rc = bind(fd, (const struct sockaddr *)a, sizeof(*a));
-	int saved = errno;
-
-	umask(before);
-	if (rc == 0 && listen(fd, 16) == 0)
-		return fd;
-	close(fd);
-	errno = saved;
-	return -1;
-}
-
+/* Nobody but us may connect, not even while it is made. */
 int
 control_open(const char *path, struct text *report)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	char why[SAFEDIR_WHY];
+	struct sockfile file;
 	pid_t who;
-	int fd;
+	int fd = sockfile_bind(path, SOCK_NONBLOCK, SOCKFILE_ANYBODY, &file, &who, why);
 
-	if (strlen(path) >= sizeof(a.sun_path)) {
-		text_printf(report, "control socket %s: the path is too long\n", path);
-		return EX_CONFIG;
-	}
-	/* NOLINTNEXTLINE(clang-analyzer-security.insecureAPI.strcpy): measured above */
-	strcpy(a.sun_path, path);
-	who = control_who(&a);
-	if (who) {
+	if (fd < 0 && who) {
 		text_printf(report,
 		    "control socket %s: another argand (pid %d) is running with it\n", path,
 		    (int)who);
 		return EX_TEMPFAIL;
 	}
-	unlink(path); /* nobody answers: left behind */
-	fd = control_bind(&a);
-	if (fd < 0) {
-		text_printf(report, "control socket %s: %s\n", path, strerror(errno));
-		return errno == EACCES ? EX_NOPERM : EXIT_FAILURE;
+	if (fd >= 0 && listen(fd, 16) < 0) {
+		snprintf(why, sizeof(why), "%s", strerror(errno));
+		sockfile_remove(path, &file);
+		close(fd);
+		fd = -1;
 	}
-	control_adopt(fd, path);
+	if (fd < 0) {
+		text_printf(report, "control socket %s: %s\n", path, why);
+		return errno == EACCES         ? EX_NOPERM
+		       : errno == ENAMETOOLONG ? EX_CONFIG
+					       : EXIT_FAILURE;
+	}
+	control_take(fd, path, &file);
 	return 0;
 }
 
@@ -425,8 +406,8 @@ control_shut(void)
 	if (self.fd < 0)
 		return;
 	watch_del(&self.watch);
+	sockfile_remove(self.path, &self.file);
 	close(self.fd);
-	unlink(self.path);
 	free(self.path);
 	self.path = NULL;
 	self.fd = -1;
@@ -437,6 +418,7 @@ control_move(const char *path)
 {
 	int fd = self.fd;
 	char *before = self.path;
+	struct sockfile file = self.file;
 	struct text report = { 0 };
 
 	if (before && strcmp(before, path) == 0)
@@ -448,9 +430,8 @@ control_move(const char *path)
 	}
 	if (fd < 0)
 		return;
+	sockfile_remove(before, &file);
 	close(fd);
-	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): fd is open only with a path */
-	unlink(before);
 	free(before);
 }
 

@@ -6,6 +6,7 @@
 
 #include "config.h"
 #include "common/must.h"
+#include "common/safedir.h"
 #include "master/ctlpath.h"
 
 #define CTLPATH_DEFAULT ARGAND_RUNSTATEDIR "/control.sock"
@@ -34,7 +35,8 @@ ctlpath_candidate(struct str configured, unsigned i, char *path, size_t len)
 static bool
 ctlpath_is_writable(const char *path)
 {
-	char dir[256];
+	char dir[256], why[SAFEDIR_WHY];
+	struct safedir above;
 	char *slash;
 
 	snprintf(dir, sizeof(dir), "%s", path);
@@ -42,8 +44,10 @@ ctlpath_is_writable(const char *path)
 	if (!slash)
 		return access(".", W_OK) == 0;
 	*slash = '\0';
-	if (dir[0] && access(dir, F_OK) != 0)
-		mkdir(dir, 0755);
+	if (dir[0] && access(dir, F_OK) != 0 && safedir_open(&above, dir, why) == 0) {
+		mkdirat(above.fd, above.name, 0755);
+		safedir_close(&above);
+	}
 	return access(dir[0] ? dir : "/", W_OK) == 0;
 }
 

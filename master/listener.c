@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -184,66 +183,52 @@ listener_has_port(int64_t port)
 
 /* ---- Unix sockets ---- */
 
-/* Removes the file of a socket that nobody listens on. False when somebody does, or when it is
-   something else that we must not touch. */
-static bool
-listener_unix_clear(const union address *a, socklen_t len)
-{
-	struct stat st;
-	int fd, rc;
-
-	if (lstat(a->un.sun_path, &st) < 0)
-		return true;
-	errno = EEXIST;
-	if (!S_ISSOCK(st.st_mode))
-		return false;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	rc = connect(fd, &a->sa, len);
-	if (rc < 0 && errno == ECONNREFUSED)
-		rc = unlink(a->un.sun_path) < 0 ? 0 : -1;
-	else
-		rc = 0;
-	close(fd);
-	errno = EADDRINUSE;
-	return rc < 0;
-}
-
 static int
-listener_unix_owner(const struct conf_listen *c)
+listener_unix_owner(const struct conf_listen *c, struct sockfile_owner *o)
 {
 	struct passwd *pw = c->user.n ? getpwnam(c->user.p) : NULL;
 	struct group *gr = c->group.n ? getgrnam(c->group.p) : NULL;
 
-	if ((c->user.n && !pw) || (c->group.n && !gr)) {
-		errno = EINVAL;
+	errno = EINVAL;
+	if ((c->user.n && !pw) || (c->group.n && !gr))
 		return -1;
-	}
-	if (chmod(c->host.p, (mode_t)c->mode) < 0)
-		return -1;
-	if (!pw && !gr)
-		return 0;
-	return lchown(c->host.p, pw ? pw->pw_uid : (uid_t)-1, gr ? gr->gr_gid : (gid_t)-1);
+	*o = (struct sockfile_owner){ pw ? pw->pw_uid : (uid_t)-1, gr ? gr->gr_gid : (gid_t)-1,
+		(mode_t)c->mode };
+	return 0;
 }
 
 /* Nobody can connect before the mode and the owner are right: it does not listen yet. */
 static int
-listener_unix(const struct conf_listen *c, const union address *a, socklen_t len)
+listener_unix(struct listener *l, const struct conf_listen *c)
 {
-	mode_t before;
+	struct sockfile_owner owner;
+	char why[SAFEDIR_WHY];
+	pid_t holder;
 	int fd, saved;
 
-	if (!listener_unix_clear(a, len))
+	if (listener_unix_owner(c, &owner) < 0)
 		return -1;
-	before = umask(0177);
-	fd = listener_socket(a, len, false);
-	umask(before);
-	if (fd < 0 || listener_unix_owner(c) == 0)
+	fd = sockfile_bind(c->host.p, SOCK_NONBLOCK, SOCKFILE_ANYBODY, &l->file, &holder, why);
+	if (fd < 0 && (errno == ELOOP || errno == EXDEV || errno == ESTALE)) {
+		saved = errno;
+		log_errorx("%s: %s", l->text, why);
+		errno = saved;
+	}
+	if (fd < 0 || sockfile_give(c->host.p, &l->file, &owner) == 0)
 		return fd;
 	saved = errno;
-	unlink(c->host.p);
+	sockfile_remove(c->host.p, &l->file);
 	close(fd);
 	errno = saved;
 	return -1;
+}
+
+/* The file goes while the socket is open: then it is the one that was bound. */
+static void
+listener_unix_remove(const struct listener *l)
+{
+	if (l->path && !l->is_activated)
+		sockfile_remove(l->path, &l->file);
 }
 
 /* ---- messages ---- */
@@ -260,6 +245,9 @@ static const struct {
 	{ EEXIST, 1, "there is a file of that name which is not a socket" },
 	{ ENOENT, 1, "the directory does not exist" },
 	{ EINVAL, 1, "no such user or group" },
+	{ ELOOP, 1,
+	    "a symbolic link on the way is another user's, or in a directory of another user" },
+	{ ESTALE, 1, "somebody else has put another file in the place of the socket" },
 	{ EMFILE, 1, "too many open files: raise LimitNOFILE, or lower slots" },
 };
 
@@ -362,6 +350,8 @@ listener_open_slot(
 	if (fd >= 0) {
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 		l->inherited = l->slots + 1;
+		if (l->path)
+			sockfile_know(&l->file, fd, l->path);
 		return fd;
 	}
 	if (l->slots == 0 && c->family == LISTEN_TCP && !listener_has_port(c->port) &&
@@ -369,10 +359,11 @@ listener_open_slot(
 		errno = EADDRINUSE;
 		return -1;
 	}
-	fd = c->family == LISTEN_UNIX ? listener_unix(c, a, len) : listener_socket(a, len, true);
+	fd = c->family == LISTEN_UNIX ? listener_unix(l, c) : listener_socket(a, len, true);
 	if (fd >= 0 && listen(fd, (int)c->backlog) < 0) {
 		int saved = errno;
 
+		listener_unix_remove(l);
 		close(fd);
 		errno = saved;
 		return -1;
@@ -467,9 +458,8 @@ listener_rollback(void)
 	{
 		struct listener *one = listener_of(l);
 
-		if (one->committed == 0 && one->path && one->slots > 0 && one->inherited == 0 &&
-		    !one->is_activated)
-			unlink(one->path);
+		if (one->committed == 0 && one->slots > 0 && one->inherited == 0)
+			listener_unix_remove(one);
 		if (one->committed == 0)
 			listener_free(one);
 		else
@@ -484,8 +474,7 @@ listener_gone(void *arg)
 	struct listener *l = arg;
 
 	log_info("closed %s", l->text);
-	if (l->path && !l->is_activated)
-		unlink(l->path);
+	listener_unix_remove(l);
 	listener_free(l);
 }
 
@@ -572,7 +561,7 @@ listener_unlink(void)
 {
 	LIST_EACH(l, &self.all)
 	{
-		if (listener_of(l)->path && !listener_of(l)->is_activated && !notify_is_on())
-			unlink(listener_of(l)->path);
+		if (!notify_is_on())
+			listener_unix_remove(listener_of(l));
 	}
 }

@@ -13,6 +13,7 @@
 #include "common/shm.h"
 #include "common/text.h"
 #include "master/loop.h"
+#include "master/sockfile.h"
 
 /* A removed address: its old workers accept for half a second longer and close it then for good. */
 enum { LISTENER_GRACE_MS = 2500 };
@@ -21,11 +22,12 @@ struct listener {
 	struct link link;
 	char *text; /* the address as in the configuration: the key */
 	enum listen_family family;
-	char *path;         /* of a Unix socket */
-	unsigned slots;     /* sockets open */
-	unsigned committed; /* of these, final */
-	unsigned inherited; /* of these, taken from inherit.c, and given back unless committed */
-	bool is_shared;     /* one socket stands at every slot */
+	char *path;           /* of a Unix socket */
+	struct sockfile file; /* that path was when it was bound */
+	unsigned slots;       /* sockets open */
+	unsigned committed;   /* of these, final */
+	unsigned inherited;   /* of these, taken from inherit.c, and given back unless committed */
+	bool is_shared;       /* one socket stands at every slot */
 	bool is_activated; /* the first socket is the service manager's: not stored, not unlinked */
 	int fds[SHM_SLOTS];   /* -1 beyond slots */
 	struct alarm leaving; /* set: the address has left the configuration */

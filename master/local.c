@@ -364,7 +364,7 @@ local_come(struct local *l)
 	if (!old || !l->spec || c.settled < c.now || c.now < l->scale.wanted)
 		return;
 	localsock_bound(l->sock, bound, sizeof(bound));
-	if (rename(bound, l->path) < 0) {
+	if (sockfile_rename(&l->file, bound, l->path) < 0) {
 		log_error("backend %s: cannot rename %s to %s", l->name, bound, l->path);
 		return;
 	}
@@ -427,9 +427,9 @@ local_close(struct local *l)
 	if (l->is_stored)
 		notify_unstore(name);
 	if (l->state == LOCAL_COMING)
-		unlink(bound);
+		sockfile_remove(bound, &l->file);
 	else if (l->state != LOCAL_RETIRED)
-		unlink(l->path);
+		sockfile_remove(l->path, &l->file);
 	close(l->sock);
 	l->sock = -1;
 }
@@ -547,6 +547,6 @@ local_unlink(void)
 	LIST_EACH(it, &self.all)
 	{
 		if (local_of(it)->sock >= 0 && !notify_is_on())
-			unlink(local_of(it)->path);
+			sockfile_remove(local_of(it)->path, &local_of(it)->file);
 	}
 }

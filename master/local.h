@@ -11,6 +11,7 @@
 #include "common/text.h"
 #include "master/backoff.h"
 #include "master/localproc.h"
+#include "master/sockfile.h"
 
 enum local_state {
 	LOCAL_NEW,     /* the configuration that is being loaded has it; none has served */
@@ -29,6 +30,7 @@ struct local {
 	enum local_state state;
 	char *name, *path;      /* path NULL: its processes bind for themselves */
 	int sock;               /* -1 */
+	struct sockfile file;   /* of sock */
 	uint64_t digest;        /* of its settings */
 	struct localspec *spec; /* NULL: handed over, its configuration is not known yet */
 	struct localspec *next; /* of the configuration that is being loaded, or NULL */

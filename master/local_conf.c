@@ -22,19 +22,16 @@ local_conf_of(struct link *l)
 static int
 local_conf_sock(struct local *l, const struct localspec *spec, struct text *report)
 {
-	char name[LOCAL_NAME];
-	int error;
+	char name[LOCAL_NAME], why[SAFEDIR_WHY];
 
 	if (!l->path || l->sock >= 0)
 		return 0;
 	local_store_name(l, name);
-	l->sock = localsock_open(name, l->path, spec->owner);
+	l->sock = localsock_open(name, l->path, spec->owner, &l->file, why);
 	if (l->sock >= 0)
 		return 0;
-	error = errno;
-	text_printf(
-	    report, "backend %s: cannot listen on %s: %s\n", l->name, l->path, strerror(error));
-	return error == EADDRINUSE ? EX_TEMPFAIL : 1;
+	text_printf(report, "backend %s: cannot listen on %s: %s\n", l->name, l->path, why);
+	return errno == EADDRINUSE ? EX_TEMPFAIL : 1;
 }
 
 /* One that was to end comes back if it has not begun to. */
@@ -121,13 +118,13 @@ static void
 local_conf_come(struct local *l)
 {
 	struct local *n = local_new(l->name, l->path, LOCAL_COMING);
-	char path[128];
+	char path[128], why[SAFEDIR_WHY];
 
 	snprintf(path, sizeof(path), "%s" LOCALSOCK_NEXT, l->path);
-	n->sock = localsock_open(NULL, path, l->next->owner);
+	n->sock = localsock_open(NULL, path, l->next->owner, &n->file, why);
 	if (n->sock < 0) {
-		log_error("backend %s: cannot listen on %s: its settings stay as they are", l->name,
-		    path);
+		log_errorx("backend %s: cannot listen on %s: %s: its settings stay as they are",
+		    l->name, path, why);
 		local_free(n);
 		return;
 	}
@@ -174,7 +171,7 @@ local_conf_settle(struct local *l)
 	if (!l->is_stored)
 		notify_store(name, l->sock);
 	l->is_stored = true;
-	if (l->spec && localsock_own(l->path, l->spec->owner) < 0)
+	if (l->spec && localsock_own(l->path, &l->file, l->spec->owner) < 0)
 		log_warn("backend %s: owner of %s", l->name, l->path);
 }
 

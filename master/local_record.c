@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include "master/local_record.h"
+#include "master/localsock.h"
 
 static struct local *reading; /* whose processes follow */
 
@@ -50,6 +51,16 @@ local_record_is_listener(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens;
 }
 
+/* One that has not taken its place yet stands where it was bound. */
+static void
+local_record_know(struct local *l)
+{
+	char bound[128];
+
+	localsock_bound(l->sock, bound, sizeof(bound));
+	sockfile_know(&l->file, l->sock, l->state == LOCAL_COMING ? bound : l->path);
+}
+
 bool
 local_record_read(const char *values)
 {
@@ -69,6 +80,8 @@ local_record_read(const char *values)
 	l = local_new(
 	    name, strcmp(values + at, "-") == 0 ? NULL : values + at, (enum local_state)state);
 	l->sock = it.sock;
+	if (it.sock >= 0 && l->path)
+		local_record_know(l);
 	l->digest = digest;
 	l->scale.wanted = it.scale.wanted;
 	l->starts = it.starts;

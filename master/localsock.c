@@ -1,82 +1,39 @@
 #include <errno.h>
 #include <poll.h>
 #include <pwd.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "master/inherit.h"
 #include "master/localsock.h"
 
-/* Whether the process that made the socket listen is still there. Its children may be, for a while,
-   when a master was killed: they end, and their socket is nobody's. */
-static bool
-localsock_has_owner(int fd)
-{
-	struct ucred cred = { 0 };
-	socklen_t len = sizeof(cred);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 || cred.pid <= 0)
-		return true;
-	return cred.pid != getpid() && (kill(cred.pid, 0) == 0 || errno != ESRCH);
-}
-
-/* Removes the file of a socket that no living server has. 0, or -1 with errno. */
-static int
-localsock_clear(const struct sockaddr_un *a)
-{
-	struct stat st;
-	bool is_taken;
-	int fd;
-
-	if (lstat(a->sun_path, &st) < 0)
-		return 0;
-	if (!S_ISSOCK(st.st_mode)) {
-		errno = EEXIST;
-		return -1;
-	}
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -1;
-	if (connect(fd, (const struct sockaddr *)a, sizeof(*a)) == 0)
-		is_taken = localsock_has_owner(fd);
-	else
-		is_taken = errno != ECONNREFUSED;
-	close(fd);
-	errno = EADDRINUSE;
-	return is_taken ? -1 : unlink(a->sun_path);
-}
-
 int
-localsock_own(const char *path, const char *owner)
+localsock_own(const char *path, const struct sockfile *file, const char *owner)
 {
 	struct passwd *pw = owner[0] ? getpwnam(owner) : NULL;
+	struct sockfile_owner o = { pw ? pw->pw_uid : 0, (gid_t)-1, 0600 };
 
-	if (!pw || geteuid() != 0)
-		return 0;
-	return lchown(path, pw->pw_uid, (gid_t)-1);
+	return pw && geteuid() == 0 ? sockfile_give(path, file, &o) : 0;
 }
 
+/* The children of a master that was killed may serve for a while: they end, and their socket is
+   nobody's. */
 static int
-localsock_bind(const struct sockaddr_un *a, const char *owner)
+localsock_bind(const char *path, const char *owner, struct sockfile *file, char why[SAFEDIR_WHY])
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), saved, rc;
-	mode_t before;
+	pid_t holder;
+	int fd = sockfile_bind(path, 0, SOCKFILE_CREATOR, file, &holder, why), saved;
 
 	if (fd < 0)
 		return -1;
-	before = umask(0177);
-	rc = bind(fd, (const struct sockaddr *)a, sizeof(*a));
-	umask(before);
-	if (rc == 0 && localsock_own(a->sun_path, owner) == 0 && listen(fd, SOMAXCONN) == 0)
+	if (localsock_own(path, file, owner) == 0 && listen(fd, SOMAXCONN) == 0)
 		return fd;
 	saved = errno;
-	if (rc == 0)
-		unlink(a->sun_path);
+	snprintf(why, SAFEDIR_WHY, "%s", strerror(saved));
+	sockfile_remove(path, file);
 	close(fd);
 	errno = saved;
 	return -1;
@@ -116,21 +73,16 @@ localsock_is_at(int fd, const char *path)
 }
 
 int
-localsock_open(const char *name, const char *path, const char *owner)
+localsock_open(const char *name, const char *path, const char *owner, struct sockfile *file,
+    char why[SAFEDIR_WHY])
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	int fd = name ? inherit_take(name) : -1;
 
-	if (fd >= 0 && localsock_is_at(fd, path))
+	if (fd >= 0 && localsock_is_at(fd, path)) {
+		sockfile_know(file, fd, path);
 		return fd;
+	}
 	if (fd >= 0)
 		close(fd);
-	if (strlen(path) >= sizeof(a.sun_path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	memcpy(a.sun_path, path, strlen(path));
-	if (localsock_clear(&a) < 0)
-		return -1;
-	return localsock_bind(&a, owner);
+	return localsock_bind(path, owner, file, why);
 }

@@ -53,7 +53,7 @@ logs_replace(int *at, int fd)
 }
 
 int
-logs_open_error(struct str destination)
+logs_open_error(struct str destination, char why[SAFEDIR_WHY])
 {
 	char *name = strndup(destination.p, destination.n);
 	pid_t pid;
@@ -66,7 +66,7 @@ logs_open_error(struct str destination)
 	if (destination.n == 0 || str_eq(destination, STR("stderr"))) {
 		log_open(STDERR_FILENO, log_form_for_stderr());
 	} else {
-		int fd = logfile_open(destination, &pid);
+		int fd = logfile_open(destination, &pid, why);
 
 		if (logs_replace(&self.error_fd, fd) < 0) {
 			free(name);
@@ -139,13 +139,13 @@ logs_put(struct logdest *d)
 }
 
 static struct logdest *
-logs_get(struct str name)
+logs_get(struct str name, char why[SAFEDIR_WHY])
 {
 	struct logdest *d = logs_find(name);
 
 	if (!d) {
 		pid_t pid;
-		int fd = logfile_open(name, &pid);
+		int fd = logfile_open(name, &pid, why);
 
 		if (fd < 0)
 			return NULL;
@@ -158,18 +158,19 @@ logs_get(struct str name)
 int
 logs_open(struct logs *logs, const struct conf *conf, struct text *report)
 {
+	char why[SAFEDIR_WHY];
 	int rc = 0;
 
 	*logs = (struct logs){ must_calloc(conf->log_files.n, sizeof(*logs->v)), 0 };
 	for (size_t i = 0; i < conf->log_files.n; i++) {
-		struct logdest *d = logs_get(conf->log_files.v[i]);
+		struct logdest *d = logs_get(conf->log_files.v[i], why);
 
 		if (d) {
 			logs->v[logs->n++] = d;
 			continue;
 		}
-		text_printf(report, "cannot open log %.*s: %s\n", STR_FMT(conf->log_files.v[i]),
-		    strerror(errno));
+		text_printf(
+		    report, "cannot open log %.*s: %s\n", STR_FMT(conf->log_files.v[i]), why);
 		rc = -1;
 	}
 	if (rc < 0)
@@ -195,11 +196,12 @@ logs_is_path(const char *name)
 static void
 logs_renew(struct logdest *d)
 {
+	char why[SAFEDIR_WHY];
 	pid_t pid;
-	int fd = logfile_open(str_of(d->name), &pid);
+	int fd = logfile_open(str_of(d->name), &pid, why);
 
 	if (logs_replace(&d->fd, fd) < 0) {
-		log_error("cannot open log %s anew", d->name);
+		log_errorx("cannot open log %s anew: %s", d->name, why);
 		return;
 	}
 	d->pid = pid;
@@ -210,6 +212,7 @@ logs_renew(struct logdest *d)
 void
 logs_reopen(void)
 {
+	char why[SAFEDIR_WHY];
 	pid_t pid;
 	int fd;
 
@@ -221,9 +224,9 @@ logs_reopen(void)
 			logs_renew(d);
 	}
 	if (self.error_fd >= 0) {
-		fd = logfile_open(str_of(self.error_name), &pid);
+		fd = logfile_open(str_of(self.error_name), &pid, why);
 		if (logs_replace(&self.error_fd, fd) < 0)
-			log_error("cannot open %s anew", self.error_name);
+			log_errorx("cannot open %s anew: %s", self.error_name, why);
 		else
 			generation_tell_reopen(LOGS_INDEX_ERROR, self.error_fd);
 	}

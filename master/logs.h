@@ -6,6 +6,7 @@
 #define MASTER_LOGS_H
 
 #include "common/conf.h"
+#include "common/safedir.h"
 #include "common/text.h"
 #include "master/loop.h"
 
@@ -26,8 +27,9 @@ struct logs {
 };
 
 void logs_init(void);
-/* The error log of the master itself, and of all workers: "stderr" or a path. -1 with errno. */
-int logs_open_error(struct str destination);
+/* The error log of the master itself, and of all workers: "stderr" or a path. -1 with errno and
+   the reason in words. */
+int logs_open_error(struct str destination, char why[SAFEDIR_WHY]);
 /* 0, or -1 with a line in report for each destination that could not be opened. */
 int logs_open(struct logs *, const struct conf *, struct text *report);
 void logs_close(struct logs *);

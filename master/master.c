@@ -3,7 +3,6 @@
  * states elsewhere (reload.c, upgrade.c, generation.c, seat.c); nothing here waits.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +26,7 @@
 #include "master/master.h"
 #include "master/notify.h"
 #include "master/orphan.h"
+#include "master/pidfile.h"
 #include "master/probe.h"
 #include "master/reload.h"
 #include "master/upgrade.h"
@@ -43,7 +43,6 @@ static struct {
 	uint64_t swept; /* clock_ms() */
 	bool is_stopping, is_fast, is_now, is_over;
 	int status;
-	char *pid_file;
 	struct watch watch;
 	struct alarm tick, watchdog;
 } self;
@@ -279,30 +278,6 @@ master_tick(void *arg)
 
 /* ---- start ---- */
 
-/* Where the configuration says now; nowhere else any more. */
-void
-master_write_pid(const struct conf_process *p)
-{
-	const char *path = p->pid_file.n ? p->pid_file.p : NULL;
-	char text[24];
-	int fd, n;
-
-	if (self.pid_file && path && strcmp(self.pid_file, path) == 0)
-		return;
-	if (self.pid_file)
-		unlink(self.pid_file);
-	free(self.pid_file);
-	self.pid_file = path ? must_strdup(path) : NULL;
-	if (!path)
-		return;
-	fd = open(self.pid_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-	n = snprintf(text, sizeof(text), "%d\n", (int)master.pid);
-	if (fd < 0 || write(fd, text, (size_t)n) != n)
-		log_warn("pid file %s", self.pid_file);
-	if (fd >= 0)
-		close(fd);
-}
-
 /* From the service manager's store, else anew. */
 static int
 master_open_shm(void)
@@ -337,12 +312,11 @@ master_open_shm(void)
 }
 
 static int
-master_log_failure(const struct conf_process *p, struct text *report)
+master_log_failure(const struct conf_process *p, const char *why, struct text *report)
 {
 	int error = errno;
 
-	text_printf(
-	    report, "cannot open error log %.*s: %s\n", STR_FMT(p->error_log), strerror(error));
+	text_printf(report, "cannot open error log %.*s: %s\n", STR_FMT(p->error_log), why);
 	return error == EACCES ? EX_NOPERM : EXIT_FAILURE;
 }
 
@@ -351,14 +325,14 @@ static int
 master_prepare(struct text *report)
 {
 	struct conf *conf = master_conf(report);
-	char path[256];
+	char path[256], why[SAFEDIR_WHY];
 	int status = 0;
 
 	if (!conf)
 		return EX_CONFIG;
 	report->n = 0;
-	if (logs_open_error(conf->process.error_log) < 0)
-		status = master_log_failure(&conf->process, report);
+	if (logs_open_error(conf->process.error_log, why) < 0)
+		status = master_log_failure(&conf->process, why, report);
 	ctlpath_for_server(conf->process.control, path, sizeof(path));
 	if (!status && !master.text) /* argand serve: there may be many */
 		status = control_open(path, report);
@@ -392,8 +366,7 @@ master_end(void)
 	control_done(CONTROL_RELOAD, STR("the server stops"), 1);
 	control_done(CONTROL_UPGRADE, STR("the server stops"), 1);
 	control_close();
-	if (self.pid_file)
-		unlink(self.pid_file);
+	pidfile_remove();
 	listener_unlink();
 	local_unlink();
 	notify_fini();

@@ -30,8 +30,6 @@ struct conf *master_conf(struct text *report);
 /* The number of the generation that is started next. */
 unsigned master_next_generation(void);
 void master_set_generation(unsigned last);
-/* Writes the pid file that the configuration names. */
-void master_write_pid(const struct conf_process *);
 /* Tells the service manager what there is. */
 void master_notify(void);
 /* The first generation did not come up: the server ends with status. */

@@ -20,6 +20,7 @@
 #include "master/local.h"
 #include "master/master.h"
 #include "master/notify.h"
+#include "master/pidfile.h"
 #include "master/reload.h"
 #include "master/spawn.h"
 #include "master/probe.h"
@@ -176,7 +177,7 @@ reload_own(const struct conf *conf)
 {
 	char path[256];
 
-	master_write_pid(&conf->process);
+	pidfile_set(conf->process.pid_file.n ? conf->process.pid_file.p : NULL, master.pid);
 	if (!conf->file)
 		return; /* argand serve: there may be many */
 	ctlpath_for_server(conf->process.control, path, sizeof(path));
@@ -318,14 +319,15 @@ reload_prepare(struct conf *conf)
 {
 	struct generation *serving = generation_serving();
 	struct logs logs = { 0 };
+	char why[SAFEDIR_WHY];
 	int status = EX_CONFIG;
 
 	if (!spawn_check(conf, &self.report))
 		goto fail;
 	status = EXIT_FAILURE;
-	if (logs_open_error(conf->process.error_log) < 0) {
+	if (logs_open_error(conf->process.error_log, why) < 0) {
 		text_printf(&self.report, "cannot open error log %.*s: %s\n",
-		    STR_FMT(conf->process.error_log), strerror(errno));
+		    STR_FMT(conf->process.error_log), why);
 		goto fail;
 	}
 	if (logs_open(&logs, conf, &self.report) < 0)
