@@ -123,6 +123,7 @@ struct conf {
 	size_t nlistens, nsites, nroutes, npools;
 	const void *const *server_conf; /* modules' configuration in the server scope */
 	struct cidr_set trusted;        /* process.trusted_proxies, compiled */
+	struct cfg_strs files;          /* that were read: the main file, then what it includes */
 	struct cfg_strs log_files;      /* what cfg_log_file() collected, without duplicates */
 	struct host_table *hosts;       /* see conf_site() */
 	uint64_t digest;                /* of all that was read: equal means nothing changed */

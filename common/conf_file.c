@@ -89,6 +89,20 @@ file_digest(struct conf *conf, struct str text)
 	conf->digest = (conf->digest ^ 0x100) * 0x100000001b3u; /* the end of a file */
 }
 
+/* In the configuration, for those who ask who may change it. */
+static void
+file_tell(struct files *fs, const char *name)
+{
+	struct cfg_strs *files = &fs->b->conf->files;
+	struct str *longer = arena_alloc(fs->b->arena, (files->n + 1) * sizeof(*longer));
+
+	if (files->n)
+		memcpy(longer, files->v, files->n * sizeof(*longer));
+	longer[files->n] = str_of(name);
+	files->v = longer;
+	files->n++;
+}
+
 static struct file *
 file_add(struct files *fs, const char *name, const struct file *from)
 {
@@ -160,6 +174,7 @@ file_open(struct files *fs, const char *name, const struct file *from, struct cf
 		f = file_add(fs, name, from);
 		f->dev = st.st_dev;
 		f->ino = st.st_ino;
+		file_tell(fs, f->name);
 		file_parse(fs, f, text);
 		file_includes(fs, f);
 	}

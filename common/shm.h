@@ -78,7 +78,8 @@ struct shm_master {
 	char reload_error[SHM_WORDS];  /* why it failed; empty: it did not. A reader may see half of
 					  a  new text, never beyond its bound */
 	_Atomic uint64_t
-	    retired[CTR_MAX]; /* counters of workers that are gone: totals never fall */
+	    retired[CTR_MAX];   /* counters of workers that are gone: totals never fall */
+	_Atomic uint64_t risks; /* bits of enum conf_risk, of the serving configuration */
 } __attribute__((aligned(64)));
 
 struct shm;

@@ -62,6 +62,17 @@ statusdoc_reloads(struct json *j, const struct statussnap *s)
 }
 
 static void
+statusdoc_warnings(struct json *j, const struct statussnap *s)
+{
+	const char *text;
+
+	json_array(j, "warnings");
+	for (unsigned i = 0; (text = statussnap_warning(s, i)) != NULL; i++)
+		json_str(j, NULL, str_of(text));
+	json_array_end(j);
+}
+
+static void
 statusdoc_slots(struct json *j, const struct statussnap *s)
 {
 	json_array(j, "slots");
@@ -104,6 +115,7 @@ statusdoc_json(struct shm *shm, struct text *out)
 	json_init(&j, out);
 	json_object(&j, NULL);
 	statusdoc_head(&j, s);
+	statusdoc_warnings(&j, s);
 	statusdoc_reloads(&j, s);
 	statusdoc_counters(&j, "counters", s->totals);
 	json_object(&j, "imbalance");
@@ -225,6 +237,16 @@ statusdoc_is_plain(unsigned c)
 	return (c < CTR_R1XX || c > CTR_R5XX) && c != CTR_CPU_MS && c != CTR_LAG_MS;
 }
 
+static unsigned
+statusdoc_nwarnings(const struct statussnap *s)
+{
+	unsigned n = 0;
+
+	while (statussnap_warning(s, n))
+		n++;
+	return n;
+}
+
 void
 statusdoc_prometheus(struct shm *shm, struct text *out)
 {
@@ -248,6 +270,8 @@ statusdoc_prometheus(struct shm *shm, struct text *out)
 	    out, "argand_reloads_total{result=\"ok\"} %llu\n", (unsigned long long)s->reloads);
 	text_printf(out, "argand_reloads_total{result=\"failed\"} %llu\n",
 	    (unsigned long long)s->reload_failures);
+	statusdoc_metric_one(out, "warnings", "gauge",
+	    "Things that somebody should look at, told by argand status", statusdoc_nwarnings(s));
 	statusdoc_metric_one(out, "upgrades_total", "counter", "Binary upgrades", s->upgrades);
 	statusdoc_metric_one(out, "worker_deaths_total", "counter",
 	    "Workers that died without being asked to", s->deaths);

@@ -30,6 +30,15 @@ statusdoc_text_safe(struct text *out, const char *s)
 }
 
 static void
+statusdoc_text_warnings(struct text *out, const struct statussnap *s, const struct statusstyle *st)
+{
+	const char *text;
+
+	for (unsigned i = 0; (text = statussnap_warning(s, i)) != NULL; i++)
+		text_printf(out, "%swarning%s: %s\n", st->warn, st->plain, text);
+}
+
+static void
 statusdoc_text_head(struct text *out, const struct statussnap *s, const struct statusstyle *st)
 {
 	char up[HUMAN_MAX], date[32];
@@ -46,6 +55,7 @@ statusdoc_text_head(struct text *out, const struct statussnap *s, const struct s
 	text_printf(out, "\n%llu reloads, %llu failed, %llu upgrades, %llu workers died\n",
 	    (unsigned long long)s->reloads, (unsigned long long)s->reload_failures,
 	    (unsigned long long)s->upgrades, (unsigned long long)s->deaths);
+	statusdoc_text_warnings(out, s, st);
 	if (!s->reload_error[0])
 		return;
 	text_printf(out, "%sthe last reload failed%s (%s): ", st->bad, st->plain,

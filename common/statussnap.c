@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "common/clock.h"
+#include "common/conf_trust.h"
 #include "common/log.h"
 #include "common/must.h"
 #include "common/statussnap.h"
@@ -134,9 +135,23 @@ statussnap_master(struct statussnap *s, struct shm_master *m)
 	s->reloaded = (int64_t)atomic_load(&m->reloaded);
 	s->reload_tried = (int64_t)atomic_load(&m->reload_tried);
 	memcpy(s->reload_error, m->reload_error, sizeof(s->reload_error) - 1);
+	s->risks = (unsigned)atomic_load(&m->risks);
 	s->state = s->generation ? "serving" : "starting";
 	if (atomic_load(&m->stopping))
 		s->state = "stopping";
+}
+
+/* --- warnings --- */
+
+const char *
+statussnap_warning(const struct statussnap *s, unsigned i)
+{
+	static const enum conf_risk risks[] = { RISK_ROOT_WORKERS, RISK_ROOT_BACKENDS };
+
+	for (unsigned k = 0; k < sizeof(risks) / sizeof(risks[0]); k++)
+		if ((s->risks & risks[k]) && i-- == 0)
+			return conf_risk_text(risks[k]);
+	return NULL;
 }
 
 /* --- backends --- */

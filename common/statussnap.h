@@ -45,6 +45,7 @@ struct statussnap {
 	uint64_t reloads, reload_failures, upgrades, deaths, restarts;
 	int64_t reloaded, reload_tried;
 	char reload_error[SHM_WORDS]; /* empty: the last load was good */
+	unsigned risks;               /* bits of enum conf_risk */
 	uint64_t totals[CTR_MAX];
 	double imbalance_connections, imbalance_requests; /* largest / mean over serving workers */
 	struct statussnap_worker workers[SHM_WORKERS];
@@ -59,6 +60,8 @@ struct statussnap {
 /* Allocated; free() it. */
 struct statussnap *statussnap_take(struct shm *);
 const char *statussnap_state_name(enum row_state);
+/* What somebody should look at, in a sentence each: i = 0, 1, … until NULL. */
+const char *statussnap_warning(const struct statussnap *, unsigned i);
 /* What a host is for a reader: what the operator said ("draining", "disabled"), else its state. */
 const char *statussnap_host_state(const struct backend_view *);
 bool statussnap_host_is_usable(const struct backend_view *);

@@ -10,6 +10,7 @@
 #include "config.h"
 #include "common/conf_look.h"
 #include "common/conf_tell.h"
+#include "common/conf_trust.h"
 #include "common/http.h"
 #include "master/cli_conf.h"
 #include "worker/uri.h"
@@ -95,15 +96,18 @@ cli_print_counts(const struct cfg_errors *e, FILE *f)
 		fputc('\n', f);
 }
 
-/* Loads and prints what is wrong, also (looks) on this machine; NULL when anything is. */
+/* Loads and prints what is wrong, also (is_check) on this machine; NULL when anything is. Whom it
+   trusts is for those to know who are about to use it. */
 static struct conf *
-cli_load(const struct cli_args *args, bool looks)
+cli_load(const struct cli_args *args, bool is_check)
 {
 	struct cfg_errors *errors;
 	struct conf *conf = conf_load(args->file, &errors);
 
-	if (conf && looks)
+	if (conf && is_check)
 		conf_look(conf, errors);
+	if (is_check)
+		conf = conf_trust(conf, errors);
 	cfg_errors_print(errors, stderr, !args->no_colour && cli_colour(stderr));
 	if (!args->quiet)
 		cli_print_counts(errors, stderr);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/backend.h"
+#include "common/conf_trust.h"
 #include "common/log.h"
 #include "common/must.h"
 #include "master/control.h"
@@ -55,11 +56,14 @@ master_conf(struct text *report)
 	struct cfg_errors *errors;
 	struct conf *conf = master.file ? conf_load(master.file, &errors)
 					: conf_load_text(master.text, master.name, &errors);
-	size_t bad = cfg_errors_count(errors), warned = cfg_warnings_count(errors), n = 0;
+	size_t bad, warned, n = 0;
 	char *p = NULL;
 	FILE *f = open_memstream(&p, &n);
 
 	must(f != NULL);
+	conf = conf_trust(conf, errors);
+	bad = cfg_errors_count(errors);
+	warned = cfg_warnings_count(errors);
 	cfg_errors_print(errors, f, false);
 	fclose(f);
 	text_add(report, p, n);
@@ -145,6 +149,21 @@ master_stop(bool fast)
 	master_idle();
 }
 
+struct str
+master_reason(struct str text)
+{
+	struct str rest = text, line = { "", 0 };
+
+	while (rest.p) {
+		line = str_trim(str_split(&rest, '\n'));
+		if (memmem(line.p, line.n, ": error: ", strlen(": error: ")))
+			return line;
+	}
+	for (rest = text, line.n = 0; rest.p && line.n == 0;)
+		line = str_trim(str_split(&rest, '\n'));
+	return line;
+}
+
 void
 master_fail(int status, struct str why)
 {
@@ -152,7 +171,7 @@ master_fail(int status, struct str why)
 
 	self.status = status;
 	fprintf(stderr, "%.*s", STR_FMT(why));
-	line = str_split(&why, '\n');
+	line = master_reason(why);
 	if (log_fd() != STDERR_FILENO)
 		log_errorx("not started: %.*s", STR_FMT(line));
 	notify_send("STATUS=not started: %.*s", (int)(line.n < 400 ? line.n : 400), line.p);

@@ -32,6 +32,8 @@ unsigned master_next_generation(void);
 void master_set_generation(unsigned last);
 /* Tells the service manager what there is. */
 void master_notify(void);
+/* The line of a report that says why: its first error, else its first line. */
+struct str master_reason(struct str report);
 /* The first generation did not come up: the server ends with status. */
 void master_fail(int status, struct str why);
 void master_stop(bool fast);

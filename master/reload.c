@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/conf_tell.h"
+#include "common/conf_trust.h"
 #include "common/log.h"
 #include "common/must.h"
 #include "master/control.h"
@@ -38,6 +39,7 @@ static struct {
 	struct alarm look;
 	struct probe probe;
 	struct text report; /* for those who asked: warnings, changes */
+	size_t warned;      /* octets of report that are warnings of a configuration that is used */
 	struct text changes;
 	size_t nchanges;
 } self = { .phase = RELOAD_STARTING }; /* until reload_first() has come to an end */
@@ -52,7 +54,7 @@ static void
 reload_clear(void)
 {
 	self.phase = RELOAD_IDLE;
-	self.report.n = self.changes.n = 0;
+	self.report.n = self.changes.n = self.warned = 0;
 }
 
 /* ---- the end ---- */
@@ -78,15 +80,15 @@ reload_end(int status)
 	reload_next();
 }
 
-/* The first line of a text, for one line of the log. */
-static struct str
-reload_first_line(const struct text *t)
+/* Why it failed, without what the configuration was warned of: that is not why. */
+static void
+reload_drop_warnings(void)
 {
-	struct str rest = text_str(t), line = { "", 0 };
+	struct text *t = &self.report;
 
-	while (rest.p && line.n == 0)
-		line = str_trim(str_split(&rest, '\n'));
-	return line;
+	if (self.warned > 0 && self.warned <= t->n)
+		memmove(t->p, t->p + self.warned, t->n -= self.warned);
+	self.warned = 0;
 }
 
 /* What the status shows of the last attempt; why is empty when it succeeded. */
@@ -105,11 +107,13 @@ static void
 reload_fail(int status)
 {
 	struct generation *serving = generation_serving();
-	struct str line = reload_first_line(&self.report);
 	unsigned number = serving ? serving->number : 0;
+	struct str line;
 
 	if (handover_is_taken() && handover_return(&self.report))
 		return; /* not reached: the old binary goes on */
+	reload_drop_warnings();
+	line = master_reason(text_str(&self.report));
 	if (!serving) {
 		master_fail(status, text_str(&self.report));
 		return;
@@ -152,6 +156,19 @@ reload_tell(struct generation *g)
 	    self.nchanges == 1 ? "" : "s", ms, draining);
 }
 
+/* What runs as root though it need not: told when it begins. */
+static void
+reload_tell_risks(const struct conf *conf)
+{
+	struct shm_master *m = shm_master(master.shm);
+	unsigned risks = conf_risks(conf), before = (unsigned)atomic_load(&m->risks);
+
+	for (unsigned bit = 1; bit <= RISK_ROOT_BACKENDS; bit <<= 1)
+		if ((risks & bit) && (!(before & bit) || !generation_serving()))
+			log_warnx("%s", conf_risk_text((enum conf_risk)bit));
+	atomic_store(&m->risks, risks);
+}
+
 /* The order is the promise: new workers wait, ready, for the generation word; all they read when it
    changes is there already. */
 static void
@@ -164,6 +181,7 @@ reload_publish(struct generation *g)
 	atomic_store(&m->log_level, (uint32_t)g->conf->process.log_level);
 	atomic_store(&m->reloaded, (uint64_t)clock_wall());
 	reload_note(STR(""));
+	reload_tell_risks(g->conf);
 	atomic_store(&m->generation, g->number);
 	if (master.shm_old)
 		atomic_store(&shm_master(master.shm_old)->generation, g->number);
@@ -364,12 +382,13 @@ reload_load(void)
 	size_t changes;
 	int status;
 
-	self.report.n = 0; /* the child's copy of the warnings */
+	self.report.n = self.warned = 0; /* the child's copy of the warnings */
 	conf = master_conf(&self.report);
 	if (!conf) {
 		reload_fail(EX_CONFIG);
 		return;
 	}
+	self.warned = self.report.n;
 	changes = reload_diff(conf);
 	if (serving && serving->conf && reload_is_live(serving->conf, conf, changes)) {
 		reload_in_place(serving, conf);
@@ -448,7 +467,10 @@ reload_first(struct text *report)
 	if (!conf)
 		return EX_CONFIG;
 	text_add_str(&self.report, text_str(report));
+	self.warned = self.report.n;
 	status = reload_prepare(conf);
+	if (status)
+		reload_drop_warnings();
 	report->n = 0;
 	text_add_str(report, text_str(&self.report));
 	return status;

@@ -73,10 +73,13 @@ status_html_facts(struct status_html *h)
 static void
 status_html_banner(struct status_html *h)
 {
+	const char *warning = statussnap_warning(h->s, 0);
 	char date[32];
 
 	if (!h->s->reload_error[0]) {
-		text_add_str(h->out, STR("hidden>"));
+		text_add_str(h->out, warning ? STR(">") : STR("hidden>"));
+		for (unsigned i = 0; (warning = statussnap_warning(h->s, i)) != NULL; i++)
+			text_printf(h->out, "%s%s", i ? "; " : "", warning);
 		return;
 	}
 	text_printf(h->out, ">The last reload failed (%s), the configuration before it serves: ",

@@ -54,6 +54,10 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 BIN = os.path.abspath(os.environ.get("ARGAND_BIN") or os.path.join(TOP, "argand"))
 
 
+# Scripts as root have to be asked for; nobody else can ask for another user.
+CGI_USER = 'user = "root";' if os.geteuid() == 0 else ""
+
+
 def is_sanitized():
     try:
         with open(BIN, "rb") as f:

@@ -16,7 +16,7 @@ ROUTES = '{ path = "/cgi"; gateway = { backend = "cgi"; split = [ ".cgi" ]; }; }
 
 @pytest.fixture
 def s(server):
-    s = server(start=False, routes=ROUTES, backends='cgi = { protocol = "cgi"; spawn = { processes = "8"; }; };',
+    s = server(start=False, routes=ROUTES, backends='cgi = { protocol = "cgi"; spawn = { processes = "8"; %s }; };' % harness.CGI_USER,
                files={"a.txt": "a file"})
     os.makedirs(s.root + "/cgi")
     shutil.copy(SCRIPT, s.root + "/cgi/hello.cgi")

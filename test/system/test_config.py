@@ -84,7 +84,7 @@ def test_ten_mistakes_are_ten_errors(tmp, verb):
 
 
 def test_errors_of_included_files(tmp):
-    main = write(tmp, "argand.conf", 'server: { listen = "127.0.0.1:1"; };\ninclude = "sites";\n')
+    main = write(tmp, "argand.conf", 'server: { listen = "127.0.0.1:1"; user = "nobody"; };\ninclude = "sites";\n')
     b = write(tmp, "sites/b.conf", 'sites = ( { host = "b"; rooot = "/"; } );\n')
     a = write(tmp, "sites/a.conf", 'sites = ( { host = "a"; root = "/" }\n')
     r = argand("check", "-c", main)

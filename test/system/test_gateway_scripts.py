@@ -123,7 +123,7 @@ def test_authorizer(server, site, fpm):
 
 def test_local_redirect(server, site, fpm):
     """RFC 3875 6.2.2: the server answers with the other resource."""
-    s = server(workers=1, backends=fpm + 'cgi = { protocol = "cgi"; };',
+    s = server(workers=1, backends=fpm + 'cgi = { protocol = "cgi"; spawn: { %s }; };' % harness.CGI_USER,
                routes=route(site, '"cgi"', "/to.cgi") + ", " + route(site, '"php"'))
     got, env = ran(s.ask("POST", "/to.cgi", body=b"hello"))
     assert got == "a.php" and env["PATH_INFO"] == "/local" and env["QUERY_STRING"] == "x=y"

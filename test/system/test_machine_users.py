@@ -6,7 +6,6 @@ import signal
 import socket
 import stat
 import subprocess
-import threading
 
 import pytest
 from harness import BIN, wait_for
@@ -261,54 +260,6 @@ def test_mode_and_owner_of_the_socket_that_was_bound(server):
     assert not os.path.exists(path)
 
 
-class Swapper:
-    """The owner of a directory, who puts a link to a file of root's in the place of a socket as soon
-    as it is there, over and over."""
-
-    def __init__(self, path, target):
-        self.path, self.target, self.stopping, self.swaps = path, target, False, 0
-        self.thread = threading.Thread(target=self.run)
-        self.thread.start()
-
-    def run(self):
-        other = self.path + ".theirs"
-        while not self.stopping:
-            try:
-                if stat.S_ISSOCK(os.lstat(self.path).st_mode):
-                    os.symlink(self.target, other)
-                    os.rename(other, self.path)
-                    self.swaps += 1
-            except FileNotFoundError:
-                pass
-
-    def stop(self):
-        self.stopping = True
-        self.thread.join()
-
-
-def test_a_link_in_the_place_of_the_new_socket_is_not_changed(server):
-    """chmod and chown went through a link that was put there after bind."""
-    s = server(start=False)
-    target, run = secret(s), theirs(s.tmp, "run")
-    os.chmod(target, 0o600)
-    path = run + "/http.sock"
-    s.rewrite(text=unix_text(s, path, 'mode = "0666"; user = "nobody";'))
-    swapper = Swapper(path, target)
-    try:
-        for _ in range(20):
-            s.start(wait=False)
-            wait_for(lambda: swapper.swaps > 0 or s.proc.poll() is not None, "a swap")
-            s.stop(signal.SIGTERM)
-            if os.path.lexists(path):
-                os.unlink(path)
-            st = os.stat(target)
-            assert (stat.S_IMODE(st.st_mode), st.st_uid) == (0o600, 0)
-            swapper.swaps = 0
-    finally:
-        swapper.stop()
-    assert read(target) == "of root's\n"
-
-
 def test_backend_socket_is_a_regular_file(server):
     s = server(start=False)
     path = secret(s, "backend-app.sock")
@@ -350,3 +301,38 @@ def test_pid_file_is_written_and_removed(server):
     wait_for(lambda: read(s.tmp + "/argand.pid") == f"{s.pid}\n", "the pid")
     assert s.stop() == 0
     assert not os.path.exists(s.tmp + "/argand.pid")
+
+
+# ------------------------------------------------------------------------------------- root
+
+
+def test_workers_as_root_are_told_of(server):
+    """In `check`, in the log, and in the status, with the remedy; no longer when that is mended."""
+    s = server()
+    done = s.cli("check")
+    assert done.returncode == 0 and "'user' is not set" in done.stderr and 'user = "www-data"' in done.stderr
+    assert s.error_log().count("workers run as root") == 1
+    assert any("workers run as root" in w for w in s.status()["warnings"])
+    assert "warning: workers run as root" in s.cli("status").stdout
+    os.chmod(s.tmp, 0o755)
+    s.rewrite(server='user = "nobody";')
+    assert s.cli("reload").returncode == 0
+    assert s.status()["warnings"] == []
+    assert "'user'" not in s.cli("check").stderr
+    s.rewrite()
+    assert s.cli("reload").returncode == 0
+    assert s.error_log().count("workers run as root") == 2
+
+
+def test_scripts_as_root_must_be_meant(server):
+    s = server(start=False)
+    cgi = 'cgi: { protocol = "cgi"; spawn: { %s }; };'
+    s.rewrite(backends=cgi % "")
+    refuses(s, "scripts of pool \"cgi\" would run as root", 'user = "root"')
+    s.rewrite(backends=cgi % 'user = "root";')
+    s.start()
+    assert any("backends run as root" in w for w in s.status()["warnings"])
+    s.rewrite(server='user = "nobody";', backends=cgi % "")
+    os.chmod(s.tmp, 0o755)
+    assert s.cli("reload").returncode == 0
+    assert s.status()["warnings"] == []

@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+import harness
 from harness import BIN, children, new_tmp, patience, proc_stat, remove_tmp, wait_for
 
 APP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "backends", "spawned.py")
@@ -39,6 +40,8 @@ def spawn(name="app", mode="", protocol="scgi", command=None, more="", pool=""):
     command = command or [APP] + ([mode] if mode else [])
     if "processes" not in more.split("limits")[0]:
         more += 'processes = "1";'
+    if protocol == "cgi" and " user" not in " " + more:
+        more += harness.CGI_USER
     return (f'{name} = {{ protocol = "{protocol}"; {pool} spawn = {{ command = {json.dumps(command)}; {more} }}; }};')
 
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "common/clock.h"
+#include "common/conf_trust.h"
 #include "common/log.h"
 #include "common/statusdoc.h"
 #include "common/statussnap.h"
@@ -208,6 +209,29 @@ START_TEST(test_empty)
 }
 END_TEST
 
+/* What runs as root, in every form. */
+START_TEST(test_warnings)
+{
+	statusdoc_json(shm, &out);
+	has("\"warnings\":[]");
+	out.n = 0;
+	statusdoc_text(shm, false, &out);
+	ck_assert_ptr_null(strstr(out.p, "warning"));
+	atomic_store(&shm_master(shm)->risks, RISK_ROOT_WORKERS | RISK_ROOT_BACKENDS | 1 << 20);
+	out.n = 0;
+	statusdoc_json(shm, &out);
+	has("\"warnings\":[\"workers run as root");
+	has("\"processes of backends run as root");
+	out.n = 0;
+	statusdoc_text(shm, false, &out);
+	has("\nwarning: workers run as root");
+	has("\nwarning: processes of backends run as root");
+	out.n = 0;
+	statusdoc_prometheus(shm, &out);
+	has("\nargand_warnings 2\n");
+}
+END_TEST
+
 Suite *
 suite_statusdoc(void)
 {
@@ -223,6 +247,7 @@ suite_statusdoc(void)
 	tcase_add_test(t, test_prometheus_form);
 	tcase_add_test(t, test_text);
 	tcase_add_test(t, test_empty);
+	tcase_add_test(t, test_warnings);
 	suite_add_tcase(s, t);
 	return s;
 }

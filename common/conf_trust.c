@@ -1,0 +1,154 @@
+#include <pwd.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/conf_build.h"
+#include "common/conf_trust.h"
+#include "common/safedir.h"
+
+struct trust {
+	struct conf *conf;
+	struct cfg_errors *errors;
+};
+
+/* --- who would be root --- */
+
+const char *
+conf_risk_text(enum conf_risk risk)
+{
+	if (risk == RISK_ROOT_WORKERS)
+		return "workers run as root, and so does whoever takes one over: "
+		       "set 'user' in server: { }";
+	return "processes of backends run as root: set 'spawn.user' in their pools";
+}
+
+/* A process that root starts as this user (empty: as root). Users that there are not are reported
+   elsewhere. */
+static bool
+trust_is_root(struct str user)
+{
+	const struct passwd *pw = user.n ? getpwnam(user.p) : NULL;
+
+	return geteuid() == 0 && (user.n == 0 || (pw && pw->pw_uid == 0));
+}
+
+/* As master/localspec.c does it. */
+static bool
+trust_is_root_pool(const struct conf *conf, const struct conf_pool *p)
+{
+	return conf_pool_is_local(p) &&
+	       trust_is_root(p->spawn.user.n ? p->spawn.user : conf->process.user);
+}
+
+unsigned
+conf_risks(const struct conf *conf)
+{
+	unsigned risks = trust_is_root(conf->process.user) ? RISK_ROOT_WORKERS : 0;
+
+	for (size_t i = 0; i < conf->npools; i++)
+		if (trust_is_root_pool(conf, &conf->pools[i]))
+			risks |= RISK_ROOT_BACKENDS;
+	return risks;
+}
+
+static void
+trust_workers(struct trust *t)
+{
+	const struct scope *server = t->conf->origin->server;
+	const struct cfg_place *at = scope_place(server, CORE_SERVER, "user");
+
+	if (trust_is_root(t->conf->process.user))
+		cfg_errors_add(t->errors, false, at->file ? *at : server->place,
+		    "server: { user = \"www-data\"; }, or any user without rights of its own",
+		    "%s, so root is what workers are, and whoever takes one over",
+		    at->file ? "'user' is root" : "'user' is not set");
+}
+
+/* A script as root is asked for by whoever can send a request: somebody must have meant that. */
+static void
+trust_pool(struct trust *t, const struct conf_pool *p)
+{
+	if (!trust_is_root_pool(t->conf, p))
+		return;
+	if (p->protocol == POOL_CGI && p->spawn.user.n == 0)
+		cfg_errors_add(t->errors, true, p->place,
+		    "spawn: { user = \"www-data\"; }, or user = \"root\" if that is meant",
+		    "the scripts of pool \"%.*s\" would run as root", STR_FMT(p->name));
+	else
+		cfg_errors_add(t->errors, false, p->place, "spawn: { user = \"www-data\"; }",
+		    "the processes of pool \"%.*s\" run as root", STR_FMT(p->name));
+}
+
+/* --- what others may change --- */
+
+/* The way to a file leads through a directory of others. False: it cannot be looked at. */
+static bool
+trust_way(struct trust *t, struct cfg_place at, const char *path, const char *what)
+{
+	char why[SAFEDIR_WHY];
+	struct safedir d;
+
+	if (safedir_open(&d, path, why) < 0)
+		return false;
+	if (d.is_shared)
+		cfg_errors_add(t->errors, false, at,
+		    cfg_errors_printf(
+			t->errors, "chown root %s; chmod go-w %s", d.shared, d.shared),
+		    "%s %s: %s %s", what, path, d.shared, d.by);
+	safedir_close(&d);
+	return true;
+}
+
+static void
+trust_logs(struct trust *t)
+{
+	const struct conf *conf = t->conf;
+	const struct scope *server = conf->origin->server;
+	const struct cfg_place *at = scope_place(server, CORE_SERVER, "error_log");
+
+	for (size_t i = 0; i < conf->log_files.n; i++)
+		if (conf->log_files.v[i].n && conf->log_files.v[i].p[0] == '/')
+			trust_way(t, server->place, conf->log_files.v[i].p,
+			    "others can read, replace and remove the log");
+	if (conf->process.error_log.n && conf->process.error_log.p[0] == '/')
+		trust_way(t, at->file ? *at : server->place, conf->process.error_log.p,
+		    "others can read, replace and remove the log");
+}
+
+/* Who may write it may have commands executed by root (logs, spawn.user). */
+static void
+trust_file(struct trust *t, struct str file)
+{
+	struct cfg_place at = { file.p, 0, 0 };
+	struct stat st;
+	char by[128];
+
+	if (!trust_way(t, at, file.p,
+		"others can replace the configuration, and have us do what they want:"))
+		return;
+	if (stat(file.p, &st) == 0 && safedir_is_others(&st, by, sizeof(by)))
+		cfg_errors_add(t->errors, false, at,
+		    cfg_errors_printf(t->errors, "chown root %s; chmod go-w %s", file.p, file.p),
+		    "others can change the configuration, and have us do what they want: it %s",
+		    by);
+}
+
+struct conf *
+conf_trust(struct conf *conf, struct cfg_errors *errors)
+{
+	struct trust t = { conf, errors };
+	size_t before = cfg_errors_count(errors);
+
+	if (!conf)
+		return NULL;
+	trust_workers(&t);
+	for (size_t i = 0; i < conf->npools; i++)
+		trust_pool(&t, &conf->pools[i]);
+	trust_logs(&t);
+	for (size_t i = 0; i < conf->files.n; i++)
+		trust_file(&t, conf->files.v[i]);
+	if (cfg_errors_count(errors) == before)
+		return conf;
+	conf_free(conf);
+	return NULL;
+}
