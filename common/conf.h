@@ -6,7 +6,6 @@
 #define COMMON_CONF_H
 
 #include <stdio.h>
-#include <sys/types.h>
 #include "common/cfg.h"
 #include "common/cidr.h"
 #include "common/module.h"

@@ -75,8 +75,7 @@ struct shm_master {
 	_Atomic uint64_t stopping;     /* 1: graceful stop asked for */
 	_Atomic uint64_t hung;         /* 1 + row of the worker that hangs */
 	_Atomic uint64_t reload_tried; /* wall seconds of the last attempt to load, good or bad */
-	char reload_error[SHM_WORDS];  /* why it failed; empty: it did not. A reader may see half of
-					  a  new text, never beyond its bound */
+	char reload_error[SHM_WORDS]; /* why it failed; empty: it did not. May be half a new text */
 	_Atomic uint64_t
 	    retired[CTR_MAX];   /* counters of workers that are gone: totals never fall */
 	_Atomic uint64_t risks; /* bits of enum conf_risk, of the serving configuration */
