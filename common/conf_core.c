@@ -61,8 +61,8 @@ static const struct cfg_opt core_opts[] = {
 	{ "server_header", CFG_BOOL, CFG_ANY, CORE(server_header), .def = "true",
 	    .help = "Whether responses carry the Server field." },
 	{ "debug", CFG_BOOL, CFG_ANY, CORE(debug), .def = "false",
-	    .help = "Whether error pages tell clients on the loopback interface why the request "
-		    "failed." },
+	    .help = "Whether error pages tell clients on this machine why the request failed; see "
+		    "Who is on this machine." },
 	{ "error_pages", CFG_RECORDS, CFG_ANY | CFG_MERGE, CORE(error_pages),
 	    .record = &error_page_record,
 	    .help =

@@ -133,6 +133,65 @@ trust_file(struct trust *t, struct str file)
 		    by);
 }
 
+/* --- who is on this machine --- */
+
+/* The value of a module's bool or enum in a route, by the name of its row. */
+static bool
+trust_is_on(const struct route *route, const char *module, const char *option)
+{
+	for (size_t m = 0; m < core_modules_n; m++) {
+		const struct cfg_opt *o = core_modules[m]->opts;
+
+		if (strcmp(core_modules[m]->name, module) != 0)
+			continue;
+		for (; o && o->type != CFG_END; o++) {
+			const char *at = (const char *)route->conf[m] + o->offset;
+
+			if (strcmp(o->name, option) == 0)
+				return o->type == CFG_BOOL ? *(const bool *)at
+							   : *(const int *)at != 0;
+		}
+	}
+	return false;
+}
+
+/* A page of the status that asks for clients on this machine, and is told of none. */
+static const struct route *
+trust_status(const struct conf *conf)
+{
+	for (size_t i = 0; i < conf->nsites; i++)
+		for (size_t k = 0; k < conf->sites[i].nroutes; k++) {
+			const struct route *r = &conf->sites[i].routes[k];
+
+			if (trust_is_on(r, "status", "status.enabled") &&
+			    !trust_is_on(r, "status", "status.remote") &&
+			    (conf->trusted.n == 0 || !trust_is_on(r, "realip", "realip")))
+				return r;
+		}
+	return NULL;
+}
+
+/* Whoever connects there is a proxy; where the PROXY protocol is believed it names the client. */
+static void
+trust_listens(struct trust *t)
+{
+	const struct route *status = trust_status(t->conf);
+
+	for (size_t i = 0; status && i < t->conf->nlistens; i++) {
+		const struct conf_listen *l = &t->conf->listens[i];
+
+		if (l->family == LISTEN_UNIX && !l->proxy_protocol)
+			cfg_errors_add(t->errors, false, l->place,
+			    "server: { trusted_proxies = \"unix\"; realip = \"x-forwarded-for\"; "
+			    "}, or "
+			    "status.remote with access or auth",
+			    "the status at %s answers nobody here: who comes through %.*s is taken "
+			    "for "
+			    "a proxy",
+			    status->label, STR_FMT(l->text));
+	}
+}
+
 struct conf *
 conf_trust(struct conf *conf, struct cfg_errors *errors)
 {
@@ -145,6 +204,7 @@ conf_trust(struct conf *conf, struct cfg_errors *errors)
 	for (size_t i = 0; i < conf->npools; i++)
 		trust_pool(&t, &conf->pools[i]);
 	trust_logs(&t);
+	trust_listens(&t);
 	for (size_t i = 0; i < conf->files.n; i++)
 		trust_file(&t, conf->files.v[i]);
 	if (cfg_errors_count(errors) == before)

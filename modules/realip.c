@@ -135,6 +135,7 @@ realip_access(struct request *r, const void *conf)
 		if (source->has_proto)
 			realip_scheme(r, f.proto);
 		r->peer = realip_peer(&f);
+		r->is_resolved = true;
 		if (!cidr_match(trusted, r->peer.family, r->peer.addr))
 			break;
 	}

@@ -4,7 +4,6 @@
  */
 #include <stdlib.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 
 #include "common/must.h"
 #include "common/statusdoc.h"
@@ -26,7 +25,7 @@ static const struct cfg_opt status_opts[] = {
 		    "updates itself; others get JSON, Prometheus text or plain text, by "
 		    "\"?format=\" (html, json, prometheus, text), by a path that ends in .json or "
 		    "/metrics, or by Accept. Only clients on this machine are answered unless "
-		    "status.remote is on.",
+		    "status.remote is on: see Who is on this machine.",
 	    .example = "routes = ( { path = \"/status\"; status = true; } );" },
 	{ .name = "status.remote",
 	    .type = CFG_BOOL,
@@ -138,18 +137,6 @@ status_form_accepted(struct request *r)
 
 /* --- the answer --- */
 
-/* Whether a peer is on this machine: 127.0.0.0/8, ::1, a Unix socket. */
-static bool
-status_is_local(const struct peer *p)
-{
-	static const uint8_t loopback6[16] = { [15] = 1 };
-
-	if (p->family == AF_INET)
-		return p->addr[0] == 127;
-	return p->family == AF_UNIX ||
-	       (p->family == AF_INET6 && memcmp(p->addr, loopback6, sizeof(loopback6)) == 0);
-}
-
 static void
 status_free_text(void *text)
 {
@@ -161,10 +148,11 @@ status_handle(struct request *r, const void *conf)
 {
 	const struct status_conf *c = conf;
 	const struct status_form *form;
+	const char *why = c->remote ? NULL : req_not_local(r);
 	struct text *out;
 
-	if (!c->remote && !(status_is_local(&r->peer) && status_is_local(&r->via))) {
-		res_error(r, 403, "status.remote is off, and the client is on another machine");
+	if (why) {
+		res_error_fmt(r, 403, "status.remote is off, and %s", why);
 		return MINE;
 	}
 	if (r->method != M_GET && r->method != M_HEAD) {

@@ -29,10 +29,11 @@ struct request {
 	void *stream; /* proto's own: the connection or stream */
 
 	/* what is asked */
-	uint8_t version; /* HTTP_11 … */
-	uint8_t method;  /* enum http_method */
-	bool is_tls;     /* the client's side is encrypted, here or at a trusted proxy */
-	bool is_plain;   /* struct uri's, of the target */
+	uint8_t version;  /* HTTP_11 … */
+	uint8_t method;   /* enum http_method */
+	bool is_tls;      /* the client's side is encrypted, here or at a trusted proxy */
+	bool is_plain;    /* struct uri's, of the target */
+	bool is_resolved; /* peer is what a trusted proxy said in a field */
 	struct str method_name;
 	struct str target;      /* as received */
 	struct str host;        /* lower case, without port; from Host or the target */
@@ -134,6 +135,8 @@ request_on_left(struct request *r, void (*fn)(void *), void *arg)
 /* The address of ours that the client has reached: the listener's, or, where that is a wildcard,
    the connection's own. Its path for a Unix socket. */
 struct str req_local(struct request *);
+/* NULL when the client is on this machine, as far as that can be known; else why not, in words. */
+const char *req_not_local(const struct request *);
 
 /* The client asks for a protocol change that its connection can make (RFC 9110 7.8): HTTP/1.1, no
    request body, Upgrade, and Connection names it. See res_begin_tunnel(). */

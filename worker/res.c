@@ -136,16 +136,6 @@ res_begin_tunnel(struct request *r)
 	r->proto->head(r);
 }
 
-static bool
-res_is_loopback(const struct request *r)
-{
-	const uint8_t *a = r->peer.addr;
-	static const uint8_t one[16] = { [15] = 1 };
-
-	return (r->peer.family == AF_INET && a[0] == 127) || r->peer.family == AF_UNIX ||
-	       (r->peer.family == AF_INET6 && memcmp(a, one, 16) == 0);
-}
-
 /* What the handler prepared before it failed must not go with the error. */
 static void
 res_keep_for_error(struct request *r)
@@ -203,7 +193,7 @@ res_error(struct request *r, int status, const char *why)
 		return;
 	if (r->is_error_page) /* the page itself failed: its failure is not the client's news */
 		status = r->error_status;
-	why = r->route->core->debug && res_is_loopback(r) ? r->why : NULL;
+	why = r->route->core->debug && !req_not_local(r) ? r->why : NULL;
 	errpage_make(r, status, why, &type, &text);
 	res_field(r, HF_CONTENT_TYPE, type);
 	res_vary(r, STR("Accept"));

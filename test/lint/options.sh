@@ -39,7 +39,7 @@ verdict options-in-sample $?
 
 # As it would be installed: its paths lead to the demo.
 ln -s "$PWD/etc" "$dir/argand"
-sed -e "s|@datadir@|$dir|g" -e "s|@[a-z]*statedir@|$dir|g" -e "s|@user@|$(id -un)|g" etc/argand.conf.in >"$dir/argand.conf"
+sed -e "s|@datadir@|$dir|g" -e "s|@[a-z]*statedir@|$dir|g" -e "s|@user@|nobody|g" etc/argand.conf.in >"$dir/argand.conf"
 status=0
 for sample in etc/demo.conf "$dir/argand.conf"; do
 	said=$("$ARGAND_BIN" check -c "$sample" 2>&1) || status=1

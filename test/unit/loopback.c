@@ -167,6 +167,10 @@ lo_peer(struct peer *p, const char *text)
 {
 	if (!text)
 		text = "127.0.0.1";
+	if (strcmp(text, "unix:") == 0) {
+		p->family = AF_UNIX;
+		return;
+	}
 	p->family = strchr(text, ':') ? AF_INET6 : AF_INET;
 	p->port = 40000;
 	ck_assert_int_eq(inet_pton(p->family, text, p->addr), 1);

@@ -63,20 +63,25 @@ START_TEST(escape)
 }
 END_TEST
 
-/* The reason is told to loopback clients, where debug is on, and to nobody else. */
+/* The reason is told to clients on this machine, where debug is on, and to nobody else. */
 START_TEST(why)
 {
 	static const struct {
-		const char *conf, *peer;
+		const char *conf, *peer, *field;
 		bool told;
 	} rows[] = {
-		{ "debug = true; access: { deny = \"all\"; };", "127.0.0.1", true },
-		{ "debug = true; access: { deny = \"all\"; };", "::1", true },
-		{ "debug = true; access: { deny = \"all\"; };", "192.0.2.1", false },
-		{ "debug = false; access: { deny = \"all\"; };", "127.0.0.1", false },
+		{ "debug = true; access: { deny = \"all\"; };", "127.0.0.1", NULL, true },
+		{ "debug = true; access: { deny = \"all\"; };", "::1", NULL, true },
+		{ "debug = true; access: { deny = \"all\"; };", "192.0.2.1", NULL, false },
+		{ "debug = true; access: { deny = \"all\"; };", "unix:", NULL, false },
+		{ "debug = true; access: { deny = \"all\"; };", "127.0.0.1",
+		    "X-Forwarded-For: 192.0.2.1", false },
+		{ "debug = true; access: { deny = \"all\"; };", "127.0.0.1", "Via: 1.1 p", false },
+		{ "debug = false; access: { deny = \"all\"; };", "127.0.0.1", NULL, false },
 	};
 	struct loopback *lo = rows_open(NULL, rows[_i].conf);
-	struct lo_request q = { .target = "/", .peer = rows[_i].peer };
+	const char *const fields[] = { rows[_i].field, NULL };
+	struct lo_request q = { .target = "/", .peer = rows[_i].peer, .fields = fields };
 	struct lo_response *s = lo_send(lo, &q);
 
 	ck_assert_int_eq(
@@ -94,7 +99,7 @@ suite_errpage(void)
 
 	tcase_add_loop_test(t, form, 0, UNIT_COUNT(type_rows));
 	tcase_add_loop_test(t, escape, 0, 3);
-	tcase_add_loop_test(t, why, 0, 4);
+	tcase_add_loop_test(t, why, 0, 7);
 	suite_add_tcase(s, t);
 	return s;
 }

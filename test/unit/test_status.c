@@ -53,6 +53,25 @@ static const struct row status_rows[] = {
 	{ .target = "/status", .peer = "192.0.2.7", .status = 403 },
 	{ .target = "/status", .peer = "2001:db8::1", .status = 403 },
 	{ .target = "/status", .fields = { "X-Forwarded-For: 192.0.2.7" }, .status = 403 },
+	/* resolved, and nobody else's: the proxy and its client are on this machine */
+	{ .target = "/status", .fields = { "X-Forwarded-For: 127.0.0.1" }, .status = 200 },
+	{ .target = "/status", .fields = { "X-Forwarded-For: ::1", "Via: 1.1 p" }, .status = 200 },
+	{ .target = "/status",
+	    .fields = { "X-Forwarded-For: 127.0.0.1, 192.0.2.7" },
+	    .status = 403 },
+	{ .target = "/status", .fields = { "X-Forwarded-For: unknown" }, .status = 403 },
+	/* forwarded by whomever: the field that would tell is not there */
+	{ .target = "/status", .fields = { "Via: 1.1 p" }, .status = 403 },
+	{ .target = "/status", .fields = { "Forwarded: for=127.0.0.1" }, .status = 403 },
+	{ .target = "/status", .fields = { "X-Real-IP: 127.0.0.1" }, .status = 403 },
+	{ .target = "/status", .fields = { "X-Forwarded-Proto: https" }, .status = 403 },
+	{ .target = "/status", .peer = "unix:", .status = 403 },
+	{ .target = "/status",
+	    .peer = "unix:",
+	    .fields = { "X-Forwarded-For: 127.0.0.1" },
+	    .status = 403 },
+	{ .target = "/far", .fields = { "Via: 1.1 p" }, .status = 200 },
+	{ .target = "/far", .peer = "unix:", .status = 200 },
 	{ .target = "/far", .peer = "192.0.2.7", .status = 200 },
 	{ .target = "/far", .fields = { "X-Forwarded-For: 192.0.2.7" }, .status = 200 },
 };
@@ -62,6 +81,47 @@ START_TEST(test_rows)
 	struct loopback *lo = rows_open(server, on);
 
 	rows_send(lo, &status_rows[_i]);
+	lo_close(lo);
+}
+END_TEST
+
+static const struct row unix_rows[] = {
+	{ .target = "/status", .peer = "unix:", .status = 403 },
+	{ .target = "/status", .peer = "unix:", .fields = { "Via: 1.1 p" }, .status = 403 },
+	{ .target = "/status",
+	    .peer = "unix:",
+	    .fields = { "X-Forwarded-For: 192.0.2.7" },
+	    .status = 403 },
+	{ .target = "/status",
+	    .peer = "unix:",
+	    .fields = { "X-Forwarded-For: 127.0.0.1" },
+	    .status = 200 },
+};
+
+/* Who comes through a Unix socket counts by what a proxy that is believed says. */
+START_TEST(test_unix_rows)
+{
+	struct loopback *lo = rows_open("server: { trusted_proxies = \"unix\"; };", on);
+
+	rows_send(lo, &unix_rows[_i]);
+	lo_close(lo);
+}
+END_TEST
+
+static const struct row plain_rows[] = {
+	{ .target = "/status", .status = 200 },
+	{ .target = "/status", .fields = { "X-Forwarded-For: 127.0.0.1" }, .status = 403 },
+	{ .target = "/status", .fields = { "X-Forwarded-For: 192.0.2.7" }, .status = 403 },
+	{ .target = "/status", .fields = { "Via: 1.0 p" }, .status = 403 },
+};
+
+/* Nobody is believed: a proxy on this machine does not make its clients local. */
+START_TEST(test_plain_rows)
+{
+	struct loopback *lo =
+	    rows_open(NULL, "routes = ( { path = \"/status\"; status = true; } );");
+
+	rows_send(lo, &plain_rows[_i]);
 	lo_close(lo);
 }
 END_TEST
@@ -82,6 +142,8 @@ suite_status(void)
 	TCase *t = tcase_create("status");
 
 	tcase_add_loop_test(t, test_rows, 0, UNIT_COUNT(status_rows));
+	tcase_add_loop_test(t, test_unix_rows, 0, UNIT_COUNT(unix_rows));
+	tcase_add_loop_test(t, test_plain_rows, 0, UNIT_COUNT(plain_rows));
 	tcase_add_test(t, test_off);
 	suite_add_tcase(s, t);
 	return s;
