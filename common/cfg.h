@@ -45,6 +45,7 @@ enum {                      /* scopes where a row may stand, and flags */
 	CFG_NONEMPTY = 128, /* and in a record, where it has no default: must be there */
 	CFG_SECRET = 256,   /* never printed */
 	CFG_AUTO = 512,     /* CFG_INT: the word "auto" is accepted, and is -1 */
+	CFG_SHARE = 1024,   /* CFG_SIZE: "25%" is accepted, and is -25; "none", and is 0 */
 };
 
 struct cfg_strs {

@@ -96,7 +96,9 @@ opt_is_bounded(const struct cfg_opt *opt)
 static const char *
 opt_wants_number(struct arena *a, const struct cfg_opt *opt)
 {
-	const char *or_auto = opt->where & CFG_AUTO ? "\"auto\" or " : "";
+	const char *or_auto = opt->where & CFG_AUTO    ? "\"auto\" or "
+			      : opt->where & CFG_SHARE ? "\"none\", a share such as \"25%\" or "
+						       : "";
 	const char *wants = types[opt->type].wants;
 
 	if (!opt_is_bounded(opt) || (opt->type != CFG_INT && !opt->min && opt->max == INT64_MAX))
@@ -278,9 +280,31 @@ value_unit(struct value *v, bool (*parse)(struct str, int64_t *, const char **),
 	return value_range(v, n);
 }
 
+/* "25%" or "none". */
+static bool
+value_share(struct value *v)
+{
+	struct str s = v->node->kind == NODE_STRING ? v->node->text : STR("");
+	uint64_t n;
+
+	if (str_eq(s, STR("none"))) {
+		*(int64_t *)v->dst = 0;
+		return true;
+	}
+	if (s.n < 2 || s.p[s.n - 1] != '%' || !str_to_u64(str_n(s.p, s.n - 1), 100, &n) || n == 0)
+		return false;
+	*(int64_t *)v->dst = -(int64_t)n;
+	return true;
+}
+
 static bool
 value_size(struct value *v)
 {
+	if ((v->opt->where & CFG_SHARE) && value_share(v))
+		return true;
+	if ((v->opt->where & CFG_SHARE) && v->node->kind == NODE_STRING && v->node->text.n &&
+	    v->node->text.p[v->node->text.n - 1] == '%')
+		return value_mismatch(v, "a share is from \"1%\" to \"100%\"");
 	return value_unit(v, cfg_parse_size, "");
 }
 

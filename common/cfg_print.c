@@ -51,6 +51,14 @@ print_unit(FILE *f, const struct cfg_opt *opt, const void *v)
 	struct arena a;
 	int64_t n = *(const int64_t *)v;
 
+	if ((opt->where & CFG_SHARE) && n < 0) {
+		fprintf(f, "\"%lld%%\"", (long long)-n);
+		return;
+	}
+	if ((opt->where & CFG_SHARE) && n == 0) {
+		fputs("\"none\"", f);
+		return;
+	}
 	arena_init(&a, room, sizeof(room));
 	print_text(f, opt->type == CFG_SIZE ? opt_size_text(&a, n) : opt_time_text(&a, n));
 	arena_fini(&a);

@@ -108,7 +108,7 @@ struct conf_process {
 	struct cfg_strs trusted_proxies;   /* addresses and networks, see realip */
 	struct str name;                   /* in the Server field */
 	struct cfg_strs spool_directories; /* of bodies that wait on disk, in order; never empty */
-	int64_t spool_max; /* octets on disk of one worker, all bodies together; 0: no limit */
+	int64_t spool_max; /* octets on disk, of all workers; below 0: percent of it; 0: no limit */
 	struct cfg_strs resolvers; /* DNS servers, "ADDRESS:PORT"; none: /etc/resolv.conf */
 };
 

@@ -166,9 +166,16 @@ static const struct cfg_opt server_opts[] = {
 		    "next one is taken when one is full. Workers must be able to write there.",
 	    .example =
 		"spool: { directories = [ \"/srv/spool\", \"/var/tmp\" ]; max = \"20G\"; };" },
-	{ "spool.max", CFG_SIZE, CFG_SERVER, SERVER(process.spool_max), 0, INT64_MAX, "0",
-	    .help = "Octets that one worker may have there, all bodies together; beyond, requests "
-		    "with a body to spool get 507. 0: as much as there is room for." },
+	{ "spool.max", CFG_SIZE, CFG_SERVER | CFG_SHARE, SERVER(process.spool_max), 0, INT64_MAX,
+	    "25%",
+	    .help =
+		"Octets that all bodies of all workers may have there together, requests' and "
+		"responses': a size, or a share of the file systems of the directories. In "
+		"any case 5 % of a file system stay free. Beyond, bodies wait where they come "
+		"from (as with \"stream\"); a request whose body has to be complete gets 507; "
+		"responses leave it a quarter. The error log and the status tell. \"none\" or 0: "
+		"as much as there is room for.",
+	    .example = "spool: { directories = \"/srv/spool\"; max = \"50%\"; };" },
 	{ "resolver", CFG_STRS, CFG_SERVER, SERVER(process.resolvers),
 	    .help = "DNS servers to ask for the names of backends, numeric, with or without port. "
 		    "Default: those of /etc/resolv.conf. /etc/hosts is read in any case.",

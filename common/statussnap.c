@@ -151,6 +151,8 @@ statussnap_warning(const struct statussnap *s, unsigned i)
 	for (unsigned k = 0; k < sizeof(risks) / sizeof(risks[0]); k++)
 		if ((s->risks & risks[k]) && i-- == 0)
 			return conf_risk_text(risks[k]);
+	if (s->totals[CTR_SPOOL_FULL] && i-- == 0)
+		return "bodies find no room on disk: spool.max is reached, or the disk is full";
 	return NULL;
 }
 

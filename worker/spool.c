@@ -12,16 +12,15 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/log.h"
 #include "common/must.h"
 #include "worker/spool.h"
+#include "worker/spoolroom.h"
 
 enum {
 	SPOOL_IDLE = 256 << 10, /* a smaller file is kept to be written on when it is read out */
 	SPOOL_IOV = 64,
-	SPOOL_DIRS = 16,
+	SPOOL_DIRS = SPOOLROOM_DIRS,
 	SPOOL_BAD_MS = 1000,
-	SPOOL_LOG_MS = 10000,
 };
 
 /* What is known of the directories, by their place in the configuration. */
@@ -31,7 +30,6 @@ static struct spool_dir {
 	bool has_no_tmpfile;
 } spool_dirs[SPOOL_DIRS];
 static int64_t spool_octets;
-static uint64_t spool_quiet_until;
 
 static const struct conf_process *
 spool_conf(const struct spool *s)
@@ -156,37 +154,20 @@ spool_dir_failed(size_t i, int err)
 	spool_dirs[i].bad_until = clock_ms() + SPOOL_BAD_MS;
 }
 
-/* Why each directory is of no use, once in a while. */
+/* Why each directory is of no use. */
 static void
 spool_complain(const struct spool *s)
 {
 	const struct cfg_strs *dirs = &spool_conf(s)->spool_directories;
-	uint64_t now = clock_ms();
 	char text[2048];
 	size_t n = 0;
 
-	if (now < spool_quiet_until)
-		return;
-	spool_quiet_until = now + SPOOL_LOG_MS;
 	text[0] = '\0';
 	for (size_t i = 0; i < spool_ndirs(s) && n < sizeof(text); i++)
 		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%.*s: %s", i ? "; " : "",
-		    STR_FMT(dirs->v[i]), strerror(spool_dirs[i].err));
-	log_errorx("request %016llx: no spool directory takes its body: %s",
-	    (unsigned long long)s->id, text);
-}
-
-static void
-spool_complain_max(const struct spool *s)
-{
-	uint64_t now = clock_ms();
-
-	if (now < spool_quiet_until)
-		return;
-	spool_quiet_until = now + SPOOL_LOG_MS;
-	log_errorx("request %016llx: its body does not go to disk: spool.max of %lld octets is "
-		   "reached",
-	    (unsigned long long)s->id, (long long)spool_conf(s)->spool_max);
+		    STR_FMT(dirs->v[i]),
+		    spool_dirs[i].err ? strerror(spool_dirs[i].err) : "less than 5 % is free");
+	spoolroom_refused(s->w, s->id, text);
 }
 
 /* A new file in the first directory that is well. *dir: which. NULL: there is none. */
@@ -201,6 +182,9 @@ spool_file_open(struct spool *s, size_t *dir)
 		int fd;
 
 		if (spool_dirs[i].bad_until > now)
+			continue;
+		spool_dirs[i].err = 0;
+		if (spoolroom_is_full(s->w, (unsigned)i, dirs->v[i].p))
 			continue;
 		fd = spool_open_in(&spool_dirs[i], dirs->v[i].p);
 		if (fd < 0) {
@@ -281,14 +265,13 @@ spool_write(struct spool *s, struct body *b, struct iovec *iov, int niov, size_t
 int
 spool_store(struct spool *s, struct body *b)
 {
-	int64_t max = spool_conf(s)->spool_max;
 	struct iovec iov[SPOOL_IOV];
 	size_t n;
 	int niov, err;
 
 	while ((niov = body_run(b, iov, SPOOL_IOV, &n)) > 0) {
-		if (max > 0 && spool_octets + (int64_t)n > max) {
-			spool_complain_max(s);
+		if (!spoolroom_has(s->w, spool_octets, (int64_t)n, s->can_wait)) {
+			spoolroom_refused(s->w, s->id, NULL);
 			errno = ENOSPC;
 			return -1;
 		}

@@ -6,7 +6,7 @@
  * still be on its way.
  *
  * The directories are those of the option spool.directories, in order; one that is full or fails
- * is left out for a second. The limit over all bodies of the worker is spool.max.
+ * is left out for a second. The limit over all bodies of all workers is spool.max: spoolroom.h.
  */
 #ifndef WORKER_SPOOL_H
 #define WORKER_SPOOL_H
@@ -30,6 +30,7 @@ struct spool {
 	struct link files;
 	struct spool_file *file; /* the one being written; NULL: none */
 	size_t dir;              /* that it is in */
+	bool can_wait;           /* without disk its octets wait where they come from */
 	int64_t on_disk;         /* octets in files that are open */
 	int64_t written;         /* octets ever written */
 };
@@ -39,7 +40,7 @@ void spool_init(struct spool *, struct worker *, uint64_t request_id);
 void spool_fini(struct spool *);
 
 /* Writes what the queue has in memory to disk, in place and in order; memory is given back. 0, or
-   -1 with errno: ENOSPC when no directory takes it (logged once in ten seconds); what was not
+   -1 with errno: ENOSPC when there is no room for it; what was not
    written is as it was. */
 int spool_store(struct spool *, struct body *);
 

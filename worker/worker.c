@@ -22,6 +22,8 @@
 #include "worker/body.h"
 #include "worker/conn.h"
 #include "worker/reqlife.h"
+#include "worker/spool.h"
+#include "worker/spoolroom.h"
 #include "worker/state.h"
 
 enum {
@@ -216,6 +218,7 @@ worker_second(struct worker *w)
 	ctr_set(w->row, CTR_LAG_MS, w->lag_max);
 	ctr_set(w->row, CTR_CPU_MS, procself_cpu_ms());
 	ctr_set(w->row, CTR_RSS, procself_rss());
+	spoolroom_tick(w, spool_total());
 	buf_trim();
 	request_trim();
 	w->lag_max = 0;

@@ -121,6 +121,7 @@ resbody_start(struct resbody *s, struct request *r, const struct gateway_conf *c
 	};
 	body_init(&s->held, r->w);
 	spool_init(&s->disk, r->w, r->id);
+	s->disk.can_wait = true;
 	/* Half of the memory on either side of the disk. */
 	s->held.high = r->out_body.high =
 	    (size_t)(conf->response_memory < RESBODY_LEAST ? RESBODY_LEAST

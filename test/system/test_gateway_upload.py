@@ -392,7 +392,7 @@ def test_disk_full(server, peers):
     try:
         conf = dict(workers=1, backends=pool("app", app), site='max_body = "8G";',
                     routes='{ path = "/app"; gateway = { backend = "app"; request_body = "buffer"; }; }')
-        s.rewrite(server=f'spool: {{ directories = [ "{small}" ]; }};', **conf)
+        s.rewrite(server=f'spool: {{ directories = [ "{small}" ]; max = "none"; }};', **conf)
         s.cli("reload", check=0)
         wait_for(lambda: not s.workers("draining"), "the new workers")
         out, _, error = early(s, "/app/hash")
