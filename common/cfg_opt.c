@@ -300,10 +300,13 @@ value_share(struct value *v)
 static bool
 value_size(struct value *v)
 {
+	const char *why;
+	int64_t n;
+
 	if ((v->opt->where & CFG_SHARE) && value_share(v))
 		return true;
-	if ((v->opt->where & CFG_SHARE) && v->node->kind == NODE_STRING && v->node->text.n &&
-	    v->node->text.p[v->node->text.n - 1] == '%')
+	if ((v->opt->where & CFG_SHARE) && v->node->kind == NODE_STRING &&
+	    !cfg_parse_size(v->node->text, &n, &why))
 		return value_mismatch(v, "a share is from \"1%\" to \"100%\"");
 	return value_unit(v, cfg_parse_size, "");
 }
