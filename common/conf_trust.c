@@ -57,7 +57,8 @@ trust_workers(struct trust *t)
 	const struct scope *server = t->conf->origin->server;
 	const struct cfg_place *at = scope_place(server, CORE_SERVER, "user");
 
-	if (trust_is_root(t->conf->process.user))
+	/* `argand serve` has no file to mend, and says it in its own words. */
+	if (t->conf->file && trust_is_root(t->conf->process.user))
 		cfg_errors_add(t->errors, false, at->file ? *at : server->place,
 		    "server: { user = \"www-data\"; }, or any user without rights of its own",
 		    "%s, so root is what workers are, and whoever takes one over",

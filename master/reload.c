@@ -164,7 +164,7 @@ reload_tell_risks(const struct conf *conf)
 	unsigned risks = conf_risks(conf), before = (unsigned)atomic_load(&m->risks);
 
 	for (unsigned bit = 1; bit <= RISK_ROOT_BACKENDS; bit <<= 1)
-		if ((risks & bit) && (!(before & bit) || !generation_serving()))
+		if (conf->file && (risks & bit) && (!(before & bit) || !generation_serving()))
 			log_warnx("%s", conf_risk_text((enum conf_risk)bit));
 	atomic_store(&m->risks, risks);
 }

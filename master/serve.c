@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/conf_trust.h"
 #include "common/text.h"
 #include "master/cli_conf.h"
 #include "master/master.h"
@@ -151,6 +152,9 @@ serve_ready(const struct conf *conf)
 	    conf->process.workers == 1 ? "" : "s");
 	serve_url(serve_args.host, serve_args.port);
 	printf("\nCtrl-C stops.%s\n", serve_args.has_port ? "" : "  (--port N for another port)");
+	if (conf_risks(conf))
+		printf("Its workers run as root, and so would whoever takes one over: better start "
+		       "it as another user.\n");
 	fflush(stdout);
 }
 
