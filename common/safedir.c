@@ -88,8 +88,9 @@ static int
 safedir_refuse(struct safedir_walk *w, int error, const char *what)
 {
 	if (w->d->is_shared)
-		snprintf(w->why, SAFEDIR_WHY, "%.200s %s, and %.200s %s", w->place, what,
-		    w->d->shared, w->d->by);
+		snprintf(w->why, SAFEDIR_WHY,
+		    "%.150s %s, and %.150s %s: chown root %.150s; chmod go-w %.150s", w->place,
+		    what, w->d->shared, w->d->by, w->d->shared, w->d->shared);
 	else
 		snprintf(w->why, SAFEDIR_WHY, "%.300s %s", w->place, what);
 	errno = error;

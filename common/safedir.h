@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <sys/stat.h>
 
-enum { SAFEDIR_WHY = 768 };
+enum { SAFEDIR_WHY = 1024 };
 
 struct safedir {
 	int fd;                  /* O_PATH, of the directory that the name is in */

@@ -369,6 +369,22 @@ control_path(void)
 	return self.path ? self.path : "";
 }
 
+/* The exit status of a server that has no control socket. */
+static int
+control_failed(int error)
+{
+	switch (error) {
+	case EACCES:
+		return EX_NOPERM;
+	case EADDRINUSE:
+		return EX_TEMPFAIL;
+	case ENAMETOOLONG:
+		return EX_CONFIG;
+	default:
+		return EXIT_FAILURE;
+	}
+}
+
 /* Nobody but us may connect, not even while it is made. */
 int
 control_open(const char *path, struct text *report)
@@ -377,6 +393,7 @@ control_open(const char *path, struct text *report)
 	struct sockfile file;
 	pid_t who;
 	int fd = sockfile_bind(path, SOCK_NONBLOCK, SOCKFILE_ANYBODY, &file, &who, why);
+	int error = errno;
 
 	if (fd < 0 && who) {
 		text_printf(report,
@@ -385,16 +402,15 @@ control_open(const char *path, struct text *report)
 		return EX_TEMPFAIL;
 	}
 	if (fd >= 0 && listen(fd, 16) < 0) {
-		snprintf(why, sizeof(why), "%s", strerror(errno));
+		error = errno;
+		snprintf(why, sizeof(why), "%s", strerror(error));
 		sockfile_remove(path, &file);
 		close(fd);
 		fd = -1;
 	}
 	if (fd < 0) {
 		text_printf(report, "control socket %s: %s\n", path, why);
-		return errno == EACCES         ? EX_NOPERM
-		       : errno == ENAMETOOLONG ? EX_CONFIG
-					       : EXIT_FAILURE;
+		return control_failed(error);
 	}
 	control_take(fd, path, &file);
 	return 0;
