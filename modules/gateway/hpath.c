@@ -163,11 +163,23 @@ hpath_query(struct request *r)
 	return uri_encode_excluded(&r->arena, query); /* or what a rewrite made */
 }
 
+/* Of an error page or a local redirect: as if the client had asked for it. A front controller that is
+   the page for a 403 must not read there what was refused. */
+static struct str
+hpath_uri_anew(struct request *r)
+{
+	struct str path = uri_encode_path(&r->arena, r->path), query = hpath_query(r);
+
+	return query.p ? arena_printf(&r->arena, "%.*s?%.*s", STR_FMT(path), STR_FMT(query)) : path;
+}
+
 struct str
 hpath_uri(struct request *r)
 {
 	struct str target = r->target, own, path, query;
 
+	if (unlikely(r->asked != NULL))
+		return hpath_uri_anew(r);
 	if (likely(r->is_plain) && target.n > 0 && target.p[0] == '/')
 		return target;
 	own = hpath_own(r);

@@ -512,7 +512,7 @@ reading_is_own_safe(struct request *r)
 	struct reading_place place = { 0 };
 	struct str asked;
 
-	if (likely(r->is_plain) || !hpath_asked(r, &asked) || str_eq(asked, r->path))
+	if (likely(r->is_plain) || r->asked || !hpath_asked(r, &asked) || str_eq(asked, r->path))
 		return true;
 	place.route = site_route(r->site, asked, r->method);
 	return place.route && reading_is_of(r, hpath_own(r), asked, &place);

@@ -164,6 +164,7 @@ def test_page_gets_no_body(server, recorder, protocol):
         assert head.startswith("GET /err HTTP/1.1\r\n")
     else:
         assert head["REQUEST_METHOD"] == "GET" and head["REDIRECT_STATUS"] == "403" and head["CONTENT_LENGTH"] == "0"
+        assert head["REQUEST_URI"] == "/err", "a front controller would make the page that was refused"
     wait_for(lambda: "POST /no HTTP/1.1" in s.access_log(), "the log has what was sent")
 
 
