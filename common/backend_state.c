@@ -21,6 +21,7 @@
 #include "common/backend_cell.h"
 #include "common/log.h"
 #include "common/must.h"
+#include "common/plain.h"
 
 enum { EJECT_MS = 100, ROW_FRESH_MS = 10000, WARM_LEAST = 10, WARM_STEP = 10 };
 
@@ -296,14 +297,16 @@ state_fail_trial(struct shm *s, const struct backend_at *at, uint64_t seen,
 {
 	struct backend_cell *c = shm_backend(s, at->row);
 	struct backend_word w = backend_word_of(seen), out;
+	char pool[BACKEND_POOL_NAME], host[BACKEND_NAME];
 
 	w.n = 1;
 	out = state_out(s, at, w, cause, retry_after, now);
 	if (!state_swap(c, &seen, out))
 		return;
 	backend_changed(s, atomic_load(&c->pool_row));
-	log_debug("backend %.*s %.*s: trial failed: %s", BACKEND_POOL_NAME, c->pool, BACKEND_NAME,
-	    c->host, backend_cause_name(cause));
+	plain_copy(pool, c->pool, sizeof(pool));
+	plain_copy(host, c->host, sizeof(host));
+	log_debug("backend %s %s: trial failed: %s", pool, host, backend_cause_name(cause));
 }
 
 static bool

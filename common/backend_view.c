@@ -7,6 +7,9 @@
 #include "common/backend_view.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/plain.h"
+
+static const uint64_t VIEW_WALL_MOST = (uint64_t)1 << 60;
 
 static const char *const view_states[] = {
 	[BACKEND_UP] = "up",
@@ -35,14 +38,6 @@ const char *
 backend_cause_name(enum backend_cause cause)
 {
 	return (unsigned)cause < CAUSE_MAX ? view_causes[cause] : "unknown";
-}
-
-/* A text of a row: whoever damaged it may have taken its end. */
-static void
-view_text(char *to, const char *from, size_t size)
-{
-	memcpy(to, from, size);
-	to[size - 1] = 0;
 }
 
 static bool
@@ -89,6 +84,13 @@ view_wall_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+/* A time of day that is one: sums and differences of those cannot overflow. 0: none. */
+static int64_t
+view_wall(uint64_t ms)
+{
+	return ms <= VIEW_WALL_MOST ? (int64_t)ms : 0;
+}
+
 bool
 backend_view(struct shm *s, unsigned row, struct backend_view *v)
 {
@@ -100,12 +102,12 @@ backend_view(struct shm *s, unsigned row, struct backend_view *v)
 		return false;
 	memset(v, 0, sizeof(*v));
 	w = backend_word_of(atomic_load(&c->word));
-	view_text(v->pool, c->pool, sizeof(v->pool));
-	view_text(v->host, c->host, sizeof(v->host));
+	plain_copy(v->pool, c->pool, sizeof(v->pool));
+	plain_copy(v->host, c->host, sizeof(v->host));
 	v->state = w.state;
 	v->cause = w.cause;
 	v->admin = backend_admin_of(s, row);
-	v->since = (int64_t)atomic_load(&c->since);
+	v->since = view_wall(atomic_load(&c->since));
 	if (w.state == BACKEND_DOWN || w.state == BACKEND_OVERLOADED || w.state == BACKEND_TRIAL)
 		v->until = view_wall_ms() + (int64_t)(w.at - now);
 	v->failures = w.state == BACKEND_TRIAL ? 0 : w.n;
@@ -129,7 +131,7 @@ view_local(struct backend_local *v, const struct backend_pool *p)
 	v->starts = atomic_load(&p->starts);
 	v->deaths = atomic_load(&p->deaths);
 	v->last_status = atomic_load(&p->last_status);
-	v->last_death = atomic_load(&p->last_death);
+	v->last_death = view_wall((uint64_t)atomic_load(&p->last_death));
 }
 
 void
@@ -157,7 +159,8 @@ backend_pool_view(struct shm *s, unsigned pool_row, struct backend_pool_view *v)
 	if (!p || !view_is_used(atomic_load(&p->key)))
 		return false;
 	memset(v, 0, sizeof(*v));
-	view_text(v->pool, p->name, sizeof(v->pool));
+	plain_copy(v->pool, p->name, sizeof(v->pool));
+	v->row = pool_row;
 	v->queued = backend_queued(s, pool_row);
 	for (unsigned row = 0; row < BACKEND_ROWS; row++) {
 		struct backend_cell *c = shm_backend(s, row);
@@ -201,8 +204,8 @@ backend_tell(struct shm *s, const struct backend_at *at, const char *why)
 
 	if (!c)
 		return;
-	view_text(pool, c->pool, sizeof(pool));
-	view_text(host, c->host, sizeof(host));
+	plain_copy(pool, c->pool, sizeof(pool));
+	plain_copy(host, c->host, sizeof(host));
 	why = why ? why : "";
 	if (w.state == BACKEND_UP) {
 		log_notice("backend %s %s is up again%s%s%s", pool, host, *why ? " (" : "", why,

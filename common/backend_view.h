@@ -8,7 +8,7 @@
 
 /* What a status shows of a row. */
 struct backend_view {
-	char pool[64], host[BACKEND_NAME];
+	char pool[64], host[BACKEND_NAME]; /* plain text, see plain.h */
 	enum backend_state state;
 	enum backend_admin admin;
 	enum backend_cause cause;
@@ -29,6 +29,7 @@ struct backend_local {
 };
 struct backend_pool_view {
 	char pool[64];
+	unsigned row;
 	unsigned queued, in_flight, hosts;
 	uint64_t queued_total, queue_timeouts, queue_full, retries, retries_denied;
 	struct backend_local local;

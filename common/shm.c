@@ -304,6 +304,7 @@ shm_create(void)
 static struct shm *
 shm_attach_as(int fd, bool is_old, const char **why)
 {
+	struct shm_head head;
 	struct stat st;
 	struct shm *s;
 	int seals = fcntl(fd, F_GET_SEALS);
@@ -319,7 +320,9 @@ shm_attach_as(int fd, bool is_old, const char **why)
 	s = shm_map(fd, (size_t)st.st_size, is_old);
 	if (!s)
 		return NULL;
-	*why = shm_head_check(s, (const struct shm_head *)s->base);
+	/* Once: who has it mapped could change it between a check and what is done then. */
+	memcpy(&head, s->base, sizeof(head));
+	*why = shm_head_check(s, &head);
 	if (!*why)
 		return s;
 	shm_unmap(s);

@@ -21,14 +21,6 @@ statusdoc_text_date(char dst[32], int64_t wall)
 	return dst;
 }
 
-/* Control characters of a text that came from a file must not reach the terminal. */
-static void
-statusdoc_text_safe(struct text *out, const char *s)
-{
-	for (; *s; s++)
-		text_add(out, (unsigned char)*s < 0x20 || *s == 0x7f ? " " : s, 1);
-}
-
 static void
 statusdoc_text_warnings(struct text *out, const struct statussnap *s, const struct statusstyle *st)
 {
@@ -60,7 +52,7 @@ statusdoc_text_head(struct text *out, const struct statussnap *s, const struct s
 		return;
 	text_printf(out, "%sthe last reload failed%s (%s): ", st->bad, st->plain,
 	    statusdoc_text_date(date, s->reload_tried));
-	statusdoc_text_safe(out, s->reload_error);
+	text_add_str(out, str_of(s->reload_error));
 	text_add(out, "\n", 1);
 }
 

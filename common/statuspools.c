@@ -1,7 +1,8 @@
 /*
  * Pools and hosts as JSON, Prometheus text and a table. Names come from the configuration and,
- * where a host name resolves, from DNS: they are escaped in every form. The number of series is
- * bounded by the rows of the segment.
+ * where a host name resolves, from DNS: backend_view() leaves nothing in them that a terminal
+ * obeys, and what means something in a form is escaped there. The number of series is bounded by
+ * the rows of the segment.
  */
 #include <stdio.h>
 #include <sys/wait.h>
@@ -31,7 +32,8 @@ statuspools_reused(const struct backend_view *h)
 	uint64_t reuses = h->counters[BACKEND_REUSES];
 	uint64_t all = reuses + h->counters[BACKEND_CONNECTS];
 
-	return all ? (int)(reuses * 100 / all) : -1;
+	/* A sum that is smaller than a part of it has overflowed. */
+	return all && all >= reuses ? (int)((double)reuses * 100 / (double)all) : -1;
 }
 
 /* --- JSON --- */
@@ -287,14 +289,6 @@ statuspools_prometheus(struct text *out, const struct statussnap *s)
 
 /* --- text --- */
 
-/* Control characters must not reach the terminal. */
-static void
-statuspools_safe(struct text *out, const char *s)
-{
-	for (; *s; s++)
-		text_add(out, (unsigned char)*s < 0x20 || *s == 0x7f ? "?" : s, 1);
-}
-
 void
 statuspools_local(struct text *out, const struct statussnap *s, const struct backend_local *l)
 {
@@ -378,7 +372,7 @@ statuspools_host(struct text *out, const struct statussnap *s, const struct back
 	if (percent >= 0)
 		snprintf(reused, sizeof(reused), "%d%%", percent);
 	text_add(out, "  ", 2);
-	statuspools_safe(out, h->host);
+	text_add_str(out, str_of(h->host));
 	text_printf(out, "%*s %s%-10s%s", n < 20 ? (int)(20 - n) : 0, "", statuspools_colour(h, st),
 	    statussnap_host_state(h), st->plain);
 	text_printf(out, " %5u %6s %6s %5s %5s %6s %6s %6s\n", h->in_flight,
@@ -403,7 +397,7 @@ statuspools_text(struct text *out, const struct statussnap *s, const struct stat
 	const struct backend_pool_view *v = &p->view;
 
 	text_printf(out, "\n%spool ", st->strong);
-	statuspools_safe(out, v->pool);
+	text_add_str(out, str_of(v->pool));
 	text_printf(out, "%s  %s%u of %u hosts usable%s, %u in flight, %u waiting, %llu retries",
 	    st->plain,
 	    p->usable == p->nhosts ? ""

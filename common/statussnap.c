@@ -11,7 +11,10 @@
 #include "common/conf_trust.h"
 #include "common/log.h"
 #include "common/must.h"
+#include "common/plain.h"
 #include "common/statussnap.h"
+
+static const uint64_t STATUSSNAP_WALL_MOST = (uint64_t)1 << 50;
 
 static const char *const statussnap_states[] = {
 	[ROW_FREE] = "free",
@@ -117,6 +120,13 @@ statussnap_slots(struct statussnap *s, struct shm *shm)
 	}
 }
 
+/* Seconds since the epoch, of which differences and thousandths can be had. 0: no such time. */
+static int64_t
+statussnap_wall(uint64_t s)
+{
+	return s <= STATUSSNAP_WALL_MOST ? (int64_t)s : 0;
+}
+
 static void
 statussnap_master(struct statussnap *s, struct shm_master *m)
 {
@@ -125,16 +135,16 @@ statussnap_master(struct statussnap *s, struct shm_master *m)
 	s->workers_wanted = atomic_load(&m->workers);
 	s->slots = atomic_load(&m->slots);
 	s->log_level = log_level_name((enum log_level)atomic_load(&m->log_level));
-	s->started = (int64_t)atomic_load(&m->started);
+	s->started = statussnap_wall(atomic_load(&m->started));
 	s->uptime_ms = s->wall > s->started ? (uint64_t)(s->wall - s->started) * 1000 : 0;
 	s->reloads = atomic_load(&m->reloads);
 	s->reload_failures = atomic_load(&m->reload_failures);
 	s->upgrades = atomic_load(&m->upgrades);
 	s->deaths = atomic_load(&m->deaths);
 	s->restarts = atomic_load(&m->restarts);
-	s->reloaded = (int64_t)atomic_load(&m->reloaded);
-	s->reload_tried = (int64_t)atomic_load(&m->reload_tried);
-	memcpy(s->reload_error, m->reload_error, sizeof(s->reload_error) - 1);
+	s->reloaded = statussnap_wall(atomic_load(&m->reloaded));
+	s->reload_tried = statussnap_wall(atomic_load(&m->reload_tried));
+	plain_copy(s->reload_error, m->reload_error, sizeof(s->reload_error));
 	s->risks = (unsigned)atomic_load(&m->risks);
 	s->state = s->generation ? "serving" : "starting";
 	if (atomic_load(&m->stopping))
@@ -180,17 +190,20 @@ statussnap_host_state(const struct backend_view *h)
 static int
 statussnap_pool_order(const void *a, const void *b)
 {
-	return strcmp(((const struct statussnap_pool *)a)->view.pool,
-	    ((const struct statussnap_pool *)b)->view.pool);
+	const struct backend_pool_view *x = &((const struct statussnap_pool *)a)->view;
+	const struct backend_pool_view *y = &((const struct statussnap_pool *)b)->view;
+	int order = strcmp(x->pool, y->pool);
+
+	return order ? order : x->row < y->row ? -1 : x->row > y->row;
 }
 
-/* Copies those of all[0..n) that are the pool's to hosts. */
+/* Copies those of all[0..n) that are the pool's to hosts, which has room for so many. */
 static void
-statussnap_hosts(
-    struct statussnap_pool *p, struct backend_view *hosts, const struct backend_view *all, size_t n)
+statussnap_hosts(struct statussnap_pool *p, struct backend_view *hosts, size_t room,
+    const struct backend_view *all, size_t n)
 {
 	p->hosts = hosts;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n && p->nhosts < room; i++)
 		if (strcmp(all[i].pool, p->view.pool) == 0) {
 			hosts[p->nhosts++] = all[i];
 			p->usable += statussnap_host_is_usable(&all[i]);
@@ -213,13 +226,19 @@ statussnap_new(struct shm *shm)
 		n += backend_view(shm, row, &all[n]);
 	qsort(pools, npools, sizeof(pools[0]), statussnap_pool_order);
 	s = must_calloc(1, sizeof(*s) + npools * sizeof(*pools) + n * sizeof(*hosts));
-	s->npools = (unsigned)npools;
 	s->pools = (struct statussnap_pool *)(s + 1);
 	hosts = (struct backend_view *)(s->pools + npools);
 	for (size_t i = 0; i < npools; i++) {
-		s->pools[i].view = pools[i].view;
-		statussnap_hosts(&s->pools[i], hosts + used, all, n);
-		used += s->pools[i].nhosts;
+		struct statussnap_pool *p = &s->pools[s->npools];
+
+		/* Two rows of one name are the work of somebody who writes where he should not: the
+		   first is the pool. */
+		if (i > 0 && strcmp(pools[i - 1].view.pool, pools[i].view.pool) == 0)
+			continue;
+		p->view = pools[i].view;
+		statussnap_hosts(p, hosts + used, n - used, all, n);
+		used += p->nhosts;
+		s->npools++;
 	}
 	free(all);
 	free(pools);

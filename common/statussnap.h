@@ -44,7 +44,7 @@ struct statussnap {
 	int64_t wall_ms;
 	uint64_t reloads, reload_failures, upgrades, deaths, restarts;
 	int64_t reloaded, reload_tried;
-	char reload_error[SHM_WORDS]; /* empty: the last load was good */
+	char reload_error[SHM_WORDS]; /* empty: the last load was good; plain text */
 	unsigned risks;               /* bits of enum conf_risk */
 	uint64_t totals[CTR_MAX];
 	double imbalance_connections, imbalance_requests; /* largest / mean over serving workers */

@@ -4,7 +4,9 @@
  */
 #include <signal.h>
 #include <stdlib.h>
+#include "common/backend_cell.h"
 #include "common/clock.h"
+#include "common/json.h"
 #include "common/statusdoc.h"
 #include "common/statuspools.h"
 #include "test/unit/unit.h"
@@ -187,13 +189,93 @@ START_TEST(test_hostile)
 {
 	host("app", "unix:/a\"b\\c\nd\033[2J");
 	statusdoc_prometheus(shm, &out);
-	HAS("argand_backend_up{pool=\"app\",host=\"unix:/a\\\"b\\\\c\\nd\033[2J\"} 1\n");
+	HAS("argand_backend_up{pool=\"app\",host=\"unix:/a\\\"b\\\\c?d?[2J\"} 1\n");
 	out.n = 0;
 	statusdoc_text(shm, false, &out);
 	HAS("  unix:/a\"b\\c?d?[2J ");
 	out.n = 0;
 	statusdoc_json(shm, &out);
-	HAS("\"host\":\"unix:/a\\\"b\\\\c\\nd\\u001b[2J\"");
+	HAS("\"host\":\"unix:/a\\\"b\\\\c?d?[2J\"");
+}
+END_TEST
+
+/* A worker that was taken over writes one pool's row over all of them: the hosts of that name are
+   still copied once, into the room that was made for them. */
+START_TEST(test_one_name_everywhere)
+{
+	struct statussnap *s;
+	unsigned row;
+
+	populate();
+	row = (unsigned)backend_pool_row(shm, STR("app"));
+	for (unsigned i = 0; i < BACKEND_POOLS; i++)
+		if (i != row)
+			memcpy(shm_backend_pool(shm, i), shm_backend_pool(shm, row),
+			    sizeof(struct backend_pool));
+	s = statussnap_take(shm);
+	ck_assert_uint_eq(s->npools, 1);
+	ck_assert_uint_eq(s->pools[0].nhosts, 3);
+	ck_assert_uint_eq(s->pools[0].view.row, 0);
+	free(s);
+	for (unsigned i = 0; i < BACKEND_ROWS; i++)
+		memcpy(shm_backend(shm, i), shm_backend(shm, (unsigned)host("app", "10.0.0.3:80")),
+		    sizeof(struct backend_cell));
+	statusdoc_text(shm, false, &out);
+	HAS("\npool app  1024 of 1024 hosts usable");
+}
+END_TEST
+
+static uint64_t hostile_seed = 88172645463325252;
+
+static uint64_t
+hostile_random(void)
+{
+	hostile_seed ^= hostile_seed << 13;
+	hostile_seed ^= hostile_seed >> 7;
+	return hostile_seed ^= hostile_seed << 17;
+}
+
+static void
+hostile_fill(void *to, size_t size, uint64_t value)
+{
+	for (size_t at = 0; at + 8 <= size; at += 8) {
+		uint64_t v = value ? value : hostile_random();
+
+		memcpy((char *)to + at, &v, 8);
+	}
+}
+
+static const uint64_t hostile_values[] = { UINT64_MAX, INT64_MAX, (uint64_t)1 << 63,
+	0x0101010101010101, 0x4141414141414141, 0x9b9b9b9b9b9b9b9b, 0x1b5b324a1b5b324a, 0, 0, 0,
+	0 };
+
+/* Rows full of one value, or (0) of noise: every form of the status has an end, is UTF-8, and has
+   nothing that a terminal obeys. */
+START_TEST(test_noise)
+{
+	uint64_t v = hostile_values[_i];
+
+	hostile_seed += (uint64_t)_i;
+	populate();
+	hostile_fill(shm_master(shm), sizeof(struct shm_master), v);
+	for (unsigned i = 0; i < SHM_WORKERS; i++)
+		hostile_fill(shm_worker(shm, i), sizeof(struct shm_worker), v);
+	for (unsigned i = 0; i < BACKEND_POOLS; i++)
+		hostile_fill(shm_backend_pool(shm, i), sizeof(struct backend_pool), v);
+	for (unsigned i = 0; i < BACKEND_ROWS; i++)
+		hostile_fill(shm_backend(shm, i), sizeof(struct backend_cell), v);
+	statusdoc_json(shm, &out);
+	statusdoc_prometheus(shm, &out);
+	statusdoc_text(shm, false, &out);
+	/* Not ck_assert() each time: it takes a system call, and there are millions. */
+	for (const unsigned char *p = (const unsigned char *)out.p, *end = p + out.n; p < end;) {
+		unsigned n = json_utf8(p, end);
+
+		if (n == 0 || (*p < 0x20 && *p != '\n') || *p == 0x7f ||
+		    (p[0] == 0xc2 && p[1] < 0xa0))
+			ck_abort_msg("octet %02x at %td", *p, (const char *)p - out.p);
+		p += n;
+	}
 }
 END_TEST
 
@@ -284,6 +366,9 @@ suite_statuspools(void)
 	tcase_add_test(t, test_prometheus);
 	tcase_add_test(t, test_none);
 	tcase_add_test(t, test_hostile);
+	tcase_add_test(t, test_one_name_everywhere);
+	tcase_add_loop_test(t, test_noise, 0, UNIT_COUNT(hostile_values));
+	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, test_detail, 0, UNIT_COUNT(detail_rows));
 	tcase_add_loop_test(t, test_local, 0, UNIT_COUNT(local_rows));
 	suite_add_tcase(s, t);
