@@ -36,7 +36,8 @@ enum {
 	CHAN_LEAVE = 'l',  /* master -> worker, before a drain: an octet with the index in listens[]
 			      of  an address that leaves the configuration. Nobody else accepts from
 			      it: go  on for 3 s, then close its descriptors */
-	CHAN_READY = 'R',  /* worker -> master: serving */
+	CHAN_GO = 'g',     /* master -> worker, the first of all: it stands in the ledger now */
+	CHAN_READY = 'R',  /* worker -> master: serving. All that a worker ever says */
 };
 
 #endif

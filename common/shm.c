@@ -24,7 +24,6 @@
 #include <unistd.h>
 
 #include "common/backend_cell.h"
-#include "common/clock.h"
 #include "common/must.h"
 #include "common/procid.h"
 #include "common/shm.h"
@@ -36,7 +35,6 @@ enum {
 	SHM_NAME = 32,
 	SHM_SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL,
 	SHM_SIZE_MAX = 64 << 20,
-	SHM_FRESH_MS = 2000, /* a heartbeat that proves life where /proc is hidden */
 	SHM_READ_TRIES = 64,
 };
 
@@ -99,6 +97,7 @@ static const struct {
 struct shm {
 	int fd;
 	bool is_old; /* another layout: counters and words are not where this binary thinks */
+	uint64_t id;
 	char *base;
 	size_t size;
 	struct shm_table t[T_MAX]; /* checked copies of the directory's entries */
@@ -242,13 +241,14 @@ shm_head_check(struct shm *s, const struct shm_head *h)
 static struct shm *
 shm_map(int fd, size_t size, bool is_old)
 {
+	struct stat st;
 	struct shm *s;
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
-	if (p == MAP_FAILED)
+	if (p == MAP_FAILED || fstat(fd, &st) < 0)
 		return NULL;
 	s = must_calloc(1, sizeof(*s));
-	*s = (struct shm){ .fd = fd, .is_old = is_old, .base = p, .size = size };
+	*s = (struct shm){ .fd = fd, .is_old = is_old, .id = st.st_ino, .base = p, .size = size };
 	return s;
 }
 
@@ -356,6 +356,12 @@ shm_fd(const struct shm *s)
 	return s->fd;
 }
 
+uint64_t
+shm_id(const struct shm *s)
+{
+	return s->id;
+}
+
 struct shm_master *
 shm_master(struct shm *s)
 {
@@ -418,16 +424,40 @@ shm_backend_old(const struct shm *s, bool is_pool, unsigned row, size_t *octets)
 
 /* ---- rows ---- */
 
+/* As a burial leaves it. */
+static bool
+shm_worker_is_clean(struct shm *s, unsigned row)
+{
+	struct shm_worker *w = shm_worker(s, row);
+
+	if (atomic_load(&w->state) != ROW_FREE || atomic_load(&w->pid))
+		return false;
+	if (!s->is_old && w->words[0])
+		return false;
+	for (unsigned c = 0; c < CTR_MAX && !s->is_old; c++)
+		if (ctr_get(w, c))
+			return false;
+	for (unsigned i = 0; i < s->t[T_SLOTS].rows; i++)
+		if (shm_slot_owner(s, i) == row + 1)
+			return false;
+	return true;
+}
+
 /* What the row says stands before the transition that makes it count. */
 int
-shm_worker_claim(struct shm *s, unsigned generation, unsigned seat, uint64_t now)
+shm_worker_claim(
+    struct shm *s, const bool taken[SHM_WORKERS], unsigned generation, unsigned seat, uint64_t now)
 {
 	for (unsigned i = 0; i < s->t[T_WORKERS].rows; i++) {
 		struct shm_worker *w = shm_worker(s, i);
 
-		if (atomic_load(&w->state) != ROW_FREE)
+		if (taken ? taken[i] : atomic_load(&w->state) != ROW_FREE)
 			continue;
 		shm_point("claim: row found");
+		if (!shm_worker_is_clean(s, i)) {
+			atomic_store(&w->state, ROW_DEAD);
+			shm_worker_bury(s, i);
+		}
 		atomic_store(&w->generation, generation);
 		shm_point("claim: generation");
 		atomic_store(&w->seat, seat);
@@ -436,8 +466,10 @@ shm_worker_claim(struct shm *s, unsigned generation, unsigned seat, uint64_t now
 		shm_point("claim: started");
 		atomic_store(&w->heartbeat, now);
 		shm_point("claim: heartbeat");
-		if (shm_worker_move(w, ROW_FREE, ROW_STARTING))
-			return (int)i;
+		/* If it does not move somebody writes where he should not. */
+		if (!shm_worker_move(w, ROW_FREE, ROW_STARTING))
+			atomic_store(&w->state, ROW_STARTING);
+		return (int)i;
 	}
 	return -1;
 }
@@ -446,17 +478,31 @@ bool
 shm_worker_enter(struct shm *s, unsigned row, pid_t pid)
 {
 	struct shm_worker *w = shm_worker(s, row);
-	int32_t before = 0;
 
-	if (!w || atomic_load(&w->state) != ROW_STARTING)
+	if (!w)
 		return false;
 	shm_point("enter: row checked");
-	if (!atomic_compare_exchange_strong(&w->pid, &before, (int32_t)pid) && before != pid)
-		return false;
+	atomic_store(&w->pid, (int32_t)pid);
 	shm_point("enter: pid");
 	atomic_store(&w->starttime, procid_starttime(pid));
 	shm_point("enter: starttime");
 	return true;
+}
+
+void
+shm_worker_restate(struct shm *s, unsigned row, pid_t pid, unsigned generation, unsigned seat)
+{
+	struct shm_worker *w = shm_worker(s, row);
+	uint32_t state;
+
+	if (!w)
+		return;
+	atomic_store(&w->pid, (int32_t)pid);
+	atomic_store(&w->generation, generation);
+	atomic_store(&w->seat, seat);
+	state = atomic_load(&w->state);
+	if (state == ROW_FREE || state >= ROW_DEAD)
+		atomic_store(&w->state, ROW_DRAINING);
 }
 
 bool
@@ -573,25 +619,6 @@ shm_worker_bury(struct shm *s, unsigned row)
 	atomic_store(&w->state, ROW_FREE);
 }
 
-/* Whether the process that the row names is there. Where /proc does not say which process has the
-   number now, a heartbeat does. */
-static bool
-shm_worker_lives(struct shm_worker *w)
-{
-	uint64_t now = clock_ms(), beat;
-
-	switch (procid_is(atomic_load(&w->pid), atomic_load(&w->starttime))) {
-	case PROCID_GONE:
-		return false;
-	case PROCID_SAME:
-		return true;
-	case PROCID_UNKNOWN:
-		break;
-	}
-	beat = atomic_load(&w->heartbeat);
-	return beat <= now && now - beat < SHM_FRESH_MS;
-}
-
 /* A slot whose owner word is damaged, or names a row that nobody has, belongs to nobody. */
 static void
 shm_slots_repair(struct shm *s)
@@ -611,21 +638,16 @@ shm_slots_repair(struct shm *s)
 }
 
 void
-shm_repair(struct shm *s)
+shm_repair(struct shm *s, const bool lives[SHM_WORKERS])
 {
 	int unfinished = s->is_old ? -1 : shm_burial_row(s);
 
-	if (unfinished >= 0)
+	if (unfinished >= 0 && !(lives && lives[unfinished]))
 		shm_worker_bury(s, (unsigned)unfinished);
 	else if (!s->is_old && (atomic_load(&shm_burial(s)->word) & 0xffffffff))
 		shm_burial_set(s, 0);
 	for (unsigned i = 0; i < s->t[T_WORKERS].rows; i++) {
-		struct shm_worker *w = shm_worker(s, i);
-		uint32_t state = atomic_load(&w->state);
-
-		if (state == ROW_FREE)
-			continue;
-		if (state >= ROW_DEAD || !shm_worker_lives(w))
+		if (!(lives && lives[i]))
 			shm_worker_bury(s, i);
 	}
 	shm_slots_repair(s);

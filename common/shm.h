@@ -7,7 +7,9 @@
  *  - a row has one writer at a time, or is claimed by compare-and-swap;
  *  - what a worker adds for requests in flight stands in its own column (shm_column_*), and the
  *    master clears the column when it reaps the worker;
- *  - nothing in it is trusted as an index or a length without a bound (accessors check).
+ *  - nothing in it is trusted as an index or a length without a bound (accessors check), and
+ *    nothing at all as the name of a process or a row that is free: a worker that was taken over
+ * can write anything anywhere. The master knows its workers by its ledger (master/ledger.h).
  *
  * A layout is a list of tables {name, row size, rows}. Later issues add tables by adding an entry;
  * a segment with another layout version is not attached but replaced, and its rows carried over by
@@ -52,7 +54,8 @@ struct shm_worker {
 	_Atomic uint32_t seat;      /* 0..workers-1 within its generation */
 	_Atomic uint64_t heartbeat; /* clock_ms() of its last loop turn */
 	_Atomic uint64_t started;   /* clock_ms() */
-	_Atomic uint64_t starttime; /* field 22 of /proc/PID/stat: identity across masters */
+	_Atomic uint64_t
+	    starttime; /* field 22 of /proc/PID/stat, for who looks; nobody is known by it */
 	_Atomic uint64_t counters[CTR_MAX];
 	char words[SHM_WORDS]; /* last words, see must.h; written only by a dying worker */
 } __attribute__((aligned(64)));
@@ -95,25 +98,34 @@ struct shm *shm_attach_old(int fd, const char **why);
 void shm_carry(struct shm *to, const struct shm *from);
 void shm_close(struct shm *);
 int shm_fd(const struct shm *);
+/* Tells segments apart, over exec and in another master as well. */
+uint64_t shm_id(const struct shm *);
 
 struct shm_master *shm_master(struct shm *);
 /* NULL when out of bounds. */
 struct shm_worker *shm_worker(struct shm *, unsigned row);
 struct shm_slot *shm_slot(struct shm *, unsigned slot);
 
-/* Master: takes a free row for a worker about to be forked. Returns the row or -1. */
-int shm_worker_claim(struct shm *, unsigned generation, unsigned seat, uint64_t now);
+/* Master: takes a row for a worker about to be forked: the first that is not taken, whatever stands
+   in it; it is buried before where it is not clean. taken is what the master knows by itself (NULL:
+   the states of the rows, which any worker can write). Returns the row or -1. */
+int shm_worker_claim(
+    struct shm *, const bool taken[SHM_WORKERS], unsigned generation, unsigned seat, uint64_t now);
 /* Worker (and the master after fork): pid is the row's writer from here on; twice is harmless.
-   False when the row belongs to another process. Counters start at 0: a free row holds nothing. */
+   False when there is no such row. Counters start at 0: a free row holds nothing. */
 bool shm_worker_enter(struct shm *, unsigned row, pid_t pid);
+/* Master: a worker of a master before it has this row. Says so in the row, whatever stands there.
+ */
+void shm_worker_restate(struct shm *, unsigned row, pid_t pid, unsigned generation, unsigned seat);
 /* A transition; false when the row was not in state from. */
 bool shm_worker_move(struct shm_worker *, enum row_state from, enum row_state to);
 /* Master, after the process is known to be gone: folds its counters into the retired ones, gives up
    its slots, clears its columns, frees the row. Idempotent; a master killed in the middle is
    finished by the next (shm_repair). */
 void shm_worker_bury(struct shm *, unsigned row);
-/* Master, when it takes a segment over: finishes burials, buries rows whose process is gone. */
-void shm_repair(struct shm *);
+/* Master, when it takes a segment over: finishes burials, buries all rows but those of the living,
+   whom it knows by itself (NULL: there are none). */
+void shm_repair(struct shm *, const bool lives[SHM_WORKERS]);
 
 /* Sum over live workers and retired ones (gauges: live ones only). */
 uint64_t shm_total(struct shm *, enum counter);

@@ -13,6 +13,7 @@
 #include "master/listener.h"
 #include "master/master.h"
 #include "master/reload.h"
+#include "master/spawn.h"
 
 enum { GEN_CUT_MS = 30000, GEN_END_MS = 5000, GEN_TERM_MS = 2000, GEN_CHECK_GAP_MS = 2000 };
 
@@ -199,6 +200,7 @@ generation_start(struct generation *g)
 {
 	unsigned n = g->nseats;
 
+	g->uid = spawn_uid(&g->conf->process);
 	for (unsigned i = 0; i < n; i++) {
 		if (generation_find_starting() != g)
 			return;
@@ -209,6 +211,7 @@ generation_start(struct generation *g)
 void
 generation_refill(struct generation *g)
 {
+	g->uid = spawn_uid(&g->conf->process);
 	for (unsigned i = 0; i < g->nseats; i++)
 		if (g->seats[i].state == SEAT_EMPTY)
 			seat_start(&g->seats[i]);

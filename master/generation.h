@@ -27,6 +27,7 @@ struct generation {
 	enum gen_state state;
 	struct conf *conf; /* NULL: of another binary or master; its workers cannot be replaced */
 	uint64_t digest;   /* of the configuration */
+	uid_t uid;         /* what its workers become */
 	struct logs logs;
 	struct seat *seats;
 	unsigned nseats, ready;

@@ -4,7 +4,8 @@
  * wrote the record, opened, for the way back. $ARGAND_RETURNED, on the way back, says why.
  *
  * Reading changes nothing before the whole record was found sound; what it names is looked at again
- * where it is used (sockets by inherit.c, processes by their start time, the segment by shm.c).
+ * where it is used (sockets by inherit.c, processes by what the ledger noted of them, the segment
+ * by shm.c). The ledger goes as a socket of its name: a binary that knows none closes it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -22,6 +24,7 @@
 #include "master/generation.h"
 #include "master/handover.h"
 #include "master/inherit.h"
+#include "master/ledger.h"
 #include "master/listener.h"
 #include "master/local_record.h"
 #include "master/logs.h"
@@ -38,6 +41,7 @@ static struct {
 	bool is_taken;
 	int exe; /* of the binary before this one */
 	uint64_t since;
+	unsigned last; /* generation */
 } self = { .exe = -1 };
 
 extern char **environ;
@@ -105,7 +109,7 @@ handover_write_generation(FILE *f, struct generation *g, bool keep)
 			continue;
 		handover_keep(s->chan, keep);
 		fprintf(f, "seat %u %d %d %d %d %d\n", s->index, s->row, (int)s->pid, s->chan,
-		    s->pidfd < 0, shm_fd(s->shm));
+		    s->is_child, shm_fd(s->shm));
 	}
 }
 
@@ -133,13 +137,15 @@ handover_write(FILE *f, bool keep)
 {
 	fprintf(f, "argand-handover %d\n", HANDOVER_VERSION);
 	fprintf(f, "since %llu\n", (unsigned long long)clock_ms());
-	fprintf(f, "last %u\n", master_next_generation() - 1);
+	fprintf(f, "last %u\n", ledger_last());
 	handover_keep(shm_fd(master.shm), keep);
 	fprintf(f, "segment %d\n", shm_fd(master.shm));
 	if (master.shm_old) {
 		handover_keep(shm_fd(master.shm_old), keep);
 		fprintf(f, "segment %d\n", shm_fd(master.shm_old));
 	}
+	handover_keep(ledger_fd(), keep);
+	fprintf(f, "socket %d %s\n", ledger_fd(), LEDGER_NAME);
 	handover_write_sockets(f, keep);
 	handover_write_logs(f, keep);
 	LIST_EACH(l, generation_list())
@@ -309,6 +315,20 @@ handover_read_error_log(struct handover_reader *r, const char *values)
 	return true;
 }
 
+/* Its line comes before those of the generations. A binary that knew of none has written none: then
+   those who are our children are noted anew. */
+static bool
+handover_open_ledger(void)
+{
+	if (ledger_fd() >= 0)
+		return true;
+	if (ledger_open() < 0)
+		return false;
+	if (ledger_last() < self.last)
+		ledger_set_last(self.last);
+	return true;
+}
+
 static bool
 handover_read_generation(struct handover_reader *r, const char *values)
 {
@@ -316,8 +336,10 @@ handover_read_generation(struct handover_reader *r, const char *values)
 	unsigned long long digest;
 
 	if (sscanf(values, "%u %u %u %llx", &number, &state, &seats, &digest) != 4 ||
-	    state >= GEN_STATES || seats > SHM_WORKERS)
+	    state >= GEN_STATES || seats > SHM_WORKERS || !handover_open_ledger())
 		return false;
+	if (state == GEN_SERVING)
+		ledger_set_serving(number);
 	r->gen = generation_new(number, seats, NULL, NULL);
 	r->gen->digest = digest;
 	r->gen->state = state == GEN_SERVING ? GEN_SERVING : GEN_DRAINING;
@@ -341,6 +363,48 @@ handover_is_chan(int fd)
 }
 
 static bool
+handover_is_child(pid_t pid)
+{
+	siginfo_t info;
+
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+/* A pidfd of the worker; -1: it is not one that we may touch. */
+static int
+handover_open_worker(const struct seat *s, unsigned row, pid_t pid, bool is_child)
+{
+	struct ledger_entry *known = ledger_find(shm_id(s->shm), row);
+	struct ledger_entry e = { .row = row,
+		.generation = s->gen->number,
+		.seat = s->index,
+		.segment = shm_id(s->shm) };
+
+	if (!is_child)
+		return known && known->who.pid == pid ? procid_open(&known->who) : -1;
+	procid_look(&e.who, pid);
+	if (!known || known->who.pid != pid)
+		must(ledger_add(&e));
+	return procid_open_child(pid);
+}
+
+static void
+handover_adopt(struct seat *s, unsigned row, pid_t pid, int chan)
+{
+	bool is_child = handover_is_child(pid);
+	int pidfd = handover_open_worker(s, row, pid, is_child);
+
+	if (is_child || pidfd >= 0) {
+		seat_adopt(s, row, pid, chan, pidfd, is_child);
+		return;
+	}
+	log_warnx("worker %u (pid %d) of generation %u is gone, or nobody knows who it is",
+	    s->index, (int)pid, s->gen->number);
+	if (chan >= 0)
+		close(chan);
+}
+
+static bool
 handover_read_seat(struct handover_reader *r, const char *values)
 {
 	int row, pid, chan, is_child, segment;
@@ -359,10 +423,9 @@ handover_read_seat(struct handover_reader *r, const char *values)
 		continue;
 	if (i == r->gen->nseats)
 		return false;
-	chan = handover_is_chan(chan) ? chan : -1;
 	r->gen->seats[i].shm = shm;
 	r->gen->seats[i].index = index;
-	seat_adopt(&r->gen->seats[i], (unsigned)row, pid, chan, is_child != 0);
+	handover_adopt(&r->gen->seats[i], (unsigned)row, pid, handover_is_chan(chan) ? chan : -1);
 	return true;
 }
 
@@ -419,7 +482,7 @@ static bool
 handover_read_last(struct handover_reader *r, const char *values)
 {
 	(void)r;
-	master_set_generation((unsigned)strtoul(values, NULL, 10));
+	self.last = (unsigned)strtoul(values, NULL, 10);
 	return true;
 }
 
@@ -493,6 +556,8 @@ handover_read(char *text)
 static bool
 handover_open_shm(void)
 {
+	if (!handover_open_ledger())
+		return false;
 	if (master.shm)
 		return true;
 	master.shm = shm_create();
@@ -582,6 +647,35 @@ handover_go_on(void)
 	text_free(&report);
 }
 
+static bool
+handover_has_seat(const struct ledger_entry *e)
+{
+	LIST_EACH(l, generation_list())
+	{
+		struct generation *g = container_of(l, struct generation, link);
+
+		for (unsigned i = 0; i < g->nseats; i++)
+			if (seat_has_process(&g->seats[i]) &&
+			    shm_id(g->seats[i].shm) == e->segment && g->seats[i].row == (int)e->row)
+				return true;
+	}
+	return false;
+}
+
+/* What is left of workers that were not taken over: rows, and generations without anybody. */
+static void
+handover_settle(void)
+{
+	for (unsigned i = 0; i < LEDGER_ENTRIES; i++) {
+		struct ledger_entry *e = ledger_at(i);
+
+		if (e && !handover_has_seat(e))
+			ledger_del(e->segment, e->row);
+	}
+	LIST_EACH(l, generation_list())
+	generation_settle(container_of(l, struct generation, link));
+}
+
 /* Only now: until here we may have to leave everything to the old binary again. */
 static void
 handover_close_over_exec(void)
@@ -624,6 +718,7 @@ handover_take(void)
 	if (!text || !handover_read(text) || !handover_open_shm())
 		handover_give_up(record, why != NULL);
 	handover_close_over_exec();
+	handover_settle();
 	close(record);
 	free(text);
 	if (why)

@@ -22,6 +22,7 @@
 #include "master/generation.h"
 #include "master/handover.h"
 #include "master/inherit.h"
+#include "master/ledger.h"
 #include "master/listener.h"
 #include "master/local.h"
 #include "master/master.h"
@@ -35,12 +36,12 @@
 enum { MASTER_TICK_MS = 500, MASTER_EXTEND_MS = 5000 };
 /* What is known of a host is forgotten when nobody has used it for so long. */
 enum { MASTER_SWEEP_MS = 60000, MASTER_FORGET_MS = 600000 };
+enum { MASTER_GUESS = 1 << 20 }; /* more reloads than there were */
 
 struct master master;
 
 static struct {
 	int signals;
-	unsigned last_generation;
 	uint64_t swept; /* clock_ms() */
 	bool is_stopping, is_fast, is_now, is_over;
 	int status;
@@ -82,19 +83,12 @@ master_conf(struct text *report)
 unsigned
 master_next_generation(void)
 {
-	unsigned serving = atomic_load(&shm_master(master.shm)->generation);
+	unsigned last = ledger_last();
 
-	if (self.last_generation < serving)
-		self.last_generation = serving;
-	if (self.last_generation < generation_last())
-		self.last_generation = generation_last();
-	return ++self.last_generation;
-}
-
-void
-master_set_generation(unsigned last)
-{
-	self.last_generation = last;
+	if (last < generation_last())
+		last = generation_last();
+	ledger_set_last(last + 1);
+	return last + 1;
 }
 
 /* ---- the service manager ---- */
@@ -286,6 +280,7 @@ master_tick(void *arg)
 	uint64_t now = clock_ms();
 
 	generation_check();
+	reload_keep();
 	if (now - self.swept >= MASTER_SWEEP_MS) {
 		self.swept = now;
 		backend_sweep(master.shm, now, MASTER_FORGET_MS);
@@ -297,20 +292,48 @@ master_tick(void *arg)
 
 /* ---- start ---- */
 
+/* Without a ledger (an older version had none) nobody can say who the workers of that segment are:
+   only its figures are of use, and its workers end when they see that another generation serves. */
+static void
+master_take_shm(int fd)
+{
+	const char *why = NULL;
+
+	if (ledger_is_inherited())
+		master.shm = shm_attach(fd, &why);
+	if (!master.shm)
+		master.shm_old = shm_attach_old(fd, &why);
+	if (!master.shm && !master.shm_old) {
+		log_warnx("the descriptor stored as \"argand-segment\" is not used: %s", why);
+		close(fd);
+		return;
+	}
+	if (!ledger_is_inherited())
+		log_warnx("no ledger of workers with the stored segment: those of a master before "
+			  "this one are not watched, and end when they see the new generation");
+}
+
+/* Above every number that a living worker of that segment has, if it is sound: they end when they
+   see another one than their own. */
+static void
+master_guess_last(void)
+{
+	unsigned serving = atomic_load(&shm_master(master.shm)->generation);
+
+	if (!ledger_is_inherited())
+		ledger_set_last(serving < MASTER_GUESS ? serving : MASTER_GUESS);
+}
+
 /* From the service manager's store, else anew. */
 static int
 master_open_shm(void)
 {
 	int fd = inherit_take("argand-segment");
-	const char *why = NULL;
 
-	if (fd >= 0) {
-		master.shm = shm_attach(fd, &why);
-		if (!master.shm)
-			master.shm_old = shm_attach_old(fd, &why);
-		if (!master.shm && !master.shm_old)
-			close(fd);
-	}
+	if (ledger_open() < 0)
+		return -1;
+	if (fd >= 0)
+		master_take_shm(fd);
 	if (!master.shm) {
 		master.shm = shm_create();
 		if (!master.shm)
@@ -320,9 +343,11 @@ master_open_shm(void)
 		notify_unstore("argand-segment");
 		notify_store("argand-segment", shm_fd(master.shm));
 	}
+	master_guess_last();
 	orphan_adopt_all(master.shm);
 	if (master.shm_old)
 		orphan_adopt_all(master.shm_old);
+	orphan_dismiss_rest();
 	atomic_store(&shm_master(master.shm)->pid, (int32_t)master.pid);
 	atomic_store(&shm_master(master.shm)->stopping, 0);
 	if (atomic_load(&shm_master(master.shm)->started) == 0)

@@ -29,7 +29,6 @@ int master_run(void);
 struct conf *master_conf(struct text *report);
 /* The number of the generation that is started next. */
 unsigned master_next_generation(void);
-void master_set_generation(unsigned last);
 /* Tells the service manager what there is. */
 void master_notify(void);
 /* The line of a report that says why: its first error, else its first line. */

@@ -1,62 +1,123 @@
+#include <signal.h>
+#include <unistd.h>
+
 #include "common/log.h"
 #include "master/generation.h"
+#include "master/ledger.h"
 #include "master/master.h"
 #include "master/orphan.h"
 
-/* The rows of one generation, as seats of a new object. */
+/* Of the entries of one segment: the pidfd of each whose process is what was noted; -1. */
+struct orphans {
+	struct shm *shm;
+	int pidfds[LEDGER_ENTRIES];
+	bool lives[SHM_WORKERS];
+};
+
+/* Who has gone meanwhile is forgotten. */
 static void
-orphan_adopt(struct shm *shm, unsigned number, const unsigned *rows, unsigned n)
+orphan_look(struct orphans *o)
 {
-	bool serves = atomic_load(&shm_master(shm)->generation) == number && shm == master.shm &&
-		      !generation_serving();
+	for (unsigned i = 0; i < LEDGER_ENTRIES; i++) {
+		struct ledger_entry *e = ledger_at(i);
+
+		o->pidfds[i] = -1;
+		if (!e || e->segment != shm_id(o->shm))
+			continue;
+		o->pidfds[i] = shm_worker(o->shm, e->row) ? procid_open(&e->who) : -1;
+		if (o->pidfds[i] >= 0)
+			o->lives[e->row] = true;
+		else
+			ledger_del(e->segment, e->row);
+	}
+}
+
+/* How many of a generation there are; *next: the lowest number above it, 0: none. */
+static unsigned
+orphan_count(const struct orphans *o, unsigned number, unsigned *next)
+{
+	unsigned n = 0;
+
+	*next = 0;
+	for (unsigned i = 0; i < LEDGER_ENTRIES; i++) {
+		struct ledger_entry *e = o->pidfds[i] >= 0 ? ledger_at(i) : NULL;
+
+		if (!e)
+			continue;
+		n += e->generation == number;
+		if (e->generation > number && (*next == 0 || e->generation < *next))
+			*next = e->generation;
+	}
+	return n;
+}
+
+/* The workers of one generation, as seats of a new object. */
+static void
+orphan_adopt(const struct orphans *o, unsigned number, unsigned n)
+{
+	bool serves = ledger_serving() == number && o->shm == master.shm && !generation_serving();
 	struct generation *g = generation_new(number, n, NULL, NULL);
+	struct seat *s = g->seats;
 
 	g->state = serves ? GEN_SERVING : GEN_DRAINING;
-	for (unsigned i = 0; i < n; i++) {
-		struct shm_worker *w = shm_worker(shm, rows[i]);
+	for (unsigned i = 0; i < LEDGER_ENTRIES; i++) {
+		struct ledger_entry *e = o->pidfds[i] >= 0 ? ledger_at(i) : NULL;
 
-		g->seats[i].shm = shm;
-		g->seats[i].index = atomic_load(&w->seat);
-		seat_adopt(&g->seats[i], rows[i], atomic_load(&w->pid), -1, false);
+		if (!e || e->generation != number)
+			continue;
+		shm_worker_restate(o->shm, e->row, e->who.pid, number, e->seat);
+		s->shm = o->shm;
+		s->index = e->seat;
+		seat_adopt(s++, e->row, e->who.pid, -1, o->pidfds[i], false);
 	}
 	if (!serves)
 		generation_enter(g, GEN_DRAINING);
 }
 
-/* The lowest generation above `above` that has a living row; its rows. */
-static unsigned
-orphan_next(struct shm *shm, unsigned above, unsigned rows[SHM_WORKERS], unsigned *number)
-{
-	unsigned n = 0;
-
-	for (unsigned r = 0; r < SHM_WORKERS; r++) {
-		struct shm_worker *w = shm_worker(shm, r);
-		unsigned of;
-
-		if (!w || atomic_load(&w->state) == ROW_FREE)
-			continue;
-		of = atomic_load(&w->generation);
-		if (of <= above || (n && of > *number))
-			continue;
-		if (n && of < *number)
-			n = 0;
-		*number = of;
-		rows[n++] = r;
-	}
-	return n;
-}
-
 void
 orphan_adopt_all(struct shm *shm)
 {
-	unsigned rows[SHM_WORKERS], number = 0, n, total = 0;
+	struct orphans o = { .shm = shm };
+	unsigned number = 0, next, n, total = 0;
 
-	shm_repair(shm);
-	while ((n = orphan_next(shm, number, rows, &number)) > 0) {
-		orphan_adopt(shm, number, rows, n);
+	orphan_look(&o);
+	shm_repair(shm, o.lives);
+	do {
+		n = orphan_count(&o, number, &next);
+		if (n)
+			orphan_adopt(&o, number, n);
 		total += n;
-	}
+		number = next;
+	} while (next);
 	if (total)
 		log_notice("%u worker%s of a master before this one go on serving", total,
 		    total == 1 ? "" : "s");
+}
+
+static bool
+orphan_has_segment(const struct ledger_entry *e)
+{
+	return e->segment == shm_id(master.shm) ||
+	       (master.shm_old && e->segment == shm_id(master.shm_old));
+}
+
+void
+orphan_dismiss_rest(void)
+{
+	for (unsigned i = 0; i < LEDGER_ENTRIES; i++) {
+		struct ledger_entry *e = ledger_at(i);
+		int pidfd;
+
+		if (!e || orphan_has_segment(e))
+			continue;
+		pidfd = procid_open(&e->who);
+		if (pidfd >= 0) {
+			log_warnx("worker %u (pid %d) of generation %u has a segment that was not "
+				  "handed over: asking it to finish",
+			    e->seat, (int)e->who.pid, e->generation);
+			procid_signal(pidfd, SIGQUIT);
+			close(pidfd);
+		}
+		ledger_del(e->segment, e->row);
+	}
 }

@@ -17,6 +17,7 @@
 #include "master/control.h"
 #include "master/ctlpath.h"
 #include "master/handover.h"
+#include "master/ledger.h"
 #include "master/listener.h"
 #include "master/local.h"
 #include "master/master.h"
@@ -169,6 +170,26 @@ reload_tell_risks(const struct conf *conf)
 	atomic_store(&m->risks, risks);
 }
 
+/* Not written when it is right: workers look at these with every tick. */
+static void
+reload_set32(_Atomic uint32_t *word, uint32_t v)
+{
+	if (atomic_load(word) != v)
+		atomic_store(word, v);
+}
+
+/* What the workers of all generations follow; the generation last. */
+static void
+reload_state(const struct generation *g)
+{
+	struct shm_master *m = shm_master(master.shm);
+
+	reload_set32(&m->workers, g->nseats);
+	reload_set32(&m->slots, listener_slots());
+	reload_set32(&m->log_level, (uint32_t)log_level);
+	reload_set32(&m->generation, g->number);
+}
+
 /* The order is the promise: new workers wait, ready, for the generation word; all they read when it
    changes is there already. */
 static void
@@ -176,17 +197,31 @@ reload_publish(struct generation *g)
 {
 	struct shm_master *m = shm_master(master.shm);
 
-	atomic_store(&m->workers, g->nseats);
-	atomic_store(&m->slots, listener_slots());
-	atomic_store(&m->log_level, (uint32_t)g->conf->process.log_level);
+	log_level = (enum log_level)g->conf->process.log_level;
 	atomic_store(&m->reloaded, (uint64_t)clock_wall());
 	reload_note(STR(""));
 	reload_tell_risks(g->conf);
-	atomic_store(&m->generation, g->number);
+	ledger_set_serving(g->number);
+	reload_state(g);
 	if (master.shm_old)
 		atomic_store(&shm_master(master.shm_old)->generation, g->number);
-	log_level = (enum log_level)g->conf->process.log_level;
 	generation_give_slots(g);
+}
+
+/* Any worker can write the words that all of them follow: the master puts them right again. */
+void
+reload_keep(void)
+{
+	struct shm_master *m = shm_master(master.shm);
+	struct generation *g = generation_serving();
+
+	if (!g || !g->conf || reload_is_busy())
+		return;
+	reload_state(g);
+	if (atomic_load(&m->pid) != (int32_t)master.pid)
+		atomic_store(&m->pid, (int32_t)master.pid);
+	if (atomic_load(&m->stopping) != master_is_stopping())
+		atomic_store(&m->stopping, master_is_stopping());
 }
 
 /* What is the master's own and follows the configuration. */

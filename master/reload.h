@@ -19,6 +19,9 @@ int reload_first(struct text *report);
 /* Instead of reload_first(), when the generation that serves is ours: nothing is under way. */
 void reload_resume(void);
 
+/* On a timer: puts right what workers follow and any of them can write. */
+void reload_keep(void);
+
 /* From generation.c, about the generation that starts. */
 void reload_ready(struct generation *);
 void reload_failed(struct generation *, const char *why);

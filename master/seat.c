@@ -1,7 +1,8 @@
 /*
  * Seats and their states. A state says whether there is a process, which states may follow, and
- * what happens when the worker stays in it for too long. Invariant: seat->row is claimed exactly
- * while the state has a process.
+ * what happens when the worker stays in it for too long. Invariants: seat->row is claimed, and the
+ * ledger names the process, exactly while the state has one. Nothing that a worker can write says
+ * which process that is, which rows are free, or whom to signal.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -9,14 +10,15 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/heritage.h"
 #include "common/log.h"
 #include "common/must.h"
+#include "common/plain.h"
 #include "master/generation.h"
+#include "master/ledger.h"
 #include "master/master.h"
 #include "master/spawn.h"
 
@@ -103,11 +105,10 @@ seat_heard(void *arg, short revents)
 	(void)revents;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n <= 0) { /* it has ended or soon will: SIGCHLD tells */
-		watch_del(&s->chan_watch);
-		return;
-	}
-	if (what == CHAN_READY && s->state == SEAT_STARTING) {
+	/* Once it has said the only thing that it can say, nobody listens: it could say it for
+	   ever. When it ends SIGCHLD or the pidfd tells. */
+	watch_del(&s->chan_watch);
+	if (n > 0 && what == CHAN_READY && s->state == SEAT_STARTING) {
 		seat_enter(s, SEAT_SERVING);
 		generation_seat_ready(s);
 	}
@@ -132,21 +133,40 @@ seat_clear(struct seat *s)
 		watch_del(&s->pid_watch);
 		close(s->pidfd);
 	}
-	if (s->row >= 0)
+	if (s->row >= 0) {
 		shm_worker_bury(s->shm, (unsigned)s->row);
+		ledger_del(shm_id(s->shm), (unsigned)s->row);
+	}
 	s->chan = s->pidfd = s->row = -1;
 	s->pid = 0;
-	s->hung_since = 0;
+	s->hung_since = s->beat_at = 0;
+}
+
+/* The child waits for this. If we are killed before it is told, it ends by itself, whether the
+   ledger names it or not. */
+static void
+seat_note(struct seat *s)
+{
+	struct ledger_entry e = { .row = (unsigned)s->row,
+		.generation = s->gen->number,
+		.seat = s->index,
+		.segment = shm_id(s->shm) };
+
+	procid_note(&e.who, s->pid, s->gen->uid);
+	must(ledger_add(&e));
+	seat_tell(s, CHAN_GO);
 }
 
 /* Claims a row, makes the channel, forks. False: nothing is left of it. */
 static bool
 seat_fork(struct seat *s)
 {
+	bool taken[SHM_WORKERS];
 	int ends[2];
 
 	s->shm = master.shm;
-	s->row = shm_worker_claim(s->shm, s->gen->number, s->index, clock_ms());
+	ledger_taken(shm_id(s->shm), taken);
+	s->row = shm_worker_claim(s->shm, taken, s->gen->number, s->index, clock_ms());
 	if (s->row < 0) {
 		log_errorx("no free worker row: too many generations are draining");
 		return false;
@@ -164,9 +184,10 @@ seat_fork(struct seat *s)
 		seat_clear(s);
 		return false;
 	}
-	/* The child does the same; whoever is first. So the row has its pid even if we are killed
-	   before it runs. */
-	shm_worker_enter(s->shm, (unsigned)s->row, s->pid);
+	s->is_child = true;
+	s->pidfd = procid_open_child(s->pid);
+	shm_worker_enter(s->shm, (unsigned)s->row, s->pid); /* the child does the same */
+	seat_note(s);
 	s->born = clock_ms();
 	return true;
 }
@@ -200,28 +221,20 @@ seat_pidfd(void *arg, short revents)
 	seat_reap(arg, -1);
 }
 
-static void
-seat_vanished(void *arg)
-{
-	seat_reap(arg, -1);
-}
-
 void
-seat_adopt(struct seat *s, unsigned row, pid_t pid, int chan, bool is_child)
+seat_adopt(struct seat *s, unsigned row, pid_t pid, int chan, int pidfd, bool is_child)
 {
+	must(is_child || pidfd >= 0);
 	s->row = (int)row;
 	s->pid = pid;
+	s->pidfd = pidfd;
+	s->is_child = is_child;
 	s->born = clock_ms();
 	if (chan >= 0)
 		seat_open_chan(s, chan);
-	if (!is_child) {
-		s->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-		if (s->pidfd >= 0)
-			watch_add(&s->pid_watch, s->pidfd, POLLIN, seat_pidfd, s);
-	}
+	if (!is_child)
+		watch_add(&s->pid_watch, pidfd, POLLIN, seat_pidfd, s);
 	seat_enter(s, s->gen->state == GEN_SERVING ? SEAT_SERVING : SEAT_LEAVING);
-	if (!is_child && s->pidfd < 0)
-		alarm_set(&s->alarm, 0, seat_vanished, s); /* gone since it was found */
 }
 
 /* ---- life ---- */
@@ -268,13 +281,14 @@ seat_tell_reopen(struct seat *s, unsigned index, int fd)
 		log_warn("cannot hand worker %u (pid %d) a log file", s->index, (int)s->pid);
 }
 
-/* A process that is not our child is signalled through its pidfd: never somebody else. */
+/* Through the pidfd: never somebody else. Where there was none left for a child its number will do:
+   nobody else has it before we have waited for it. */
 static void
 seat_signal(struct seat *s, int signal)
 {
 	if (s->pidfd >= 0)
-		syscall(SYS_pidfd_send_signal, s->pidfd, signal, NULL, 0);
-	else if (s->pid > 0)
+		procid_signal(s->pidfd, signal);
+	else if (s->is_child && s->pid > 1)
 		kill(s->pid, signal);
 }
 
@@ -335,7 +349,7 @@ seat_obituary(struct seat *s, int status, char *text, size_t len)
 	size_t n;
 
 	if (w)
-		memcpy(words, w->words, sizeof(words) - 1);
+		plain_copy(words, w->words, sizeof(words));
 	if (status == -1)
 		snprintf(text, len, "ended");
 	else if (WIFSIGNALED(status))
@@ -405,13 +419,19 @@ seat_reap(struct seat *s, int status)
 
 /* ---- watching ---- */
 
+/* Since when its heartbeat has not changed. What it says is nobody's clock: another worker could
+   make it say that this one has been dead for years. */
 static uint64_t
 seat_silence(struct seat *s, uint64_t now)
 {
 	struct shm_worker *w = s->row >= 0 ? shm_worker(s->shm, (unsigned)s->row) : NULL;
 	uint64_t beat = w ? atomic_load(&w->heartbeat) : now;
 
-	return beat < now ? now - beat : 0;
+	if (beat != s->beat || !s->beat_at) {
+		s->beat = beat;
+		s->beat_at = now;
+	}
+	return now - s->beat_at;
 }
 
 bool

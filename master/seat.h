@@ -30,9 +30,12 @@ struct seat {
 	int row;
 	pid_t pid;
 	int chan;            /* -1: none (a worker of a master that was killed) */
-	int pidfd;           /* of a process that is not our child; -1 */
+	int pidfd;           /* what signals go through; -1 */
+	bool is_child;       /* else its end is seen at the pidfd. Orthogonal to the states */
 	uint64_t since;      /* ms, in this state */
 	uint64_t born;       /* ms, when the process was started */
+	uint64_t beat;       /* its heartbeat as last seen, */
+	uint64_t beat_at;    /* and since when that has not changed; 0: never looked */
 	uint64_t hung_since; /* 0: its heart beats. Not a state: any process may hang */
 	unsigned young;      /* deaths in a row soon after birth */
 	struct watch chan_watch, pid_watch;
@@ -41,8 +44,9 @@ struct seat {
 
 void seat_init(struct seat *, struct generation *, unsigned index, struct shm *);
 void seat_start(struct seat *);
-/* Takes over a process: of the binary before this one (chan may be -1), or not even our child. */
-void seat_adopt(struct seat *, unsigned row, pid_t pid, int chan, bool is_child);
+/* Takes over a process that stands in the ledger: a child of the binary before this one (chan may
+   be -1), or not even our child. pidfd: of exactly that process, now the seat's. */
+void seat_adopt(struct seat *, unsigned row, pid_t pid, int chan, int pidfd, bool is_child);
 bool seat_has_process(const struct seat *);
 const char *seat_state_name(const struct seat *);
 

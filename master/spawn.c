@@ -1,16 +1,19 @@
 /*
  * Between fork() and worker_run(). The order matters: descriptors are closed before anything of the
- * worker's runs; limits are raised while we still may; the groups go before the user; and only then
- * is the row entered, so that the master sees a worker that is what it should be.
+ * worker's runs; limits are raised while we still may; the groups go before the user; then the
+ * child waits until the master has noted who it is; and only then is the row entered, so that the
+ * master sees a worker that is what it should be.
  */
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -147,6 +150,15 @@ spawn_ids(const struct conf_process *p, uid_t *uid, gid_t *gid)
 	return true;
 }
 
+uid_t
+spawn_uid(const struct conf_process *p)
+{
+	uid_t uid;
+	gid_t gid;
+
+	return geteuid() == 0 && spawn_ids(p, &uid, &gid) ? uid : geteuid();
+}
+
 bool
 spawn_check(const struct conf *conf, struct text *report)
 {
@@ -230,11 +242,23 @@ spawn_log(const struct seat *s, struct spawn_keep *keep)
 	log_who("worker %u", s->index);
 }
 
+/* For the first word of the master. If it was killed before the ledger named us its successor would
+   know nothing of us: then there is nothing to wait for any more. */
+static bool
+spawn_is_noted(int chan)
+{
+	struct pollfd p = { .fd = chan, .events = POLLIN };
+	char what = 0;
+
+	while (poll(&p, 1, -1) < 0 && errno == EINTR)
+		continue;
+	return recv(chan, &what, 1, MSG_DONTWAIT) == 1 && what == CHAN_GO;
+}
+
 static _Noreturn void
 spawn_child(struct seat *s, int chan)
 {
 	static struct spawn_keep keep;
-	pid_t master_pid = master.pid;
 	struct heritage h;
 
 	spawn_signals();
@@ -242,11 +266,7 @@ spawn_child(struct seat *s, int chan)
 	spawn_log(s, &keep);
 	spawn_limits(&h.conf->process);
 	spawn_shed(&h.conf->process);
-	if (!shm_worker_enter(s->shm, h.row, getpid()))
-		_exit(1);
-	/* A master that was killed before we entered the row may have a successor that knows
-	   nothing of us. From here on it does. */
-	if (getppid() != master_pid)
+	if (!spawn_is_noted(chan) || !shm_worker_enter(s->shm, h.row, getpid()))
 		_exit(1);
 	must_words(shm_worker(s->shm, h.row)->words, SHM_WORDS);
 	worker_run(&h);

@@ -10,6 +10,8 @@
 /* Forks the worker of a seat whose row is claimed and whose channel's other end is chan. Returns
    the pid, or -1 with errno. */
 pid_t spawn_worker(struct seat *, int chan);
+/* Who workers of that configuration are, after they have shed what they must not be. */
+uid_t spawn_uid(const struct conf_process *);
 /* Whether workers can be what conf wants them to be; a line in report when not. */
 bool spawn_check(const struct conf *, struct text *report);
 

@@ -237,11 +237,20 @@ accept_follow(struct worker *w)
 	}
 }
 
+/* In use. A bound of our own: others can write the word, and everybody's loops go so far. */
+static unsigned
+accept_slots(struct worker *w)
+{
+	unsigned n = atomic_load(&shm_master(w->shm)->slots);
+
+	return n < SHM_SLOTS ? n : SHM_SLOTS;
+}
+
 /* Takes the slots of this worker's seat from whoever has them. */
 void
 accept_claim(struct worker *w)
 {
-	unsigned slots = atomic_load(&shm_master(w->shm)->slots);
+	unsigned slots = accept_slots(w);
 
 	for (unsigned s = w->h->seat; s < slots; s += w->h->workers) {
 		uint64_t owner = shm_slot_owner(w->shm, s);
@@ -268,7 +277,7 @@ accept_is_served(struct worker *w, uint64_t owner)
 static void
 accept_adopt(struct worker *w)
 {
-	unsigned slots = atomic_load(&shm_master(w->shm)->slots);
+	unsigned slots = accept_slots(w);
 
 	if (w->now - w->serving_since < STALE_MS)
 		return;

@@ -496,7 +496,7 @@ worker_run(const struct heritage *h)
 	worker_events(w);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	must(shm_worker_move(w->row, ROW_STARTING, ROW_READY));
+	atomic_store(&w->row->state, ROW_READY); /* whatever others wrote there */
 	worker_claim(w);
 	if (h->chan >= 0 && send(h->chan, &ready, 1, MSG_NOSIGNAL) < 0)
 		log_warn("cannot tell the master that this worker is ready");

@@ -99,7 +99,7 @@ fuzz_balance(struct shm *s)
 static void
 fuzz_use(struct shm *s)
 {
-	shm_repair(s);
+	shm_repair(s, NULL);
 	for (unsigned c = 0; c <= CTR_MAX; c++)
 		(void)shm_total(s, (enum counter)c);
 	for (unsigned i = 0; i < SHM_SLOTS; i++) {
@@ -108,7 +108,7 @@ fuzz_use(struct shm *s)
 
 		must(owner == 0 || !shm_slot(s, i) || (w && atomic_load(&w->state) != ROW_FREE));
 	}
-	int row = shm_worker_claim(s, 1, 0, 1);
+	int row = shm_worker_claim(s, NULL, 1, 0, 1);
 
 	if (row >= 0)
 		shm_worker_bury(s, (unsigned)row);

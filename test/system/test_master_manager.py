@@ -156,13 +156,13 @@ def test_store_follows_the_configuration(server, manager):
     manager.wait(READY="1")
     manager.settle()
     names = set(manager.store)
-    assert names == {"argand-segment"} | {f"argand.127.0.0.1;{s.port}.{i}" for i in range(16)}
+    assert names == {"argand-segment", "argand-ledger"} | {f"argand.127.0.0.1;{s.port}.{i}" for i in range(16)}
     other = free_port()
     text = s.text
     s.rewrite(text=text.replace(f'"127.0.0.1:{s.port}"', f'[ "127.0.0.1:{s.port}", "127.0.0.1:{other}" ]'))
     s.cli("reload", check=0)
     manager.settle()
-    assert len(manager.store) == 33
+    assert len(manager.store) == 34
     s.rewrite(text=text)
     s.cli("reload", check=0)
 
@@ -215,7 +215,7 @@ def test_slow_manager_does_not_hold_the_master(server, manager):
     manager.done = False
     manager.thread = threading.Thread(target=manager.run, daemon=True)
     manager.thread.start()
-    wait_for(lambda: len(manager.store) == 401, "all that waited")
+    wait_for(lambda: len(manager.store) == 402, "all that waited")
 
 
 def test_restart_keeps_connections_waiting(server, manager):

@@ -119,7 +119,7 @@ lo_open(const char *text)
 	for (size_t i = 0; i < lo->conf->log_files.n; i++)
 		fds[i] = dup(2);
 	lo->heritage.log_fds = fds;
-	lo->heritage.row = (unsigned)shm_worker_claim(lo->heritage.shm, 1, 0, 1);
+	lo->heritage.row = (unsigned)shm_worker_claim(lo->heritage.shm, NULL, 1, 0, 1);
 	shm_worker_enter(lo->heritage.shm, lo->heritage.row, getpid());
 	lo->w = worker_new(&lo->heritage);
 	for (size_t i = 0; i < modules_n; i++)

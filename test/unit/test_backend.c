@@ -402,7 +402,7 @@ END_TEST
 START_TEST(test_carry_from_without)
 {
 	struct shm *old = as_old(scene.shm, 5);
-	int row = shm_worker_claim(old, 1, 0, 1);
+	int row = shm_worker_claim(old, NULL, 1, 0, 1);
 
 	shm_carry(scene.shm, old);
 	ck_assert_int_eq(backend_row(old, scene.pool.name, STR("x")), -1);
@@ -410,7 +410,7 @@ START_TEST(test_carry_from_without)
 	backend_take(old, (unsigned)row, 0);
 	backend_sweep(old, NOW, 1);
 	shm_worker_bury(old, (unsigned)row);
-	shm_repair(old);
+	shm_repair(old, NULL);
 	ck_assert_int_eq(shm_worker(old, (unsigned)row)->state, ROW_FREE);
 	shm_close(old);
 }

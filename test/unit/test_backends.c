@@ -21,7 +21,7 @@ setup(void)
 	backend_row(shm, STR("api"), STR("[::1]:9000"));
 	a = (unsigned)backend_row(shm, STR("app"), STR("10.0.0.3:80"));
 	b = (unsigned)backend_row(shm, STR("app"), STR("10.0.0.4:80"));
-	ck_assert_int_ge(shm_worker_claim(shm, 1, 0, clock_ms()), 0);
+	ck_assert_int_ge(shm_worker_claim(shm, NULL, 1, 0, clock_ms()), 0);
 	backend_take(shm, 0, a);
 }
 

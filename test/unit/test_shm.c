@@ -69,9 +69,6 @@ assert_invariants(const char *what)
 		    (unsigned)w->state);
 		if (w->state == ROW_FREE)
 			assert_free_row_is_clean(row, what);
-		else
-			check(procid_is(w->pid, w->starttime) == PROCID_SAME,
-			    "%s: row %u names a process that is gone", what, row);
 	}
 	for (unsigned s = 0; s < SHM_SLOTS; s++) {
 		uint64_t owner = shm_slot_owner(shm, s);
@@ -96,10 +93,10 @@ rows_in_use(void)
 START_TEST(test_claim_fills_and_runs_out)
 {
 	for (unsigned i = 0; i < SHM_WORKERS; i++)
-		ck_assert_int_eq(shm_worker_claim(shm, 3, i, 1000), (int)i);
-	ck_assert_int_eq(shm_worker_claim(shm, 3, 0, 1000), -1);
+		ck_assert_int_eq(shm_worker_claim(shm, NULL, 3, i, 1000), (int)i);
+	ck_assert_int_eq(shm_worker_claim(shm, NULL, 3, 0, 1000), -1);
 	shm_worker_bury(shm, 17);
-	ck_assert_int_eq(shm_worker_claim(shm, 4, 5, 2000), 17);
+	ck_assert_int_eq(shm_worker_claim(shm, NULL, 4, 5, 2000), 17);
 	ck_assert_uint_eq(shm_worker(shm, 17)->generation, 4);
 	ck_assert_uint_eq(shm_worker(shm, 17)->seat, 5);
 	ck_assert_uint_eq(shm_worker(shm, 17)->started, 2000);
@@ -121,15 +118,52 @@ START_TEST(test_bounds)
 }
 END_TEST
 
-START_TEST(test_enter_is_for_one_process)
+START_TEST(test_enter)
 {
-	int row = shm_worker_claim(shm, 1, 0, 1);
+	int row = shm_worker_claim(shm, NULL, 1, 0, 1);
+	struct shm_worker *w = shm_worker(shm, (unsigned)row);
 
 	ck_assert(shm_worker_enter(shm, (unsigned)row, getpid()));
+	w->pid = 1;
+	w->state = 99;
 	ck_assert(shm_worker_enter(shm, (unsigned)row, getpid()));
-	ck_assert(!shm_worker_enter(shm, (unsigned)row, getppid()));
-	ck_assert_uint_eq(shm_worker(shm, (unsigned)row)->starttime, procid_starttime(getpid()));
-	ck_assert(!shm_worker_enter(shm, (unsigned)row + 1, getpid()));
+	ck_assert_int_eq(w->pid, getpid());
+	ck_assert_uint_eq(w->starttime, procid_starttime(getpid()));
+}
+END_TEST
+
+/* A worker has filled every row: those that the master knows to be free are taken all the same, as
+   clean as ever, and nobody else's is. */
+START_TEST(test_claim_by_force)
+{
+	static const uint32_t states[] = { ROW_STARTING, ROW_READY, ROW_DRAINING, ROW_DEAD, 5,
+		UINT32_MAX, ROW_FREE };
+	bool taken[SHM_WORKERS] = { [0] = true, [2] = true };
+	struct shm_worker *w;
+
+	for (unsigned i = 0; i < SHM_WORKERS; i++) {
+		w = shm_worker(shm, i);
+		w->state = states[(unsigned)_i];
+		w->pid = 1;
+		w->generation = ~0u;
+		w->counters[CTR_CONNECTIONS] = 77;
+		memset(w->words, 'x', sizeof(w->words));
+		shm_slot(shm, i)->owner = i + 1;
+	}
+	for (unsigned i = 0; i < SHM_WORKERS - 2; i++) {
+		int row = shm_worker_claim(shm, taken, 4, i, 1000);
+
+		ck_assert_int_eq(row, i == 0 ? 1 : (int)i + 2);
+		w = shm_worker(shm, (unsigned)row);
+		check(w->state == ROW_STARTING && w->generation == 4 && w->seat == i, "row");
+		check(w->pid == 0 && w->words[0] == 0, "what was there");
+		check(w->counters[CTR_CONNECTIONS] == 0, "counters");
+		check(shm_slot_owner(shm, (unsigned)row) == 0, "slots");
+		taken[row] = true;
+	}
+	ck_assert_int_eq(shm_worker_claim(shm, taken, 4, 0, 1000), -1);
+	ck_assert_uint_eq(shm_worker(shm, 0)->state, states[_i]);
+	ck_assert_uint_eq(shm_slot_owner(shm, 2), 3);
 }
 END_TEST
 
@@ -157,7 +191,7 @@ END_TEST
 
 START_TEST(test_totals_outlive_workers)
 {
-	int a = shm_worker_claim(shm, 1, 0, 1), b = shm_worker_claim(shm, 1, 1, 1);
+	int a = shm_worker_claim(shm, NULL, 1, 0, 1), b = shm_worker_claim(shm, NULL, 1, 1, 1);
 
 	ctr_add(shm_worker(shm, (unsigned)a), CTR_REQUESTS, 10);
 	ctr_add(shm_worker(shm, (unsigned)b), CTR_REQUESTS, 5);
@@ -186,7 +220,7 @@ END_TEST
 START_TEST(test_carry)
 {
 	struct shm *other = shm_create();
-	int row = shm_worker_claim(shm, 9, 0, 1);
+	int row = shm_worker_claim(shm, NULL, 9, 0, 1);
 
 	ck_assert_ptr_nonnull(other);
 	ctr_add(shm_worker(shm, (unsigned)row), CTR_REQUESTS, 7);
@@ -246,7 +280,7 @@ damaged_copy(size_t size, const unsigned char *octets)
 static void
 use_all_of(struct shm *s)
 {
-	shm_repair(s);
+	shm_repair(s, NULL);
 	for (unsigned c = 0; c < CTR_MAX; c++)
 		(void)shm_total(s, (enum counter)c);
 	for (unsigned i = 0; i < SHM_WORKERS + 2; i++) {
@@ -326,13 +360,13 @@ point_kill(const char *name)
 static void
 do_claim(void)
 {
-	shm_worker_claim(shm, 2, 1, clock_ms());
+	shm_worker_claim(shm, NULL, 2, 1, clock_ms());
 }
 
 static void
 do_enter(void)
 {
-	int row = shm_worker_claim(shm, 2, 1, clock_ms());
+	int row = shm_worker_claim(shm, NULL, 2, 1, clock_ms());
 
 	shm_worker_enter(shm, (unsigned)row, getpid());
 }
@@ -341,7 +375,7 @@ do_enter(void)
 static void
 do_life(void)
 {
-	int row = shm_worker_claim(shm, 2, 1, clock_ms());
+	int row = shm_worker_claim(shm, NULL, 2, 1, clock_ms());
 	struct shm_worker *w = shm_worker(shm, (unsigned)row);
 
 	shm_worker_enter(shm, (unsigned)row, getpid());
@@ -381,7 +415,7 @@ do_bury_all(void)
 static void
 do_repair(void)
 {
-	shm_repair(shm);
+	shm_repair(shm, NULL);
 }
 
 static const struct {
@@ -403,7 +437,7 @@ static void
 crash_scene(void)
 {
 	for (unsigned i = 0; i < 4; i++) {
-		int row = shm_worker_claim(shm, 1, i, 1);
+		int row = shm_worker_claim(shm, NULL, 1, i, 1);
 		struct shm_worker *w = shm_worker(shm, (unsigned)row);
 
 		w->pid = 0x3fffff00 + (int)i; /* beyond any pid_max: nobody */
@@ -452,7 +486,7 @@ crash_check(const char *name, unsigned k, uint64_t requests_before, bool is_life
 	check(requests >= requests_before && (is_life || requests == requests_before),
 	    "%s: requests %llu", what, (unsigned long long)requests);
 	check(bytes == SCENE_BYTES, "%s: bytes %llu", what, (unsigned long long)bytes);
-	shm_repair(shm);
+	shm_repair(shm, NULL);
 	assert_invariants(what);
 	check(rows_in_use() == 0, "%s: rows are left", what);
 	check(shm_total(shm, CTR_REQUESTS) == requests, "%s: counted %llu, was %llu", what,
@@ -461,7 +495,7 @@ crash_check(const char *name, unsigned k, uint64_t requests_before, bool is_life
 	check(shm_total(shm, CTR_CONNECTIONS) == 0, "%s: connections left", what);
 	for (unsigned s = 0; s < SHM_SLOTS; s++)
 		check(shm_slot_owner(shm, s) == 0, "%s: slot %u is owned", what, s);
-	shm_repair(shm);
+	shm_repair(shm, NULL);
 	check(shm_total(shm, CTR_REQUESTS) == requests, "%s: twice", what);
 }
 
@@ -531,19 +565,29 @@ START_TEST(test_totals_never_waver)
 }
 END_TEST
 
-/* A live worker's row survives repair; that of a process with the same number but another start
-   does not. */
+/* The rows that the master says are alive survive repair, whatever stands in them; no other does.
+ */
 START_TEST(test_repair_knows_the_living)
 {
-	int row = shm_worker_claim(shm, 1, 0, clock_ms());
+	int row = shm_worker_claim(shm, NULL, 1, 0, clock_ms());
+	bool lives[SHM_WORKERS] = { false };
 
 	shm_worker_enter(shm, (unsigned)row, getpid());
 	shm_slot_claim(shm, 0, 0, (unsigned)row);
-	shm_repair(shm);
+	lives[row] = true;
+	shm_repair(shm, lives);
 	ck_assert_uint_eq(shm_worker(shm, (unsigned)row)->state, ROW_STARTING);
 	ck_assert_uint_eq(shm_slot_owner(shm, 0), (unsigned)row + 1);
-	shm_worker(shm, (unsigned)row)->starttime++;
-	shm_repair(shm);
+	shm_worker(shm, (unsigned)row)->state = ROW_DEAD;
+	shm_worker(shm, (unsigned)row)->pid = 1;
+	shm_repair(shm, lives);
+	shm_worker_restate(shm, (unsigned)row, getpid(), 3, 9);
+	ck_assert_int_eq(shm_worker(shm, (unsigned)row)->pid, getpid());
+	ck_assert_uint_eq(shm_worker(shm, (unsigned)row)->state, ROW_DRAINING);
+	ck_assert_uint_eq(shm_worker(shm, (unsigned)row)->generation, 3);
+	ck_assert_uint_eq(shm_worker(shm, (unsigned)row)->seat, 9);
+	ck_assert_uint_eq(shm_slot_owner(shm, 0), (unsigned)row + 1);
+	shm_repair(shm, NULL);
 	ck_assert_uint_eq(shm_worker(shm, (unsigned)row)->state, ROW_FREE);
 	ck_assert_uint_eq(shm_slot_owner(shm, 0), 0);
 }
@@ -561,7 +605,8 @@ suite_shm(void)
 	tcase_add_checked_fixture(rows, setup, teardown);
 	tcase_add_test(rows, test_claim_fills_and_runs_out);
 	tcase_add_test(rows, test_bounds);
-	tcase_add_test(rows, test_enter_is_for_one_process);
+	tcase_add_test(rows, test_enter);
+	tcase_add_loop_test(rows, test_claim_by_force, 0, 7);
 	tcase_add_loop_test(rows, test_move, 0, moves);
 	tcase_add_test(rows, test_totals_outlive_workers);
 	tcase_add_test(rows, test_slots);

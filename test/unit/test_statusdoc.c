@@ -19,7 +19,7 @@ static struct text out;
 static unsigned
 add(unsigned generation, unsigned seat, enum row_state state, uint64_t requests)
 {
-	int row = shm_worker_claim(shm, generation, seat, clock_ms());
+	int row = shm_worker_claim(shm, NULL, generation, seat, clock_ms());
 	struct shm_worker *w = shm_worker(shm, (unsigned)row);
 
 	ck_assert_int_ge(row, 0);

@@ -55,7 +55,7 @@ setup(void)
 {
 	shm = shm_create();
 	ck_assert_ptr_nonnull(shm);
-	ck_assert_int_ge(shm_worker_claim(shm, 1, 0, clock_ms()), 0);
+	ck_assert_int_ge(shm_worker_claim(shm, NULL, 1, 0, clock_ms()), 0);
 }
 
 static void
