@@ -7,6 +7,10 @@
  * claimed by the same: so a row that somebody finds is complete, and one whose claimer was killed
  * counts as free for the next. Who finds a row compares the text as well.
  *
+ * Workers wait for each other, for at most CLAIM_TRIES pauses. The master never waits: what it
+ * cannot have now it asks for again at its next look, and if it is refused for CLAIM_FORCE_MS,
+ * longer than anybody honest holds the word, it takes it.
+ *
  * The hosts of a pool lie side by side where they can, so that their cells in a worker's column
  * share cache lines.
  */
@@ -20,6 +24,7 @@
 #include "common/must.h"
 
 enum { CLAIM_MS = 100, CLAIM_TRIES = 300, CLAIM_PAUSE_NS = 1000000, ROW_CLUSTER = 8 };
+enum { CLAIM_FORCE_MS = 2 * CLAIM_MS };
 enum { TOUCH_MS = 500, BUCKETS_MS = 60000, ROW_UNUSED_MS = 10000 };
 
 static const uint64_t ROW_CLAIMED = (uint64_t)1 << 63;
@@ -170,27 +175,55 @@ row_claiming_is_over(uint64_t word, uint64_t now)
 	/* Damaged, when it promises more than anybody takes. */
 	if ((uint32_t)word - (uint32_t)now > CLAIM_MS || pid <= 0)
 		return true;
-	return kill(pid, 0) < 0 && errno == ESRCH;
+	/* Nobody comes here while it holds the word itself. */
+	return pid == getpid() || (kill(pid, 0) < 0 && errno == ESRCH);
+}
+
+static uint64_t
+row_claiming_word(uint64_t now)
+{
+	return (uint64_t)(uint32_t)getpid() << 32 | (uint32_t)(now + CLAIM_MS);
+}
+
+/* The master's: at once or not at all. */
+static uint64_t
+row_claiming_take_now(struct backend_common *common)
+{
+	static uint64_t refused; /* since when; 0: the last time it was not */
+	uint64_t now = clock_ms(), seen = atomic_load(&common->claiming), mine;
+
+	mine = row_claiming_word(now);
+	if (refused && now - refused >= CLAIM_FORCE_MS) {
+		atomic_store(&common->claiming, mine);
+	} else if (!row_claiming_is_over(seen, now) ||
+		   !atomic_compare_exchange_strong(&common->claiming, &seen, mine)) {
+		refused = refused ? refused : now;
+		return 0;
+	}
+	refused = 0;
+	shm_point("claiming: taken");
+	return mine;
 }
 
 /* The word that says that we may, 0 when others do for too long. */
 static uint64_t
-row_claiming_take(struct shm *s, unsigned tries)
+row_claiming_take(struct shm *s)
 {
 	struct backend_common *common = shm_backend_common(s);
 	struct timespec pause = { 0, CLAIM_PAUSE_NS };
 
-	for (unsigned i = 0; common && i < tries; i++) {
+	if (common && shm_is_owner(s))
+		return row_claiming_take_now(common);
+	for (unsigned i = 0; common && i < CLAIM_TRIES; i++) {
 		uint64_t now = clock_ms(), seen = atomic_load(&common->claiming), mine;
 
-		mine = (uint64_t)(uint32_t)getpid() << 32 | (uint32_t)(now + CLAIM_MS);
+		mine = row_claiming_word(now);
 		if (row_claiming_is_over(seen, now) &&
 		    atomic_compare_exchange_strong(&common->claiming, &seen, mine)) {
 			shm_point("claiming: taken");
 			return mine;
 		}
-		if (i + 1 < tries)
-			nanosleep(&pause, NULL);
+		nanosleep(&pause, NULL);
 	}
 	return 0;
 }
@@ -345,7 +378,7 @@ row_pool_sweep(struct shm *s, uint64_t now, uint64_t ms, uint64_t mine)
 void
 backend_sweep(struct shm *s, uint64_t now, uint64_t ms)
 {
-	uint64_t mine = row_claiming_take(s, 1);
+	uint64_t mine = row_claiming_take(s);
 
 	if (mine == 0)
 		return;
@@ -382,7 +415,7 @@ row_get(struct shm *s, const struct row_kind *kind, const struct row_name *n)
 
 	if (row >= 0)
 		return row;
-	mine = row_claiming_take(s, CLAIM_TRIES);
+	mine = row_claiming_take(s);
 	if (mine == 0)
 		return -1;
 	row = row_find(s, kind, n);

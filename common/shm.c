@@ -98,6 +98,7 @@ struct shm {
 	int fd;
 	bool is_old; /* another layout: counters and words are not where this binary thinks */
 	uint64_t id;
+	pid_t owner;
 	char *base;
 	size_t size;
 	struct shm_table t[T_MAX]; /* checked copies of the directory's entries */
@@ -248,7 +249,12 @@ shm_map(int fd, size_t size, bool is_old)
 	if (p == MAP_FAILED || fstat(fd, &st) < 0)
 		return NULL;
 	s = must_calloc(1, sizeof(*s));
-	*s = (struct shm){ .fd = fd, .is_old = is_old, .id = st.st_ino, .base = p, .size = size };
+	*s = (struct shm){ .fd = fd,
+		.is_old = is_old,
+		.id = st.st_ino,
+		.owner = getpid(),
+		.base = p,
+		.size = size };
 	return s;
 }
 
@@ -360,6 +366,12 @@ uint64_t
 shm_id(const struct shm *s)
 {
 	return s->id;
+}
+
+bool
+shm_is_owner(const struct shm *s)
+{
+	return s->owner == getpid();
 }
 
 struct shm_master *

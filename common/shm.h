@@ -101,6 +101,9 @@ int shm_fd(const struct shm *);
 /* Tells segments apart, over exec and in another master as well. */
 uint64_t shm_id(const struct shm *);
 
+/* Whether this process made or attached it: the master. Workers have it from fork. */
+bool shm_is_owner(const struct shm *);
+
 struct shm_master *shm_master(struct shm *);
 /* NULL when out of bounds. */
 struct shm_worker *shm_worker(struct shm *, unsigned row);
