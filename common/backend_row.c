@@ -22,6 +22,7 @@
 #include "common/backend_cell.h"
 #include "common/clock.h"
 #include "common/must.h"
+#include "common/shm_keep.h"
 
 enum { CLAIM_MS = 100, CLAIM_TRIES = 300, CLAIM_PAUSE_NS = 1000000, ROW_CLUSTER = 8 };
 enum { CLAIM_FORCE_MS = 2 * CLAIM_MS };

@@ -27,6 +27,7 @@
 #include "common/must.h"
 #include "common/procid.h"
 #include "common/shm.h"
+#include "common/shm_keep.h"
 
 #define SHM_MAGIC "Argand\r\n"
 
@@ -136,7 +137,7 @@ shm_hash(uint64_t h, const void *p, size_t n)
 }
 
 /* Tells layouts apart: tables, sizes, and which counter stands where. */
-static uint64_t
+uint64_t
 shm_layout(void)
 {
 	uint64_t h = 0xcbf29ce484222325u;
@@ -307,8 +308,10 @@ shm_create(void)
 	return NULL;
 }
 
+enum shm_kind { SHM_OURS, SHM_KNOWN, SHM_OLD };
+
 static struct shm *
-shm_attach_as(int fd, bool is_old, const char **why)
+shm_attach_as(int fd, enum shm_kind kind, const char **why)
 {
 	struct shm_head head;
 	struct stat st;
@@ -320,14 +323,19 @@ shm_attach_as(int fd, bool is_old, const char **why)
 	if (seals < 0 || (seals & SHM_SEALS) != SHM_SEALS || fstat(fd, &st) < 0)
 		return NULL;
 	*why = "an impossible size";
-	if (st.st_size < (off_t)sizeof(struct shm_head) || st.st_size > SHM_SIZE_MAX)
+	shm_head_fill(&head);
+	if (st.st_size < (off_t)sizeof(head) || st.st_size > SHM_SIZE_MAX ||
+	    (kind == SHM_KNOWN && (uint64_t)st.st_size != head.size))
 		return NULL;
 	*why = "it cannot be mapped";
-	s = shm_map(fd, (size_t)st.st_size, is_old);
+	s = shm_map(fd, (size_t)st.st_size, kind == SHM_OLD);
 	if (!s)
 		return NULL;
-	/* Once: who has it mapped could change it between a check and what is done then. */
-	memcpy(&head, s->base, sizeof(head));
+	if (kind == SHM_KNOWN)
+		memcpy(s->base, &head, sizeof(head));
+	else
+		memcpy(&head, s->base, sizeof(head));
+	/* The copy: who has it mapped could change it between a check and what is done then. */
 	*why = shm_head_check(s, &head);
 	if (!*why)
 		return s;
@@ -338,13 +346,19 @@ shm_attach_as(int fd, bool is_old, const char **why)
 struct shm *
 shm_attach(int fd, const char **why)
 {
-	return shm_attach_as(fd, false, why);
+	return shm_attach_as(fd, SHM_OURS, why);
+}
+
+struct shm *
+shm_attach_known(int fd, const char **why)
+{
+	return shm_attach_as(fd, SHM_KNOWN, why);
 }
 
 struct shm *
 shm_attach_old(int fd, const char **why)
 {
-	return shm_attach_as(fd, true, why);
+	return shm_attach_as(fd, SHM_OLD, why);
 }
 
 void

@@ -101,35 +101,16 @@ int shm_fd(const struct shm *);
 /* Tells segments apart, over exec and in another master as well. */
 uint64_t shm_id(const struct shm *);
 
-/* Whether this process made or attached it: the master. Workers have it from fork. */
-bool shm_is_owner(const struct shm *);
-
 struct shm_master *shm_master(struct shm *);
 /* NULL when out of bounds. */
 struct shm_worker *shm_worker(struct shm *, unsigned row);
 struct shm_slot *shm_slot(struct shm *, unsigned slot);
 
-/* Master: takes a row for a worker about to be forked: the first that is not taken, whatever stands
-   in it; it is buried before where it is not clean. taken is what the master knows by itself (NULL:
-   the states of the rows, which any worker can write). Returns the row or -1. */
-int shm_worker_claim(
-    struct shm *, const bool taken[SHM_WORKERS], unsigned generation, unsigned seat, uint64_t now);
 /* Worker (and the master after fork): pid is the row's writer from here on; twice is harmless.
    False when there is no such row. Counters start at 0: a free row holds nothing. */
 bool shm_worker_enter(struct shm *, unsigned row, pid_t pid);
-/* Master: a worker of a master before it has this row. Says so in the row, whatever stands there.
- */
-void shm_worker_restate(struct shm *, unsigned row, pid_t pid, unsigned generation, unsigned seat);
 /* A transition; false when the row was not in state from. */
 bool shm_worker_move(struct shm_worker *, enum row_state from, enum row_state to);
-/* Master, after the process is known to be gone: folds its counters into the retired ones, gives up
-   its slots, clears its columns, frees the row. Idempotent; a master killed in the middle is
-   finished by the next (shm_repair). */
-void shm_worker_bury(struct shm *, unsigned row);
-/* Master, when it takes a segment over: finishes burials, buries all rows but those of the living,
-   whom it knows by itself (NULL: there are none). */
-void shm_repair(struct shm *, const bool lives[SHM_WORKERS]);
-
 /* Sum over live workers and retired ones (gauges: live ones only). */
 uint64_t shm_total(struct shm *, enum counter);
 

@@ -138,14 +138,14 @@ handover_write(FILE *f, bool keep)
 	fprintf(f, "argand-handover %d\n", HANDOVER_VERSION);
 	fprintf(f, "since %llu\n", (unsigned long long)clock_ms());
 	fprintf(f, "last %u\n", ledger_last());
+	handover_keep(ledger_fd(), keep);
+	fprintf(f, "socket %d %s\n", ledger_fd(), LEDGER_NAME);
 	handover_keep(shm_fd(master.shm), keep);
 	fprintf(f, "segment %d\n", shm_fd(master.shm));
 	if (master.shm_old) {
 		handover_keep(shm_fd(master.shm_old), keep);
 		fprintf(f, "segment %d\n", shm_fd(master.shm_old));
 	}
-	handover_keep(ledger_fd(), keep);
-	fprintf(f, "socket %d %s\n", ledger_fd(), LEDGER_NAME);
 	handover_write_sockets(f, keep);
 	handover_write_logs(f, keep);
 	LIST_EACH(l, generation_list())
@@ -258,6 +258,20 @@ handover_is_open(int fd)
 	return fd >= 0 && fcntl(fd, F_GETFD) >= 0;
 }
 
+/* Its line comes before those of segments and generations. A binary that knew of none has written
+   none: then those who are our children are noted anew. */
+static bool
+handover_open_ledger(void)
+{
+	if (ledger_fd() >= 0)
+		return true;
+	if (ledger_open() < 0)
+		return false;
+	if (ledger_last() < self.last)
+		ledger_set_last(self.last);
+	return true;
+}
+
 static bool
 handover_read_segment(struct handover_reader *r, const char *values)
 {
@@ -265,9 +279,9 @@ handover_read_segment(struct handover_reader *r, const char *values)
 	const char *why;
 	struct shm *s;
 
-	if (r->segments == 2 || !handover_is_open(fd))
+	if (r->segments == 2 || !handover_is_open(fd) || !handover_open_ledger())
 		return false;
-	s = master.shm ? NULL : shm_attach(fd, &why);
+	s = master.shm ? NULL : ledger_attach_shm(fd, &why);
 	if (s)
 		master.shm = s;
 	else if (!master.shm_old)
@@ -315,20 +329,6 @@ handover_read_error_log(struct handover_reader *r, const char *values)
 	return true;
 }
 
-/* Its line comes before those of the generations. A binary that knew of none has written none: then
-   those who are our children are noted anew. */
-static bool
-handover_open_ledger(void)
-{
-	if (ledger_fd() >= 0)
-		return true;
-	if (ledger_open() < 0)
-		return false;
-	if (ledger_last() < self.last)
-		ledger_set_last(self.last);
-	return true;
-}
-
 static bool
 handover_read_generation(struct handover_reader *r, const char *values)
 {
@@ -336,7 +336,7 @@ handover_read_generation(struct handover_reader *r, const char *values)
 	unsigned long long digest;
 
 	if (sscanf(values, "%u %u %u %llx", &number, &state, &seats, &digest) != 4 ||
-	    state >= GEN_STATES || seats > SHM_WORKERS || !handover_open_ledger())
+	    state >= GEN_STATES || seats > SHM_WORKERS || ledger_fd() < 0)
 		return false;
 	if (state == GEN_SERVING)
 		ledger_set_serving(number);
@@ -556,15 +556,14 @@ handover_read(char *text)
 static bool
 handover_open_shm(void)
 {
-	if (!handover_open_ledger())
-		return false;
-	if (master.shm)
-		return true;
-	master.shm = shm_create();
-	if (!master.shm)
-		return false;
-	shm_carry(master.shm, master.shm_old);
-	log_notice("another layout of the segment: counters are carried over");
+	if (!master.shm) {
+		master.shm = shm_create();
+		if (!master.shm)
+			return false;
+		shm_carry(master.shm, master.shm_old);
+		log_notice("another layout of the segment: counters are carried over");
+	}
+	ledger_set_shm(master.shm);
 	return true;
 }
 

@@ -12,6 +12,7 @@
 
 #include "common/log.h"
 #include "common/must.h"
+#include "common/shm_keep.h"
 #include "master/inherit.h"
 #include "master/ledger.h"
 #include "master/notify.h"
@@ -24,6 +25,7 @@ struct ledger {
 	char magic[8];
 	uint32_t version, size;
 	_Atomic uint32_t last, serving;
+	_Atomic uint64_t segment, layout; /* shm_id(), shm_layout() */
 	struct ledger_entry entries[LEDGER_ENTRIES];
 };
 
@@ -187,6 +189,27 @@ ledger_taken(uint64_t segment, bool taken[SHM_WORKERS])
 		if (e && e->segment == segment)
 			taken[e->row] = true;
 	}
+}
+
+/* ---- the segment ---- */
+
+void
+ledger_set_shm(const struct shm *shm)
+{
+	self.at->segment = 0;
+	self.at->layout = shm_layout();
+	self.at->segment = shm_id(shm);
+}
+
+struct shm *
+ledger_attach_shm(int fd, const char **why)
+{
+	struct stat st;
+
+	if (self.at->layout == shm_layout() && fstat(fd, &st) == 0 &&
+	    self.at->segment == (uint64_t)st.st_ino)
+		return shm_attach_known(fd, why);
+	return shm_attach(fd, why);
 }
 
 /* ---- generations ---- */

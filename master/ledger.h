@@ -37,6 +37,12 @@ struct ledger_entry *ledger_find(uint64_t segment, unsigned row);
 /* Which rows of the segment somebody has. */
 void ledger_taken(uint64_t segment, bool taken[SHM_WORKERS]);
 
+/* The segment that the workers of generations to come have, and that it is of this binary's layout.
+ */
+void ledger_set_shm(const struct shm *);
+/* Attaches the segment: by what was noted of it, else by what it says of itself. */
+struct shm *ledger_attach_shm(int fd, const char **why);
+
 /* The highest number that a generation ever had, and that of the one that serves. */
 unsigned ledger_last(void);
 void ledger_set_last(unsigned);

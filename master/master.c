@@ -300,7 +300,7 @@ master_take_shm(int fd)
 	const char *why = NULL;
 
 	if (ledger_is_inherited())
-		master.shm = shm_attach(fd, &why);
+		master.shm = ledger_attach_shm(fd, &why);
 	if (!master.shm)
 		master.shm_old = shm_attach_old(fd, &why);
 	if (!master.shm && !master.shm_old) {
@@ -343,6 +343,7 @@ master_open_shm(void)
 		notify_unstore("argand-segment");
 		notify_store("argand-segment", shm_fd(master.shm));
 	}
+	ledger_set_shm(master.shm);
 	master_guess_last();
 	orphan_adopt_all(master.shm);
 	if (master.shm_old)

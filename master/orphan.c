@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/shm_keep.h"
 #include "master/generation.h"
 #include "master/ledger.h"
 #include "master/master.h"

@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "common/must.h"
 #include "common/plain.h"
+#include "common/shm_keep.h"
 #include "master/generation.h"
 #include "master/ledger.h"
 #include "master/master.h"

@@ -13,6 +13,7 @@
 #include "common/balance.h"
 #include "common/log.h"
 #include "common/must.h"
+#include "common/shm_keep.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

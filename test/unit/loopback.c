@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/must.h"
+#include "common/shm_keep.h"
 #include "test/unit/loopback.h"
 #include "worker/proto.h"
 #include "worker/reqlife.h"

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/shm_keep.h"
 #include "test/unit/scene.h"
 
 Suite *suite_backend(void);

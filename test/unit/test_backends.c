@@ -3,6 +3,7 @@
 #include "common/backend_view.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/shm_keep.h"
 #include "master/backends.h"
 #include "test/unit/unit.h"
 

@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/statusdoc.h"
 #include "common/statussnap.h"
+#include "common/shm_keep.h"
 #include "test/unit/unit.h"
 
 Suite *suite_statusdoc(void);
