@@ -47,7 +47,8 @@ enum pool_counter { /* of a row; gauges are not here */
 
 /* The row for a host of a pool, claimed when there is none yet (any process may); -1 when the table
    is full, or for the master, which waits for nobody, when another process claims just now: it asks
-   again later. The same pool and address give the same row in every worker and after every reload. */
+   again later. The same pool and address give the same row in every worker and after every reload.
+ */
 int backend_row(struct shm *, struct str pool, struct str address);
 int backend_pool_row(struct shm *, struct str pool);
 /* Master, after a reload and on a timer: frees rows that no live process has touched for ms.

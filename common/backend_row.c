@@ -43,6 +43,7 @@ struct row_kind {
 	bool (*is)(struct shm *, unsigned row, const struct row_name *);
 	void (*fill)(struct shm *, unsigned row, const struct row_name *, uint64_t now);
 	void (*sweep)(struct shm *, uint64_t now, uint64_t ms, uint64_t mine);
+	void (*name)(struct shm *, unsigned row, char *pool, char *host, struct row_name *);
 };
 
 static uint64_t
@@ -388,6 +389,66 @@ backend_sweep(struct shm *s, uint64_t now, uint64_t ms)
 	row_claiming_give(s, mine);
 }
 
+/* ---- rows that nobody can find ---- */
+
+static struct str
+row_text(char *to, const char *from, size_t size)
+{
+	memcpy(to, from, size);
+	return str_n(to, strnlen(to, size));
+}
+
+static void
+row_host_name(struct shm *s, unsigned row, char *pool, char *host, struct row_name *n)
+{
+	struct backend_cell *c = shm_backend(s, row);
+
+	*n = row_name_of(
+	    row_text(pool, c->pool, sizeof(c->pool)), row_text(host, c->host, sizeof(c->host)));
+}
+
+static void
+row_pool_name(struct shm *s, unsigned row, char *pool, char *host, struct row_name *n)
+{
+	struct backend_pool *p = shm_backend_pool(s, row);
+
+	(void)host;
+	*n = row_name_of(row_text(pool, p->name, sizeof(p->name)), STR(""));
+}
+
+/* The first of its name, if its key is the name's. */
+static bool
+row_is_sound(struct shm *s, const struct row_kind *kind, unsigned row, const struct row_name *n)
+{
+	if (atomic_load(kind->key(s, row)) != n->key)
+		return false;
+	for (unsigned i = 0; i < kind->rows; i++) {
+		unsigned at = (unsigned)((n->start + i) % kind->rows);
+
+		if (at == row)
+			return true;
+		if (atomic_load(kind->key(s, at)) == n->key && kind->is(s, at, n))
+			return false;
+	}
+	return false;
+}
+
+/* The table is full of what was used just now: what nobody can find cannot be. It is there only
+   when somebody writes where he should not. With the right to claim. */
+static void
+row_weed(struct shm *s, const struct row_kind *kind, uint64_t mine)
+{
+	for (unsigned row = 0; row < kind->rows && kind->key(s, row); row++) {
+		char pool[BACKEND_POOL_NAME], host[BACKEND_NAME];
+		uint64_t was = atomic_load(kind->key(s, row));
+		struct row_name n;
+
+		kind->name(s, row, pool, host, &n);
+		if (was && was != (ROW_CLAIMED | mine) && !row_is_sound(s, kind, row, &n))
+			atomic_compare_exchange_strong(kind->key(s, row), &was, 0);
+	}
+}
+
 /* ---- the row of a name ---- */
 
 static const struct row_kind row_host = {
@@ -397,6 +458,7 @@ static const struct row_kind row_host = {
 	row_host_is,
 	row_host_fill,
 	row_host_sweep,
+	row_host_name,
 };
 static const struct row_kind row_pool = {
 	BACKEND_POOLS,
@@ -405,6 +467,7 @@ static const struct row_kind row_pool = {
 	row_pool_is,
 	row_pool_fill,
 	row_pool_sweep,
+	row_pool_name,
 };
 
 /* Names that move from address to address may fill the table: then what nobody uses goes sooner. */
@@ -424,6 +487,10 @@ row_get(struct shm *s, const struct row_kind *kind, const struct row_name *n)
 		row = row_claim(s, kind, n, mine);
 	if (row < 0) {
 		kind->sweep(s, clock_ms(), ROW_UNUSED_MS, mine);
+		row = row_claim(s, kind, n, mine);
+	}
+	if (row < 0) {
+		row_weed(s, kind, mine);
 		row = row_claim(s, kind, n, mine);
 	}
 	row_claiming_give(s, mine);
@@ -489,8 +556,9 @@ row_carry_word(uint64_t v)
 static void
 row_carry_host(struct shm *to, const struct backend_cell *c, size_t octets)
 {
-	struct str pool = str_n(c->pool, strnlen(c->pool, sizeof(c->pool)));
-	struct str host = str_n(c->host, strnlen(c->host, sizeof(c->host)));
+	char texts[BACKEND_POOL_NAME + BACKEND_NAME];
+	struct str pool = row_text(texts, c->pool, sizeof(c->pool));
+	struct str host = row_text(texts + BACKEND_POOL_NAME, c->host, sizeof(c->host));
 	struct backend_cell *mine;
 	int row;
 
@@ -515,7 +583,8 @@ row_carry_host(struct shm *to, const struct backend_cell *c, size_t octets)
 static void
 row_carry_pool(struct shm *to, const struct backend_pool *p, size_t octets)
 {
-	struct str name = str_n(p->name, strnlen(p->name, sizeof(p->name)));
+	char text[BACKEND_POOL_NAME];
+	struct str name = row_text(text, p->name, sizeof(p->name));
 	struct backend_pool *mine;
 	int row;
 

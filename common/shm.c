@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "common/backend_cell.h"
+#include "common/clock.h"
 #include "common/must.h"
 #include "common/procid.h"
 #include "common/shm.h"
@@ -484,6 +485,7 @@ shm_worker_claim(
 			atomic_store(&w->state, ROW_DEAD);
 			shm_worker_bury(s, i);
 		}
+		backend_clear_column(s, i);
 		atomic_store(&w->generation, generation);
 		shm_point("claim: generation");
 		atomic_store(&w->seat, seat);
@@ -763,6 +765,9 @@ shm_carry(struct shm *to, const struct shm *from)
 	/* What stands before the counters is the same in every layout of this version. */
 	memcpy(shm_at(to, T_MASTER, 0), shm_at(from, T_MASTER, 0),
 	    offsetof(struct shm_master, retired));
+	atomic_store(&shm_master(to)->hung, 0);
+	if (atomic_load(&shm_master(to)->started) > (uint64_t)clock_wall())
+		atomic_store(&shm_master(to)->started, 0); /* nonsense: as if it was the first */
 	shm_carry_counters(to, from);
 	backend_carry(to, from);
 }

@@ -23,8 +23,8 @@ int shm_worker_claim(
 /* A worker of a master before it has this row. Says so in the row, whatever stands there. */
 void shm_worker_restate(struct shm *, unsigned row, pid_t pid, unsigned generation, unsigned seat);
 /* After the process is known to be gone: folds its counters into the retired ones, gives up its
-   slots, clears its columns, frees the row. Idempotent; a master killed in the middle is finished by
-   the next (shm_repair). */
+   slots, clears its columns, frees the row. Idempotent; a master killed in the middle is finished
+   by the next (shm_repair). */
 void shm_worker_bury(struct shm *, unsigned row);
 /* When it takes a segment over: finishes burials, buries all rows but those of the living, whom it
    knows by itself (NULL: there are none). */

@@ -164,10 +164,14 @@ generation_new(unsigned number, unsigned nseats, struct conf *conf, struct logs 
 	return g;
 }
 
-/* The segment of another layout goes with its last worker. */
-static void
+void
 generation_drop_old_shm(void)
 {
+	struct generation *serving = generation_serving();
+
+	/* Those whom nobody has adopted see there that another generation serves. */
+	if (!master.shm_old || !serving || !serving->conf)
+		return;
 	LIST_EACH(l, &generations)
 	{
 		for (unsigned i = 0; i < generation_of(l)->nseats; i++)
@@ -190,8 +194,7 @@ generation_free(struct generation *g)
 		conf_free(g->conf);
 	free(g->seats);
 	free(g);
-	if (master.shm_old)
-		generation_drop_old_shm();
+	generation_drop_old_shm();
 }
 
 /* Stops at the first that fails: generation_seat_lost() has ended the generation then. */

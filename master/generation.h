@@ -72,6 +72,8 @@ bool generation_is_fresh(void);
 /* A destination was opened anew: tells the workers that write to it. */
 void generation_tell_log(const struct logdest *);
 void generation_tell_reopen(unsigned index, int fd);
+/* The segment of the workers before, of another binary or master, goes with the last of them. */
+void generation_drop_old_shm(void);
 /* Makes the workers of g the owners of the slots of their seats. */
 void generation_give_slots(struct generation *g);
 /* Tells the workers of g which of their addresses are not in next, before they begin to drain. */

@@ -30,6 +30,7 @@
 #include "master/logs.h"
 #include "master/master.h"
 #include "master/notify.h"
+#include "master/orphan.h"
 #include "master/reload.h"
 
 #define HANDOVER_ENV      "ARGAND_HANDOVER"
@@ -276,7 +277,7 @@ static bool
 handover_read_segment(struct handover_reader *r, const char *values)
 {
 	int fd = atoi(values);
-	const char *why;
+	const char *why = "there is one already";
 	struct shm *s;
 
 	if (r->segments == 2 || !handover_is_open(fd) || !handover_open_ledger())
@@ -286,8 +287,12 @@ handover_read_segment(struct handover_reader *r, const char *values)
 		master.shm = s;
 	else if (!master.shm_old)
 		s = master.shm_old = shm_attach_old(fd, &why);
-	if (!s)
+	if (!s && !master.shm)
 		return false;
+	/* That of workers which drain anyway, damaged by one of them: they will be asked to finish.
+	 */
+	if (!s)
+		log_warnx("the segment of the workers before is not used: %s", why);
 	r->shm[r->segments] = s;
 	r->shm_fds[r->segments++] = fd;
 	return true;
@@ -414,9 +419,11 @@ handover_read_seat(struct handover_reader *r, const char *values)
 	if (!r->gen || sscanf(values, "%u %d %d %d %d %d", &index, &row, &pid, &chan, &is_child,
 			   &segment) != 6)
 		return false;
-	for (i = 0; i < r->segments; i++)
-		if (r->shm_fds[i] == segment)
-			shm = r->shm[i];
+	for (i = 0; i < r->segments && r->shm_fds[i] != segment; i++)
+		continue;
+	shm = i < r->segments ? r->shm[i] : NULL;
+	if (i < r->segments && !r->shm[i])
+		return true;
 	if (!shm || pid <= 0 || row < 0 || !shm_worker(shm, (unsigned)row))
 		return false;
 	for (i = 0; i < r->gen->nseats && r->gen->seats[i].state != SEAT_EMPTY; i++)
@@ -717,6 +724,7 @@ handover_take(void)
 	if (!text || !handover_read(text) || !handover_open_shm())
 		handover_give_up(record, why != NULL);
 	handover_close_over_exec();
+	orphan_dismiss_rest();
 	handover_settle();
 	close(record);
 	free(text);

@@ -17,6 +17,7 @@
 #include "common/conf_trust.h"
 #include "common/log.h"
 #include "common/must.h"
+#include "common/shm_keep.h"
 #include "master/control.h"
 #include "master/ctlpath.h"
 #include "master/generation.h"
@@ -274,13 +275,24 @@ master_open_signals(void)
 
 /* ---- the tick ---- */
 
+/* Rows that nobody has are free, and nothing stands in their columns, whatever somebody wrote. */
+static void
+master_mend(void)
+{
+	bool taken[SHM_WORKERS];
+
+	ledger_taken(shm_id(master.shm), taken);
+	shm_repair(master.shm, taken);
+	reload_keep();
+}
+
 static void
 master_tick(void *arg)
 {
 	uint64_t now = clock_ms();
 
 	generation_check();
-	reload_keep();
+	master_mend();
 	if (now - self.swept >= MASTER_SWEEP_MS) {
 		self.swept = now;
 		backend_sweep(master.shm, now, MASTER_FORGET_MS);
@@ -292,18 +304,19 @@ master_tick(void *arg)
 
 /* ---- start ---- */
 
-/* Without a ledger (an older version had none) nobody can say who the workers of that segment are:
-   only its figures are of use, and its workers end when they see that another generation serves. */
+/* The segment of a master before this one is that of its workers; ours get a new one, with what is
+   sound in it. So whoever wrote nonsense there, and may still have it mapped, is left behind.
+   Without a ledger (an older version had none) nobody can say who its workers are: they end when
+   they see that another generation serves. */
 static void
 master_take_shm(int fd)
 {
 	const char *why = NULL;
 
-	if (ledger_is_inherited())
-		master.shm = ledger_attach_shm(fd, &why);
-	if (!master.shm)
+	master.shm_old = ledger_attach_shm(fd, &why);
+	if (!master.shm_old)
 		master.shm_old = shm_attach_old(fd, &why);
-	if (!master.shm && !master.shm_old) {
+	if (!master.shm_old) {
 		log_warnx("the descriptor stored as \"argand-segment\" is not used: %s", why);
 		close(fd);
 		return;
@@ -324,7 +337,6 @@ master_guess_last(void)
 		ledger_set_last(serving < MASTER_GUESS ? serving : MASTER_GUESS);
 }
 
-/* From the service manager's store, else anew. */
 static int
 master_open_shm(void)
 {
@@ -334,18 +346,15 @@ master_open_shm(void)
 		return -1;
 	if (fd >= 0)
 		master_take_shm(fd);
-	if (!master.shm) {
-		master.shm = shm_create();
-		if (!master.shm)
-			return -1;
-		if (master.shm_old)
-			shm_carry(master.shm, master.shm_old);
-		notify_unstore("argand-segment");
-		notify_store("argand-segment", shm_fd(master.shm));
-	}
+	master.shm = shm_create();
+	if (!master.shm)
+		return -1;
+	if (master.shm_old)
+		shm_carry(master.shm, master.shm_old);
+	notify_unstore("argand-segment");
+	notify_store("argand-segment", shm_fd(master.shm));
 	ledger_set_shm(master.shm);
 	master_guess_last();
-	orphan_adopt_all(master.shm);
 	if (master.shm_old)
 		orphan_adopt_all(master.shm_old);
 	orphan_dismiss_rest();

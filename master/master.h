@@ -16,7 +16,8 @@ struct master {
 	char **argv;
 	char *exe; /* what an upgrade executes: the path that the server was started with */
 	struct shm *shm;
-	struct shm *shm_old; /* of a binary with another layout, while its workers live; or NULL */
+	struct shm *shm_old; /* of a master before this one, or of a binary with another layout,
+				while its workers live; or NULL */
 	bool is_quiet;       /* argand serve: no notices about daily business */
 	void (*on_ready)(const struct conf *); /* once, when the first generation serves */
 };

@@ -26,10 +26,16 @@ orphan_look(struct orphans *o)
 		if (!e || e->segment != shm_id(o->shm))
 			continue;
 		o->pidfds[i] = shm_worker(o->shm, e->row) ? procid_open(&e->who) : -1;
-		if (o->pidfds[i] >= 0)
+		if (o->pidfds[i] >= 0) {
 			o->lives[e->row] = true;
-		else
-			ledger_del(e->segment, e->row);
+			continue;
+		}
+		if (e->who.started == 0)
+			log_warnx(
+			    "/proc did not say when worker %u (pid %d) was started: it is left "
+			    "alone, and ends when it sees the new generation",
+			    e->seat, (int)e->who.pid);
+		ledger_del(e->segment, e->row);
 	}
 }
 
@@ -56,7 +62,7 @@ orphan_count(const struct orphans *o, unsigned number, unsigned *next)
 static void
 orphan_adopt(const struct orphans *o, unsigned number, unsigned n)
 {
-	bool serves = ledger_serving() == number && o->shm == master.shm && !generation_serving();
+	bool serves = ledger_serving() == number && !generation_serving();
 	struct generation *g = generation_new(number, n, NULL, NULL);
 	struct seat *s = g->seats;
 

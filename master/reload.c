@@ -287,6 +287,7 @@ reload_ready(struct generation *g)
 	generation_enter(g, GEN_SERVING);
 	if (old)
 		reload_old(old);
+	generation_drop_old_shm();
 	generation_bound((unsigned)g->conf->process.max_generations);
 	if (old)
 		atomic_fetch_add(&shm_master(master.shm)->reloads, 1);

@@ -166,6 +166,38 @@ START_TEST(test_master_waits_for_nobody)
 }
 END_TEST
 
+/* A worker has filled both tables, just now, with copies of one row, noise, and other people's
+   claims: none of it can be found, so there is room at once. What is sound stays. */
+START_TEST(test_tables_full_of_nonsense)
+{
+	unsigned pool = (unsigned)backend_pool_row(scene.shm, scene.pool.name), row = scene_host(1);
+	uint64_t now = clock_ms();
+
+	for (unsigned i = 0; i < BACKEND_ROWS; i++) {
+		struct backend_cell *c = shm_backend(scene.shm, i);
+
+		if (i == row)
+			continue;
+		memcpy(c, shm_backend(scene.shm, row), sizeof(*c));
+		c->touched = now;
+		if (i % 3)
+			memset(c->host, (int)i, sizeof(c->host));
+	}
+	for (unsigned i = 0; i < BACKEND_POOLS; i++) {
+		struct backend_pool *p = shm_backend_pool(scene.shm, i);
+
+		if (i == pool)
+			continue;
+		memset(p, 0x41, sizeof(*p));
+		p->touched = now;
+	}
+	ck_assert_int_ge(backend_row(scene.shm, STR("new pool"), STR("new host")), 0);
+	for (unsigned i = 0; i < 200; i++)
+		scene_host(i);
+	ck_assert_int_eq(backend_pool_row(scene.shm, scene.pool.name), (int)pool);
+}
+END_TEST
+
 /* A claim in the master's own name is nobody's: it is not there while it holds one. */
 START_TEST(test_claim_in_our_name)
 {
@@ -429,6 +461,7 @@ suite_backend_row(void)
 	tcase_add_test(c, test_claims_race);
 	tcase_add_test(c, test_master_waits_for_nobody);
 	tcase_add_test(c, test_claim_in_our_name);
+	tcase_add_test(c, test_tables_full_of_nonsense);
 	tcase_add_loop_test(c, test_crash_everywhere, 0, UNIT_COUNT(crash_ops));
 	suite_add_tcase(s, c);
 	return s;
