@@ -137,7 +137,7 @@ $(B)/replay/%: $(B)/test/fuzz/fuzz_%.o $(B)/test/fuzz/replay.o $(B)/libargand.a
 -include $(FUZZERS:%=$(B)/test/fuzz/fuzz_%.d) $(B)/test/fuzz/replay.d
 
 # Helpers of the system tests: without the sanitizers of what they measure.
-TOOLS := $(B)/tools/loadmeter $(B)/tools/peer $(B)/tools/malloc_count.so
+TOOLS := $(B)/tools/loadmeter $(B)/tools/peer $(B)/tools/hostile $(B)/tools/malloc_count.so
 TOOL_COMPILE = $(CC) $(CSTD) -D_GNU_SOURCE -I. -O2 -g $(TEST_WARN)
 $(B)/tools/%.so: test/load/%.c
 	@mkdir -p $(@D)
@@ -160,6 +160,16 @@ check check-full check-unit check-replay check-system check-lint: check-build
 check-systemd: $(B)/argand
 	$(call deps,build systemd)
 	@B=$(B) CC='$(CC)' test/systemd/check.sh
+
+# A worker that was taken over against the master, for HOSTILE_TIME seconds; SEED: as a run before.
+# With SANITIZE=address,undefined what it finds is found at once.
+HOSTILE_TIME ?= 1800
+.PHONY: hostile
+hostile: $(B)/argand $(TOOLS)
+	@B=$(B) ARGAND_BIN=$(abspath $(B)/argand) ARGAND_TOOLS=$(abspath $(B)/tools) \
+		ARGAND_HOSTILE_TIME=$(HOSTILE_TIME) ARGAND_HOSTILE_SEED='$(SEED)' \
+		/usr/bin/python3 -m pytest -q -s -p no:cacheprovider -k hostile_writes \
+		test/system/test_hostile_segment.py
 
 # ---- fuzzing: clang's libFuzzer, objects of its own ------------------------------------------------
 

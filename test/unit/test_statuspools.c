@@ -270,7 +270,7 @@ START_TEST(test_noise)
 	statusdoc_text(shm, false, &out);
 	/* Not ck_assert() each time: it takes a system call, and there are millions. */
 	for (const unsigned char *p = (const unsigned char *)out.p, *end = p + out.n; p < end;) {
-		unsigned n = json_utf8(p, end);
+		unsigned n = utf8_len(p, end);
 
 		if (n == 0 || (*p < 0x20 && *p != '\n') || *p == 0x7f ||
 		    (p[0] == 0xc2 && p[1] < 0xa0))
