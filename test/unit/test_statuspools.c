@@ -9,6 +9,7 @@
 #include "common/json.h"
 #include "common/statusdoc.h"
 #include "common/statuspools.h"
+#include "common/utf8.h"
 #include "common/shm_keep.h"
 #include "test/unit/unit.h"
 
