@@ -9,6 +9,7 @@
 #include "common/must.h"
 #include "common/utf8.h"
 #include "modules/gateway/exchange.h"
+#include "modules/gateway/sieve.h"
 
 enum {
 	ATTEMPT_PART = 65536,   /* octets of a body that are framed at a time */
@@ -174,8 +175,10 @@ attempt_end(struct exchange *x, bool has_more)
 {
 	bool keep = x->res.keep && x->is_sent && !x->is_cut && !has_more;
 
-	if (x->res.trailers.n > 0)
+	if (x->res.trailers.n > 0) {
+		sieve_response(x->r, &x->ask, &x->res.trailers, SIEVE_TRAILERS);
 		x->r->out_trailers = &x->res.trailers;
+	}
 	x->state = EXCHANGE_DONE;
 	timer_del(&x->total);
 	if (x->body && !x->is_sent)
@@ -218,8 +221,10 @@ attempt_event(struct exchange *x, enum codec_event ev, struct buf *b, bool has_m
 	case CODEC_MORE:
 		return true;
 	case CODEC_INTERIM:
-		if (!x->r->is_begun && !x->is_authorizer)
+		if (!x->r->is_begun && !x->is_authorizer) {
+			sieve_response(x->r, &x->ask, &x->res.fields, SIEVE_INTERIM);
 			res_interim(x->r, x->res.status, &x->res.fields);
+		}
 		return true;
 	case CODEC_HEAD:
 		return reply_begin(x);

@@ -283,31 +283,13 @@ hmap_field(const struct hmap *m, struct field *f)
 		f->value = hmap_refresh(m, f->value);
 }
 
-static bool
-hmap_is_hidden(const struct gateway_conf *conf, const struct field *f)
-{
-	for (size_t i = 0; i < conf->hide.n; i++) {
-		if (str_caseeq(conf->hide.v[i], f->name))
-			return true;
-	}
-	return false;
-}
-
 void
 hmap_response(struct request *r, const struct codec_request *q, struct fields *fields)
 {
 	struct hmap m = { .r = r, .q = q, .client = passage_client_host(r) };
-	unsigned n = 0;
 
-	for (unsigned i = 0; i < fields->n; i++) {
-		if (q->conf->hide.n > 0 && hmap_is_hidden(q->conf, &fields->v[i]))
-			continue;
+	for (unsigned i = 0; i < fields->n; i++)
 		hmap_field(&m, &fields->v[i]);
-		if (n != i)
-			fields->v[n] = fields->v[i];
-		n++;
-	}
-	fields->n = n;
 	/* RFC 9110 7.6.3; fields of a kind are one list. */
 	if (q->conf->via && q->pool->protocol == POOL_HTTP)
 		*fields_add(fields, &r->arena) =

@@ -12,11 +12,9 @@
    a prefix where a segment ends. In the request or its arena. */
 struct str hmap_path(struct request *, const struct gateway_conf *);
 
-/* The engine calls it once for each final head, of any protocol, before the fields go to the
-   response: takes the fields out that the route hides, adds Via where the route wants it, and maps
-   Location, Content-Location and Refresh, and Path and Domain of cookies. Interim heads too, if
-   they are to be relayed. New values are in the request's arena. codec_request.authority may be
-   empty: then only paths are mapped. */
+/* For heads, final and interim, of any protocol (sieve.c calls it): adds Via where the route wants
+   it, and maps Location, Content-Location and Refresh, and Path and Domain of cookies. New values
+   are in the request's arena. codec_request.authority may be empty: then only paths are mapped. */
 void hmap_response(struct request *, const struct codec_request *, struct fields *);
 
 /* The prefix `from` of a path replaced by `to`; false when the path is not below it. A slash at the

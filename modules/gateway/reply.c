@@ -1,13 +1,12 @@
 /*
  * The head of a backend's answer: what it says about the host, whether another host is asked
- * instead, and what of it the client gets. Fields that are meant for us (X-Accel-*, X-Sendfile)
- * never leave.
+ * instead, and what becomes of it. What of its fields the client gets is sieve.c's to say.
  */
 #include "common/clock.h"
 #include "common/must.h"
 #include "modules/gateway/affinity.h"
 #include "modules/gateway/exchange.h"
-#include "modules/gateway/hmap.h"
+#include "modules/gateway/sieve.h"
 #include "worker/uri.h"
 
 /* A field of the answer by name; p NULL. */
@@ -62,46 +61,18 @@ reply_is_failure(struct exchange *x)
 	return true;
 }
 
-static bool
-reply_is_ours(struct str name)
-{
-	static const struct str ours[] = {
-		STR_INIT("X-Accel-"),
-		STR_INIT("X-Sendfile"),
-		STR_INIT("X-LIGHTTPD-"),
-	};
-
-	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
-		if (name.n >= ours[i].n && str_caseeq(str_n(name.p, ours[i].n), ours[i]))
-			return true;
-	return false;
-}
-
-static bool
-reply_is_passed(const struct field *f)
-{
-	if (f->id == HF_DATE || f->id == HF_SERVER)
-		return false;
-	return f->name.n <= 8 || (f->name.p[0] | 0x20) != 'x' || !reply_is_ours(f->name);
-}
-
 /* The list is handed over as it is: both lie in the request's arena. */
 static void
 reply_fields(struct exchange *x)
 {
 	struct request *r = x->r;
 	struct fields *f = &x->res.fields;
-	unsigned n = 0;
 
-	hmap_response(r, &x->ask, f);
-	for (unsigned i = 0; i < f->n; i++)
-		if (reply_is_passed(&f->v[i]))
-			f->v[n++] = f->v[i];
-	f->n = n;
+	sieve_response(r, &x->ask, f, SIEVE_HEAD);
 	if (r->fields.n == 0)
 		r->fields = *f;
 	else
-		for (unsigned i = 0; i < n; i++)
+		for (unsigned i = 0; i < f->n; i++)
 			*fields_add(&r->fields, &r->arena) = f->v[i];
 	affinity_set(x->pool_conf, r, x->host);
 }
