@@ -98,7 +98,8 @@ $(B)/test/%.o: test/%.c $(B)/flags
 PARSERS := common/address common/cfg_lex common/cfg_tree common/cidr common/forwarded common/str \
 	modules/files_path modules/gateway/ajp modules/gateway/cgihead modules/gateway/fastcgi \
 	modules/gateway/hcodec modules/gateway/hmap modules/gateway/hpath modules/gateway/nameset \
-	modules/gateway/reading modules/gateway/script modules/gateway/script_env \
+	modules/gateway/origin modules/gateway/passage modules/gateway/reading modules/gateway/script \
+	modules/gateway/script_env modules/gateway/sieve \
 	modules/htpasswd worker/chunked worker/cond worker/h1_parse worker/proxyproto worker/uri
 $(PARSERS:%=$(B)/%.o): WARN += -Wconversion
 

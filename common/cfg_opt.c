@@ -173,6 +173,12 @@ value_mismatch(struct value *v, const char *hint)
 		return false; /* reported when it was read */
 	if (!hint && node->kind == NODE_WORD && v->opt->type != CFG_BOOL && v->opt->type != CFG_INT)
 		hint = cfg_errors_printf(v->r->errors, "write \"%.*s\"", STR_FMT(node->text));
+	/* Who says "true" of a list with one default means that one, and by "false" none. */
+	if (!hint && node->kind == NODE_BOOL && v->opt->type == CFG_STRS && v->opt->def &&
+	    !strchr(v->opt->def, ' '))
+		hint = node->boolean
+			   ? cfg_errors_printf(v->r->errors, "write [ \"%s\" ]", v->opt->def)
+			   : "write [ ] for none";
 	return value_error(v, hint, "'%s' wants %s, not %s", v->opt->name,
 	    opt_wants(v->r->arena, v->opt), tree_describe(node, v->r->errors));
 }

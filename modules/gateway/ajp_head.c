@@ -8,6 +8,7 @@
 #include "modules/gateway/gateway.h"
 #include "modules/gateway/hmap.h"
 #include "modules/gateway/hpath.h"
+#include "modules/gateway/origin.h"
 #include "modules/gateway/passage.h"
 #include "worker/uri.h"
 #include "worker/vars.h"
@@ -209,27 +210,30 @@ ajp_put_peer(struct ajp_packet *k, struct request *r)
 
 /* The fields, with their number before them. */
 static void
-ajp_put_fields(struct ajp_packet *k, const struct codec_request *q, struct str host)
+ajp_put_fields(
+    struct ajp_packet *k, const struct codec_request *q, struct passage *passage, struct str host)
 {
 	const struct fields *in = &q->r->in;
 	const struct gateway_pair *set = q->conf->set.v;
-	struct passage passage;
 	unsigned char *count = k->p;
+	struct origin origin;
 	unsigned n = 0;
 	char text[20];
 
 	ajp_put_u16(k, 0);
-	passage_init(&passage, q->r, q->conf);
+	origin_make(&origin, passage, passage_client_host(q->r));
 	for (unsigned i = 0; i < in->n; i++) {
-		if (!passage_lets(&passage, &in->v[i]))
+		if (!passage_lets(passage, &in->v[i]))
 			continue;
 		ajp_put_field(k, in->v[i].name, in->v[i].id, in->v[i].value);
 		n++;
 	}
+	for (unsigned i = 0; i < origin.n; i++, n++)
+		ajp_put_field(k, origin.v[i].name, origin.v[i].id, origin.v[i].value);
 	for (size_t i = 0; i < q->conf->set.n; i++) {
-		struct str value = vars_expand(&set[i].text, q->r, TEMPLATE_FIELD, NULL);
+		struct str value = passage_value(passage, i);
 
-		if (value.n == 0 || !passage_may_set(set[i].name))
+		if (value.n == 0)
 			continue;
 		ajp_put_field(k, set[i].name, (uint8_t)http_field_of(set[i].name), value);
 		n++;
@@ -299,7 +303,8 @@ ajp_put_attributes(struct ajp_packet *k, const struct codec_request *q, unsigned
 }
 
 static void
-ajp_compose(struct ajp_packet *k, const struct codec_request *q, struct str path)
+ajp_compose(
+    struct ajp_packet *k, const struct codec_request *q, struct passage *passage, struct str path)
 {
 	struct request *r = q->r;
 	struct str host = passage_host(q, passage_client_host(r));
@@ -314,7 +319,7 @@ ajp_compose(struct ajp_packet *k, const struct codec_request *q, struct str path
 	ajp_put_str(k, path);
 	ajp_put_peer(k, r);
 	ajp_put_server(k, r, host);
-	ajp_put_fields(k, q, host);
+	ajp_put_fields(k, q, passage, host);
 	ajp_put_attributes(k, q, method);
 }
 
@@ -324,8 +329,12 @@ ajp_head(void *state, const struct codec_request *q, struct body *out, const cha
 	struct ajp *s = state;
 	size_t max = (size_t)q->pool->packet_size, n;
 	struct str path = hmap_path(q->r, q->conf);
+	struct passage passage;
 	struct ajp_packet k;
+	int status = passage_init(&passage, q, why);
 
+	if (status)
+		return status;
 	if (max == 0 || max > AJP_MAX_PACKET)
 		max = AJP_MAX_PACKET;
 	s->max_packet = (uint32_t)max;
@@ -336,7 +345,7 @@ ajp_head(void *state, const struct codec_request *q, struct body *out, const cha
 	k.p = k.octets;
 	k.end = k.octets + max;
 	k.is_full = false;
-	ajp_compose(&k, q, path);
+	ajp_compose(&k, q, &passage, path);
 	*why = "the request's head is larger than packet_size";
 	if (k.is_full)
 		return 431;

@@ -156,7 +156,7 @@ attempt_send(struct exchange *x)
 	x->ask.host = x->host->conf;
 	x->ask.authority = x->host->authority;
 	x->ask.length = x->body && !x->is_authorizer ? reqbody_length(x->body) : 0;
-	x->ask.keep = x->codec->can_keep && x->pool_conf->keepalive > 0 && !x->ask.is_upgrade;
+	x->ask.keep = x->codec->can_keep && x->pool_conf->keepalive > 0 && x->ask.upgrade.n == 0;
 	status = x->codec->head(u->codec, &x->ask, &u->out, &why);
 	if (status) {
 		exchange_refuse(x, status, TERM_PROXY, TERM_HEAD, why);

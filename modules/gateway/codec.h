@@ -26,11 +26,12 @@ struct codec_request {
 	const struct conf_host *host;
 	const struct script *script;    /* CGI-like protocols: see script.h */
 	const struct fields *variables; /* what an authorizer gave for the environment; or NULL */
-	int64_t length;  /* of the body that will be sent; -1: unknown (codecs with needs_length are
-			    never asked so) */
-	bool keep;       /* the connection is to stay open after it */
-	bool is_upgrade; /* the client asks for a protocol change that the route permits */
+	int64_t length; /* of the body that will be sent; -1: unknown (codecs with needs_length are
+			   never asked so) */
+	bool keep;      /* the connection is to stay open after it */
 	bool is_authorizer;
+	struct str
+	    upgrade; /* the protocol that the client asks for and the route permits; n 0: none */
 	struct str authority; /* http: of the backend, for `host = "backend"` */
 };
 

@@ -503,9 +503,9 @@ exchange_new(struct request *r, const struct gateway_conf *conf, bool is_authori
 		.script = &x->script,
 		.is_authorizer = is_authorizer,
 		.variables = r->backend ? r->backend->variables : NULL,
-		.is_upgrade = conf->upgrade && x->codec != &codec_fastcgi &&
-			      x->codec != &codec_ajp && req_can_tunnel(r),
 	};
+	if (unlikely(r->known[HF_UPGRADE]) && x->codec != &codec_fastcgi && x->codec != &codec_ajp)
+		x->ask.upgrade = tunnel_protocol(r, conf);
 	r->backend = &x->note;
 	arena_defer(&r->arena, exchange_gone, x);
 	if (!conf->ignore_client_abort)

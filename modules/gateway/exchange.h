@@ -107,7 +107,12 @@ void attempt_body_broke(struct exchange *);
    retry, a continued request). */
 bool reply_begin(struct exchange *);
 
-/* tunnel.c: both ways raw, from the octets that follow the head on. */
+/* tunnel.c: the protocol that the client asks for and the route permits (RFC 9110 7.8); n 0: none.
+   In the request. */
+struct str tunnel_protocol(const struct request *, const struct gateway_conf *);
+/* Whether the fields of a 101 name just the protocol that was asked for. */
+bool tunnel_is_agreed(const struct codec_request *, const struct fields *);
+/* Both ways raw, from the octets that follow the head on. */
 void tunnel_begin(struct exchange *);
 void tunnel_input(struct exchange *, struct buf *, const char *, size_t);
 void tunnel_eof(struct exchange *);

@@ -12,6 +12,7 @@
 enum gateway_request { REQUEST_AUTO, REQUEST_BUFFER, REQUEST_SPOOL, REQUEST_STREAM };
 enum gateway_response { RESPONSE_SPOOL, RESPONSE_STREAM, RESPONSE_BUFFER };
 enum gateway_host { HOST_CLIENT, HOST_BACKEND, HOST_TEXT };
+enum gateway_field_names { FIELD_NAMES_PLAIN, FIELD_NAMES_ANY };
 
 /* A record { name = "X"; value = "$client"; }. */
 struct gateway_pair {
@@ -47,12 +48,14 @@ struct gateway_conf {
 	struct cfg_records set; /* derived: struct gateway_pair: request fields; empty: removed */
 	struct cfg_strs remove; /* request fields that are not passed on */
 	struct cfg_strs hide;   /* response fields that are not passed on */
+	struct cfg_strs pass;   /* claims that are passed on from anybody */
+	int field_names;        /* enum gateway_field_names */
 	struct str path_from, path_to; /* "/app" -> "/": also back in Location and cookie paths */
 	bool forwarded;                /* also the Forwarded field (RFC 7239) */
 	bool x_forwarded;              /* X-Forwarded-For, -Proto, -Host */
 	bool via;
-	bool upgrade;          /* WebSocket and other protocol changes are let through */
-	bool intercept_errors; /* answers >= 400 get the site's error pages */
+	struct cfg_strs upgrade; /* protocols that a connection may change to: "websocket" */
+	bool intercept_errors;   /* answers >= 400 get the site's error pages */
 	/* derived */
 	const struct conf_pool *pool, *authorizer_pool;
 	struct cfg_strs scripts; /* suffixes of what is run, see scripts.h */

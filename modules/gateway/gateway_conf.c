@@ -5,6 +5,8 @@
  */
 #include "common/conf.h"
 #include "common/http.h"
+#include "modules/gateway/claim.h"
+#include "modules/gateway/fold.h"
 #include "modules/gateway/gateway.h"
 #include "modules/gateway/scripts.h"
 #include "modules/gateway/tls.h"
@@ -15,6 +17,7 @@ enum { KIB = 1 << 10, GIB = 1 << 30 };
 
 static const char *const gateway_requests[] = { "auto", "buffer", "spool", "stream", NULL };
 static const char *const gateway_responses[] = { "spool", "stream", "buffer", NULL };
+static const char *const gateway_field_names[] = { "plain", "any", NULL };
 
 const struct cfg_opt gateway_opts[] = {
 	{ "gateway.backend", CFG_STR, CFG_ANY | CFG_SHORT, GATEWAY(backend),
@@ -62,9 +65,16 @@ const struct cfg_opt gateway_opts[] = {
 		"told to stop. A client that closes its sending side while the answer is awaited "
 		"counts as one that has left, unless it had said that this is its last request "
 		"(\"Connection: close\", or HTTP/1.0): that one is waiting." },
-	{ "gateway.upgrade", CFG_BOOL, CFG_ANY, GATEWAY(upgrade), .def = "true",
-	    .help = "Whether clients may change the protocol, to WebSocket for one, when the "
-		    "backend agrees." },
+	{ "gateway.upgrade", CFG_STRS, CFG_ANY, GATEWAY(upgrade), .def = "websocket",
+	    .help = "The protocols that a client may change its connection to when the backend "
+		    "agrees; from then on octets pass both ways unseen. \"[ ]\": none. The "
+		    "first protocol of the client's Upgrade field that is in the list is asked of "
+		    "the backend; a request without one in it is an ordinary request. HTTP "
+		    "(\"h2c\") and TLS cannot stand here: requests inside would pass all rules "
+		    "by. For \"http\", \"scgi\", \"uwsgi\" and \"cgi\".",
+	    .example =
+		"gateway: { backend = \"app\"; upgrade = [ \"websocket\", \"my-protocol\" ]; "
+		"};" },
 	{ "gateway.intercept_errors", CFG_BOOL, CFG_ANY, GATEWAY(intercept_errors), .def = "false",
 	    .help = "Whether answers of 400 and above are replaced by the site's own error "
 		    "pages." },
@@ -114,19 +124,39 @@ const struct cfg_opt gateway_opts[] = {
 	    .help = "What path.to takes the place of. Default: the route's path." },
 	{ "gateway.set", CFG_STRS, CFG_ANY | CFG_MERGE, GATEWAY(set_lines),
 	    .help =
-		"\"Name: value\" lines that an \"http\" or \"ajp\" backend gets in place of what "
-		"the client "
-		"sends. Values may hold variables, as in headers.set; an empty value removes the "
-		"field.",
+		"\"Name: value\" lines that a backend gets in place of what the client sends, "
+		"however the client spells the name: X_Name, X.Name and X-NAME are X-Name. Values "
+		"may hold variables, as in headers.set; an empty value removes the field. Where "
+		"the protocol has variables in place of fields, the variable is HTTP_X_NAME.",
 	    .example = "gateway: { set = [ \"X-Real-IP: $client\", \"Authorization:\" ]; };" },
 	{ "gateway.remove", CFG_STRS, CFG_ANY | CFG_MERGE, GATEWAY(remove),
-	    .help = "Names of request fields that an \"http\" or \"ajp\" backend does not get." },
+	    .help = "Names of request fields that a backend does not get, however they are "
+		    "spelt.",
+	    .example = "gateway: { remove = \"X-Remote-User\"; };" },
+	{ "gateway.field_names", CFG_ENUM, CFG_ANY, GATEWAY(field_names), .def = "plain",
+	    .names = gateway_field_names,
+	    .help = "Which names of request fields a backend gets: \"plain\", those of letters, "
+		    "digits and \"-\" alone; or \"any\". Most applications take X_Name for "
+		    "X-Name. So also with \"any\" a name is dropped that could be taken for one "
+		    "that the server or the route sets or removes, for one of its own "
+		    "vocabulary (Content_Length), or for another one of the same request." },
+	{ "gateway.pass", CFG_STRS, CFG_ANY | CFG_MERGE, GATEWAY(pass),
+	    .help = "Names of request fields that a backend gets from everybody though they are "
+		    "for a proxy to say who the client is or what it asked for, and so kept from "
+		    "trusted_proxies only: X-Forwarded-*, Forwarded, X-Real-IP, Client-IP, "
+		    "True-Client-IP, CF-Connecting-IP, X-Original-URL, X-Rewrite-URL, X-Scheme, "
+		    "Front-End-Https, Client-Cert and their like (the whole list is in the section "
+		    "WHO MAY SPEAK FOR A CLIENT). Fields that the server writes itself stay its "
+		    "own.",
+	    .example = "gateway: { pass = \"X-Original-URL\"; };" },
 	{ "gateway.hide", CFG_STRS, CFG_ANY | CFG_MERGE, GATEWAY(hide),
 	    .help = "Names of response fields that clients do not get.",
 	    .example = "gateway: { hide = \"X-Powered-By\"; };" },
 	{ "gateway.x_forwarded", CFG_BOOL, CFG_ANY, GATEWAY(x_forwarded), .def = "true",
-	    .help = "Whether an \"http\" backend gets X-Forwarded-For, -Proto and -Host. What "
-		    "clients send of them is kept from trusted_proxies only." },
+	    .help = "Whether a backend gets X-Forwarded-For, -Proto and -Host, over every "
+		    "protocol (HTTP_X_FORWARDED_FOR …). What clients send of them, and of other "
+		    "fields with such a meaning, is kept from trusted_proxies only: see "
+		    "gateway.pass." },
 	{ "gateway.forwarded", CFG_BOOL, CFG_ANY, GATEWAY(forwarded), .def = "false",
 	    .help = "Whether it gets the Forwarded field (RFC 7239)." },
 	{ "gateway.via", CFG_BOOL, CFG_ANY, GATEWAY(via), .def = "false",
@@ -155,6 +185,7 @@ static const struct gateway_refused {
 	{ STR_INIT("Trailer"), "it belongs to each connection" },
 	{ STR_INIT("Transfer-Encoding"), "it belongs to each connection" },
 	{ STR_INIT("Upgrade"), "see gateway.upgrade" },
+	{ STR_INIT("HTTP2-Settings"), "it belongs to each connection" },
 };
 
 static bool
@@ -163,7 +194,7 @@ gateway_check_field(struct cfg_check *check, const char *option, int i, struct s
 	const char *hint = NULL;
 
 	for (size_t k = 0; k < sizeof(gateway_refused) / sizeof(*gateway_refused); k++)
-		if (str_caseeq(name, gateway_refused[k].name))
+		if (fold_eq(name, gateway_refused[k].name))
 			hint = gateway_refused[k].hint;
 	if (!http_is_token(name))
 		cfg_error(check, option, i, NULL, "\"%.*s\" is not a field name", STR_FMT(name));
@@ -195,7 +226,7 @@ gateway_has_pair(const struct cfg_records *pairs, struct str name, bool is_field
 	const struct gateway_pair *v = pairs->v;
 
 	for (size_t i = 0; i < pairs->n; i++)
-		if (is_field ? str_caseeq(v[i].name, name) : str_eq(v[i].name, name))
+		if (is_field ? fold_eq(v[i].name, name) : str_eq(v[i].name, name))
 			return true;
 	return false;
 }
@@ -239,6 +270,56 @@ gateway_check_names(struct cfg_check *check, const char *option, const struct cf
 {
 	for (size_t i = 0; i < names->n; i++)
 		gateway_check_field(check, option, (int)i, names->v[i]);
+}
+
+/* A name that is no claim may be misspelt. */
+static void
+gateway_check_pass(const struct gateway_conf *c, struct cfg_check *check)
+{
+	for (size_t i = 0; i < c->pass.n; i++) {
+		struct str name = c->pass.v[i];
+
+		if (gateway_check_field(check, "gateway.pass", (int)i, name) &&
+		    claim_of(name) != CLAIM_FRONT)
+			cfg_error(check, "gateway.pass", (int)i,
+			    "what is kept from trusted_proxies only is listed at gateway.pass in "
+			    "argand.conf(5)",
+			    "the field \"%.*s\" is passed on anyway", STR_FMT(name));
+	}
+}
+
+/* Protocols that carry requests: through a tunnel they would reach the backend past every rule. */
+static bool
+gateway_carries_http(struct str protocol)
+{
+	static const struct str begins[] = { STR_INIT("h2"), STR_INIT("h3"), STR_INIT("http"),
+		STR_INIT("tls") };
+
+	for (size_t i = 0; i < sizeof(begins) / sizeof(*begins); i++)
+		if (protocol.n >= begins[i].n &&
+		    str_caseeq(str_n(protocol.p, begins[i].n), begins[i]))
+			return true;
+	return false;
+}
+
+/* RFC 9110 7.8: protocol-name ["/" protocol-version] */
+static void
+gateway_check_upgrade(const struct gateway_conf *c, struct cfg_check *check)
+{
+	for (size_t i = 0; i < c->upgrade.n; i++) {
+		struct str version = c->upgrade.v[i], name = str_split(&version, '/');
+		bool is_protocol = http_is_token(name) && (!version.p || http_is_token(version));
+
+		if (!is_protocol)
+			cfg_error(check, "gateway.upgrade", (int)i,
+			    "upgrade = [ \"websocket\" ]; or, for none, upgrade = [ ];",
+			    "\"%.*s\" is not the name of a protocol", STR_FMT(c->upgrade.v[i]));
+		else if (gateway_carries_http(name))
+			cfg_error(check, "gateway.upgrade", (int)i, "take it out of the list",
+			    "\"%.*s\" carries requests, which would reach the backend past every "
+			    "rule of the server",
+			    STR_FMT(c->upgrade.v[i]));
+	}
 }
 
 /* --- HTTP --- */
@@ -503,8 +584,6 @@ gateway_warn_needless(const struct gateway_conf *c, struct cfg_check *check)
 		const char *option;
 		unsigned protocols;
 	} rows[] = { { "gateway.host", HTTP | AJP }, { "gateway.path.to", HTTP | AJP },
-		{ "gateway.set", HTTP | AJP }, { "gateway.remove", HTTP | AJP },
-		{ "gateway.x_forwarded", HTTP }, { "gateway.forwarded", HTTP },
 		{ "gateway.via", HTTP }, { "gateway.environment", SCRIPTS | AJP },
 		{ "gateway.split", SCRIPTS }, { "gateway.prefix", SCRIPTS },
 		{ "gateway.index", SCRIPTS }, { "gateway.front", SCRIPTS } };
@@ -555,6 +634,8 @@ gateway_check(void *conf, struct cfg_check *check)
 	gateway_check_pairs(check, "gateway.set", &c->set_lines, &c->set, true);
 	gateway_check_names(check, "gateway.remove", &c->remove);
 	gateway_check_names(check, "gateway.hide", &c->hide);
+	gateway_check_pass(c, check);
+	gateway_check_upgrade(c, check);
 	gateway_check_host(c, check);
 	gateway_check_mapping(c, check);
 	gateway_check_scripts(c, check);

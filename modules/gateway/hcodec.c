@@ -18,6 +18,7 @@
 #include "common/must.h"
 #include "common/octets.h"
 #include "modules/gateway/hcodec.h"
+#include "modules/gateway/nameset.h"
 #include "modules/gateway/passage.h"
 
 enum hcodec_phase {
@@ -32,12 +33,19 @@ enum hcodec_phase {
 
 /* --- the request's body --- */
 
+/* What a trailer section may say is what a head may. */
 static void
 hcodec_trailers(struct hcodec *s, struct body *out)
 {
-	const struct fields *t = &s->r->trailers;
+	const struct fields *t = &s->q->r->trailers;
+	struct passage passage;
+	const char *why;
 
+	if (t->n == 0 || passage_init(&passage, s->q, &why) != 0)
+		return;
 	for (unsigned i = 0; i < t->n; i++) {
+		if (!passage_lets_trailer(&passage, &t->v[i]))
+			continue;
 		body_put(out, t->v[i].name.p, t->v[i].name.n);
 		body_put(out, ": ", 2);
 		body_put(out, t->v[i].value.p, t->v[i].value.n);
@@ -87,8 +95,10 @@ struct hcodec_answer {
 	struct hcodec *s;
 	struct codec_response *rsp;
 	bool is_10;
-	bool has_close, has_keep_alive, has_named, has_coding;
-	int64_t length; /* -1: none */
+	bool has_close, has_keep_alive, has_coding;
+	struct passage_options options; /* what Connection names */
+	uint8_t marks[HF_MAX];          /* PASSAGE_NAMED, by kind */
+	int64_t length;                 /* -1: none */
 	const char *why;
 };
 
@@ -133,9 +143,12 @@ hcodec_on_connection(struct hcodec_answer *a, struct str value)
 		a->has_keep_alive = true;
 		return;
 	}
+	if (!passage_gather(&a->options, a->rsp->arena, value)) {
+		a->why = "Connection has too many options";
+		return;
+	}
 	a->has_close |= str_list_has(value, STR("close"));
 	a->has_keep_alive |= str_list_has(value, STR("keep-alive"));
-	a->has_named |= passage_names_some(value);
 }
 
 /* RFC 9110 8.6: values that are the same may be taken for one. */
@@ -217,22 +230,16 @@ hcodec_line_end(const char *buf, char *p, const char *end)
 	}
 }
 
-/* RFC 9110 7.6.1: what Connection names goes. Each Connection field stays in the list meanwhile. */
-static void
-hcodec_sift_named(struct fields *f)
+/* RFC 9110 7.6.1: whether Connection names it. */
+static bool
+hcodec_is_named(const struct hcodec_answer *a, const struct field *f)
 {
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < f->n; i++) {
-		uint8_t id = f->v[i].id;
-
-		if (id == HF_CONNECTION || id == HF_UPGRADE || !passage_is_named(f, f->v[i].name))
-			f->v[n++] = f->v[i];
-	}
-	f->n = n;
+	if (f->id != HF_OTHER)
+		return f->id != HF_UPGRADE && a->marks[f->id] & PASSAGE_NAMED;
+	return a->options.named && nameset_has(a->options.named, f->name);
 }
 
-/* So does what is the connection's in all answers, or in most. */
+/* Takes out what is the connection's in all answers, or in most, and what Connection names. */
 static void
 hcodec_sift(struct hcodec_answer *a)
 {
@@ -240,11 +247,11 @@ hcodec_sift(struct hcodec_answer *a)
 	bool keeps_upgrade = a->rsp->status == 101 || a->rsp->status == 426;
 	unsigned n = 0;
 
-	if (a->has_named)
-		hcodec_sift_named(f);
 	for (unsigned i = 0; i < f->n; i++) {
 		uint8_t id = f->v[i].id;
 
+		if (a->options.n > 0 && hcodec_is_named(a, &f->v[i]))
+			continue;
 		if (!hcodec_rows[id] && (id != HF_UPGRADE || keeps_upgrade) &&
 		    (id != HF_TRAILER || a->has_coding))
 			f->v[n++] = f->v[i];
@@ -332,6 +339,7 @@ hcodec_parse(struct hcodec *s, struct codec_response *rsp, char *buf, size_t n)
 	char *cr = buf + (octets_find_ctl(buf, buf, buf + n) - buf);
 	const char *why = hcodec_status_line(&a, buf, cr);
 
+	a.options.marks = a.marks;
 	s->head = NULL;
 	s->head_n = s->head_room = 0;
 	rsp->fields.n = 0;

@@ -12,7 +12,7 @@
 enum { HCODEC_MAX_INTERIMS = 16, HCODEC_MAX_FIELDS = 512 };
 
 struct hcodec {
-	struct request *r;
+	const struct codec_request *q;
 	/* of the request */
 	int64_t to_send; /* octets of the body; -1: by chunks */
 	bool is_sent;    /* all of it, the end mark included */

@@ -166,10 +166,10 @@ reply_begin(struct exchange *x)
 		exchange_refuse(x, status, TERM_NOBODY, TERM_DONE, "the backend answered so");
 		return false;
 	}
-	if (status == 101 && !x->ask.is_upgrade) {
+	if (status == 101 && !tunnel_is_agreed(&x->ask, &x->res.fields)) {
 		x->status = 502;
 		exchange_failed(x, CAUSE_ERRORS, TERM_SERVER, TERM_HEAD,
-		    "changed the protocol, which nobody had asked for");
+		    "changed to a protocol that nobody had asked for");
 		return false;
 	}
 	policy = reply_policy(x);

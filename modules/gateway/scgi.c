@@ -47,7 +47,7 @@ scgi_head(void *state, const struct codec_request *q, struct body *out, const ch
 	*why = "a NUL in the environment";
 	if (scgi_has_nul(&e))
 		return 400;
-	h->may_switch = q->is_upgrade;
+	h->may_switch = q->upgrade.n > 0;
 	/* Room for the netstring's length before, which is known at the end. */
 	block = arena_alloc(&q->r->arena, e.octets + 2 * e.n + 80);
 	p = begin = block + sizeof(prefix);

@@ -29,9 +29,8 @@ enum { SCRIPT_NONE = -1 };
    r->path_info. */
 int script_find(struct script *, struct request *, const struct gateway_conf *, const char **why);
 
-/* The environment in its order, without duplicates. A request field whose variable name collides
-   with another's after mapping ("-" and "_" both give "_") is refused: 400. "Proxy" is never
-   passed on (httpoxy), nor what is hop-by-hop. What the route adds comes last and wins. 0 or a
+/* The environment in its order, without duplicates: fields as passage.c lets them, what the server
+   says of the client (origin.h), what the route adds, which comes last and wins. 0 or a
    status and *why; a second call (a retry) gives the same. The variables stand in the first room of
    the struct, so that a usual request costs its arena nothing for them, or else in the arena. */
 struct script_env {

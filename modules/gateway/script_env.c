@@ -4,35 +4,18 @@
  * http.def and numbers; both go to one block.
  *
  * Names: a field's variable is HTTP_ and its name in upper case, everything but letters and digits
- * as "_" (PHP maps a dot so, too). Two fields whose names differ may therefore have the same
- * variable; a proxy in front may have checked one and passed on the other, so such a request is
- * refused. Not passed on: what is hop-by-hop or handled here, the request's "Proxy" (it would be
- * HTTP_PROXY, which libraries take for the operator's), and anything spelt so that its variable
- * would be that of one of these.
+ * as "_" (PHP maps a dot so, too). Which fields there are is passage.c's to say; it lets no two
+ * names through that have one variable. Fields of one name become one value (RFC 9110 5.3).
  */
-#include "modules/gateway/codec.h"
-#include "modules/gateway/gateway.h"
+#include "common/must.h"
 #include "modules/gateway/hpath.h"
+#include "modules/gateway/nameset.h"
+#include "modules/gateway/origin.h"
+#include "modules/gateway/passage.h"
 #include "worker/vars.h"
 
-enum { ENV_FIXED = 34, ENV_TEXT = 96 }; /* variables that no field brings; octets of numbers */
-
-/* What is not made an HTTP_ variable. */
-static const bool env_dropped[HF_MAX] = {
-	[HF_CONNECTION] = true, /* RFC 9110 7.6.1 */
-	[HF_KEEP_ALIVE] = true,
-	[HF_PROXY_CONNECTION] = true,
-	[HF_PROXY_AUTHORIZATION] = true,
-	[HF_TE] = true,
-	[HF_TRAILER] = true,
-	[HF_TRANSFER_ENCODING] = true,
-	[HF_UPGRADE] = true,
-	[HF_EXPECT] = true,         /* answered here */
-	[HF_PROXY] = true,          /* httpoxy */
-	[HF_CONTENT_LENGTH] = true, /* RFC 3875 4.1.18: have variables of their own */
-	[HF_CONTENT_TYPE] = true,
-	[HF_HOST] = true, /* put by script_env_host() */
-};
+/* Variables that no field brings; octets of numbers and an address. */
+enum { ENV_FIXED = 40, ENV_TEXT = 96 + INET6_ADDRSTRLEN };
 
 #define METHOD(id, name, flags)
 #define STATUS(code, reason)
@@ -44,17 +27,27 @@ static const struct str env_names[HF_MAX] = {
 #undef STATUS
 #undef FIELD
 
+/* The fields of one name. */
+struct env_group {
+	uint16_t var;        /* index of its variable */
+	uint8_t first, last; /* fields */
+};
+
 /* The environment while it is made. */
 struct env {
 	struct script_env *e;
 	struct request *r;
 	const struct codec_request *q;
-	char *text;               /* room for names and numbers */
-	struct str nominated;     /* names that Connection lists, when there may be any */
-	uint16_t at[HF_MAX];      /* 1 + index of the variable of a field with a row */
-	bool is_mimicked[HF_MAX]; /* another name has its variable */
-	bool has_mimic;
-	uint64_t seen[4]; /* a bit for the hash of each name without a row */
+	char *text; /* room for names and numbers */
+	struct passage passage;
+	struct nameset names; /* without a row: the first groups, in this order … */
+	struct env_group groups[NAMESET_MAX]; /* … and those with a row, from the end downwards */
+	unsigned kinds;                       /* how many these are */
+	uint8_t at[HF_MAX];                   /* 1 + which of these a kind has */
+	uint8_t next[NAMESET_MAX];            /* the field behind a field in its group */
+	uint8_t many[NAMESET_MAX];            /* groups of more than one field */
+	unsigned nmany;
+	unsigned nothers; /* fields without a row */
 };
 
 static inline void
@@ -175,176 +168,133 @@ env_map(char c)
 	return up ? up : '_';
 }
 
-/* The variable of a field, at b->text. *is_odd: it has more to map than letters and "-". */
+/* The variable of a field, at b->text. */
 static struct str
-env_name(struct env *b, struct str name, bool *is_odd, unsigned *hash)
+env_name(struct env *b, struct str name)
 {
 	char *p = b->text;
-	unsigned h = 0;
 
 	memcpy(p, "HTTP_", 5);
-	*is_odd = false;
-	for (size_t i = 0; i < name.n; i++) {
-		char c = env_map(name.p[i]);
-
-		*is_odd |= c == '_' && name.p[i] != '-';
-		p[5 + i] = c;
-		h = h * 31 + (unsigned char)c;
-	}
-	*hash = (h ^ h >> 8) & 255;
+	for (size_t i = 0; i < name.n; i++)
+		p[5 + i] = env_map(name.p[i]);
+	b->text += name.n + 5;
 	return str_n(p, name.n + 5);
 }
 
-static bool
-env_maps_to(struct str name, struct str variable)
+/* Field i is the first of its name. */
+static inline void
+env_begin(struct env *b, struct env_group *g, unsigned i, struct str variable)
 {
-	if (name.n + 5 != variable.n)
-		return false;
-	for (size_t i = 0; i < name.n; i++)
-		if (env_map(name.p[i]) != variable.p[5 + i])
-			return false;
-	return true;
+	g->var = (uint16_t)b->e->n;
+	g->first = g->last = (uint8_t)i;
+	env_put(b->e, variable, b->r->in.v[i].value);
 }
 
-/* The field with a row whose variable this is, HF_OTHER: none. */
-static enum http_field
-env_mimic(struct arena *a, struct str variable)
+/* Another one. */
+static inline void
+env_append(struct env *b, struct env_group *g, unsigned i)
 {
-	char *name = arena_strdup(a, arena_str(a, variable).p + 5);
-
-	for (char *p = name; *p; p++)
-		if (*p == '_')
-			*p = '-';
-	return http_field_of(str_of(name));
+	if (g->first == g->last)
+		b->many[b->nmany++] = (uint8_t)(g - b->groups);
+	b->next[g->last] = (uint8_t)i;
+	g->last = (uint8_t)i;
 }
 
-/* Whether two fields have one name. */
-static bool
-env_is_same(const struct field *a, const struct field *b)
-{
-	return a->id == b->id && (a->id != HF_OTHER || str_caseeq(a->name, b->name));
-}
-
-/* The field i is not the first of its name: all of them joined (RFC 9110 5.3; for Cookie RFC 9113
-   8.2.3), once, when the second one comes by. */
 static void
-env_join(struct env *b, unsigned i, struct script_var *v)
-{
-	const struct fields *in = &b->r->in;
-	const struct field *f = &in->v[i];
-	struct str between = f->id == HF_COOKIE ? STR("; ") : STR(", ");
-	size_t room = 0;
-	unsigned earlier = 0;
-	bool is_first = true;
-	char *p;
-
-	for (unsigned k = 0; k < in->n; k++) {
-		if (!env_is_same(&in->v[k], f))
-			continue;
-		room += in->v[k].value.n + between.n;
-		earlier += k < i;
-	}
-	if (earlier > 1)
-		return;
-	p = arena_alloc(&b->r->arena, room);
-	v->value = str_n(p, room - between.n);
-	for (unsigned k = 0; k < in->n; k++) {
-		if (!env_is_same(&in->v[k], f))
-			continue;
-		if (!is_first)
-			p = mempcpy(p, between.p, between.n);
-		p = mempcpy(p, in->v[k].value.p, in->v[k].value.n);
-		is_first = false;
-	}
-}
-
-/* The variable that the fields before i already have, NULL: none. False: it belongs to a field of
-   another name. */
-static bool
-env_earlier(struct env *b, unsigned i, struct str variable, struct script_var **out)
-{
-	const struct fields *in = &b->r->in;
-
-	*out = NULL;
-	for (unsigned k = 0; k < i; k++)
-		if (in->v[k].id == HF_OTHER && env_maps_to(in->v[k].name, variable) &&
-		    !env_is_same(&in->v[k], &in->v[i]))
-			return false;
-	for (unsigned k = 0; k < b->e->n && !*out; k++)
-		if (str_eq(b->e->v[k].name, variable))
-			*out = &b->e->v[k];
-	return true;
-}
-
-/* A field without a row; false: it collides with another. */
-static bool
 env_other(struct env *b, unsigned i)
 {
-	const struct field *f = &b->r->in.v[i];
-	struct script_var *v = NULL;
-	unsigned hash;
-	bool is_odd;
-	struct str name = env_name(b, f->name, &is_odd, &hash);
+	struct str name = b->r->in.v[i].name;
+	unsigned n = b->names.n, at = nameset_put(&b->names, name);
 
-	if (is_odd) {
-		enum http_field id = env_mimic(&b->r->arena, name);
-
-		if (env_dropped[id])
-			return true;
-		b->has_mimic |= b->is_mimicked[id] = id != HF_OTHER;
-	}
-	if (b->nominated.n > 0 && str_list_has(b->nominated, f->name))
-		return true;
-	if (b->seen[hash / 64] >> hash % 64 & 1 && !env_earlier(b, i, name, &v))
-		return false;
-	b->seen[hash / 64] |= 1ull << hash % 64;
-	if (v) {
-		env_join(b, i, v);
-		return true;
-	}
-	b->text += name.n;
-	env_put(b->e, name, f->value);
-	return true;
+	if (at == n)
+		env_begin(b, &b->groups[at], i, env_name(b, name));
+	else
+		env_append(b, &b->groups[at], i);
 }
 
-/* RFC 9110 7.6.1: what Connection lists is not for others. Names that have a row are either
-   dropped anyway or end-to-end whatever it says, so that nobody can strip them. */
-static struct str
-env_nominated(struct request *r)
+static inline void
+env_kind(struct env *b, unsigned i)
 {
-	struct str all = req_field_all(r, HF_CONNECTION);
+	uint8_t *at = &b->at[b->r->in.v[i].id];
 
-	if (!all.p || str_caseeq(all, STR("keep-alive")) || str_caseeq(all, STR("close")))
-		return STR("");
-	return all;
+	if (*at == 0) {
+		*at = (uint8_t)++b->kinds;
+		env_begin(b, &b->groups[NAMESET_MAX - *at], i, env_names[b->r->in.v[i].id]);
+	} else {
+		env_append(b, &b->groups[NAMESET_MAX - *at], i);
+	}
 }
 
-/* False: a collision. */
-static bool
+/* All values of a group as one (RFC 9110 5.3; for Cookie RFC 9113 8.2.3). */
+static void
+env_join(struct env *b, const struct env_group *g)
+{
+	const struct field *f = b->r->in.v;
+	struct str between = f[g->first].id == HF_COOKIE ? STR("; ") : STR(", ");
+	size_t room = f[g->first].value.n;
+	char *start, *p;
+
+	for (unsigned i = g->first; i != g->last; i = b->next[i])
+		room += f[b->next[i]].value.n + between.n;
+	start = p = arena_alloc(&b->r->arena, room + 1);
+	for (unsigned i = g->first;; i = b->next[i]) {
+		if (f[i].value.n > 0)
+			p = mempcpy(p, f[i].value.p, f[i].value.n);
+		if (i == g->last)
+			break;
+		p = mempcpy(p, between.p, between.n);
+	}
+	b->e->v[g->var].value = str_n(start, (size_t)(p - start));
+}
+
+/* Content-Type has a variable of its own (RFC 3875 4.1.3). */
+static void
 env_fields(struct env *b)
 {
 	const struct fields *in = &b->r->in;
 
-	b->nominated = env_nominated(b->r);
+	b->kinds = b->nmany = 0;
+	memset(b->at, 0, sizeof(b->at));
+	nameset_init(&b->names, &b->r->arena, b->nothers);
 	for (unsigned i = 0; i < in->n; i++) {
 		const struct field *f = &in->v[i];
 
-		if (f->id == HF_OTHER) {
-			if (!env_other(b, i))
-				return false;
-		} else if (env_dropped[f->id]) {
+		if (!passage_lets(&b->passage, f) || f->id == HF_CONTENT_TYPE)
 			continue;
-		} else if (b->at[f->id]) {
-			env_join(b, i, &b->e->v[b->at[f->id] - 1]);
-		} else {
-			env_put(b->e, env_names[f->id], f->value);
-			b->at[f->id] = (uint16_t)b->e->n;
-		}
+		if (f->id == HF_OTHER)
+			env_other(b, i);
+		else
+			env_kind(b, i);
 	}
-	for (unsigned id = 0; b->has_mimic && id < HF_MAX; id++)
-		if (b->is_mimicked[id] && b->at[id])
-			return false;
-	return true;
+	for (unsigned i = 0; i < b->nmany; i++)
+		env_join(b, &b->groups[b->many[i]]);
+}
+
+/* What we say of the client, and what the route sets. */
+static void
+env_ours(struct env *b, const struct origin *o)
+{
+	const struct gateway_pair *set = b->q->conf->set.v;
+
+	for (unsigned i = 0; i < o->n; i++) {
+		struct str value = o->v[i].value;
+
+		if (value.p == o->address) { /* which does not live as long */
+			value.p = memcpy(b->text, o->address, value.n);
+			b->text += value.n;
+		}
+		env_put(b->e, env_names[o->v[i].id], value);
+	}
+	for (size_t i = 0; i < b->q->conf->set.n; i++) {
+		struct str value = passage_value(&b->passage, i);
+
+		if (value.n > 0)
+			env_put(b->e,
+			    http_field_of(set[i].name) == HF_CONTENT_TYPE
+				? STR("CONTENT_TYPE")
+				: env_name(b, set[i].name),
+			    value);
+	}
 }
 
 /* --- what no field brings --- */
@@ -375,7 +325,6 @@ env_host(struct env *b)
 	if (!host.p)
 		return;
 	env_put(b->e, env_names[HF_HOST], host);
-	b->at[HF_HOST] = (uint16_t)b->e->n;
 }
 
 /* The port that the client means: behind a proxy without a port in Host the scheme's, not that of
@@ -469,7 +418,7 @@ env_request(struct env *b)
 	env_put(b->e, STR("REQUEST_METHOD"), r->method_name);
 	env_put(b->e, STR("REQUEST_URI"), hpath_uri(r));
 	env_put(b->e, STR("QUERY_STRING"), query.p ? query : STR(""));
-	if (type.p)
+	if (type.p && !b->passage.marks[HF_CONTENT_TYPE])
 		env_put(b->e, STR("CONTENT_TYPE"), type);
 	/* RFC 3875 4.1.2: only with a body, here also with one of zero octets. */
 	if (!q->is_authorizer &&
@@ -485,10 +434,10 @@ env_request(struct env *b)
 static void
 env_upgrade(struct env *b)
 {
-	if (!b->q->is_upgrade)
+	if (b->q->upgrade.n == 0)
 		return;
 	env_put(b->e, STR("HTTP_CONNECTION"), STR("Upgrade"));
-	env_put(b->e, STR("HTTP_UPGRADE"), req_field_all(b->r, HF_UPGRADE));
+	env_put(b->e, STR("HTTP_UPGRADE"), b->q->upgrade);
 }
 
 /* What an authorizer gave, then what the route adds. */
@@ -511,14 +460,21 @@ env_init(struct env *b)
 {
 	struct script_env *e = b->e;
 	const struct fields *in = &b->r->in;
+	const struct gateway_pair *set = b->q->conf->set.v;
 	size_t text = ENV_TEXT;
 
 	e->n = 0;
-	e->room = ENV_FIXED + in->n + (unsigned)b->q->conf->environment.n +
+	e->room = ENV_FIXED + in->n + (unsigned)(b->q->conf->environment.n + b->q->conf->set.n) +
 		  (b->q->variables ? b->q->variables->n : 0);
-	for (unsigned i = 0; i < in->n; i++)
-		if (in->v[i].id == HF_OTHER)
-			text += in->v[i].name.n + 5;
+	b->nothers = 0;
+	for (unsigned i = 0; i < in->n; i++) {
+		if (in->v[i].id != HF_OTHER)
+			continue;
+		text += in->v[i].name.n + 5;
+		b->nothers++;
+	}
+	for (size_t i = 0; i < b->q->conf->set.n; i++)
+		text += set[i].name.n + 5;
 	e->v = e->first;
 	if (e->room > sizeof(e->first) / sizeof(e->first[0]))
 		e->v = arena_alloc(&b->r->arena, e->room * sizeof(*e->v));
@@ -528,8 +484,16 @@ env_init(struct env *b)
 int
 script_env_make(struct script_env *e, const struct codec_request *q, const char **why)
 {
-	struct env b = { .e = e, .r = q->r, .q = q };
+	struct origin origin;
+	struct env b;
+	int status = passage_init(&b.passage, q, why);
 
+	if (unlikely(status))
+		return status;
+	b.e = e;
+	b.r = q->r;
+	b.q = q;
+	origin_make(&origin, &b.passage, passage_client_host(q->r));
 	env_init(&b);
 	env_request(&b);
 	env_script(&b);
@@ -537,10 +501,8 @@ script_env_make(struct script_env *e, const struct codec_request *q, const char 
 	env_client(&b);
 	env_host(&b);
 	env_upgrade(&b);
-	if (!env_fields(&b)) {
-		*why = "two request fields have the same variable";
-		return 400;
-	}
+	env_fields(&b);
+	env_ours(&b, &origin);
 	env_added(&b);
 	e->octets = 0;
 	for (unsigned i = 0; i < e->n; i++)

@@ -7,7 +7,54 @@
 #include "common/must.h"
 #include "modules/gateway/exchange.h"
 
-enum { TUNNEL_HALF = 5000 }; /* ms of silence with one side ended */
+enum {
+	TUNNEL_HALF = 5000,   /* ms of silence with one side ended */
+	TUNNEL_UPGRADE = 256, /* octets of Upgrade that are looked through */
+};
+
+/* --- which protocol --- */
+
+static bool
+tunnel_is_permitted(const struct gateway_conf *conf, struct str protocol)
+{
+	for (size_t i = 0; i < conf->upgrade.n; i++) {
+		if (str_caseeq(conf->upgrade.v[i], protocol))
+			return true;
+	}
+	return false;
+}
+
+struct str
+tunnel_protocol(const struct request *r, const struct gateway_conf *conf)
+{
+	struct str offered = req_field(r, HF_UPGRADE), protocol;
+
+	if (offered.n > TUNNEL_UPGRADE)
+		return STR("");
+	/* RFC 9110 7.8: in the order of the client's preference. */
+	while (str_list_next(&offered, &protocol)) {
+		if (tunnel_is_permitted(conf, protocol))
+			return req_can_tunnel(r) ? protocol : STR("");
+	}
+	return STR("");
+}
+
+bool
+tunnel_is_agreed(const struct codec_request *q, const struct fields *answer)
+{
+	bool is = false;
+
+	for (unsigned i = 0; i < answer->n; i++) {
+		if (answer->v[i].id != HF_UPGRADE)
+			continue;
+		if (is || !str_caseeq(answer->v[i].value, q->upgrade))
+			return false;
+		is = true;
+	}
+	return is && q->upgrade.n > 0;
+}
+
+/* --- octets --- */
 
 static void
 tunnel_moved(struct exchange *x)

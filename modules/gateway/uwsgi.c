@@ -29,7 +29,7 @@ uwsgi_head(void *state, const struct codec_request *q, struct body *out, const c
 
 	if (status)
 		return status;
-	h->may_switch = q->is_upgrade;
+	h->may_switch = q->upgrade.n > 0;
 	n = e.octets + 4 * e.n;
 	if (n > UWSGI_MAX) {
 		*why = "too large for the packets of uwsgi";

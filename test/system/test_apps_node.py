@@ -19,7 +19,7 @@ def start(server, tmp, app=None, **kw):
     need("node")
     port = harness.free_port()
     app = App(tmp, "node", ["node", HERE + "/server.js", str(port)], lambda: can_connect(("127.0.0.1", port)))
-    return app, server(routes='{ path = "/closed"; gateway = { backend = "node"; upgrade = false; }; }, '
+    return app, server(routes='{ path = "/closed"; gateway = { backend = "node"; upgrade = [ ]; }; }, '
                               '{ path = "/"; gateway = "node"; }',
                        backends=f'node = {{ protocol = "http"; hosts = [ "127.0.0.1:{port}" ]; }};', **kw)
 

@@ -127,7 +127,7 @@ def test_fastcgi_stderr(server, peers):
 
 def test_http_details(server, peers):
     app = peers("http")
-    s = start(server, app, gateway='{ backend = "app"; upgrade = true; }')
+    s = start(server, app, gateway='{ backend = "app"; upgrade = "echo"; }')
     with s.connect() as c:
         r = c.request("/app/interim").response()
         assert [i.status for i in r.interim] == [103] and "style.css" in r.interim[0]["Link"]

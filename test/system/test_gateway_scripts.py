@@ -106,10 +106,12 @@ def test_fields(server, site, fpm):
             "CONTENT_LENGTH": "5", "SERVER_ADDR": "127.0.0.1", "SERVER_PORT": str(s.port), "REDIRECT_STATUS": "200"}
     assert {k: env.get(k) for k in want} == want
     assert "HTTP_PROXY" not in env and "HTTP_X_HOP" not in env and "HTTPS" not in env
-    for fields in ("X-A: 1\r\nX_A: 2\r\n", "X-Forwarded-For: 1\r\nX_Forwarded_For: 2\r\n"):
+    for fields, name, value in (("X-A: 1\r\nX_A: 2\r\n", "HTTP_X_A", "1"), ("X_A: 2\r\n", "HTTP_X_A", None),
+                                ("X-Forwarded-For: 1\r\nX_Forwarded_For: 2\r\n", "HTTP_X_FORWARDED_FOR", "127.0.0.1"),
+                                ("X-Forwarded-Proto: https\r\n", "HTTP_X_FORWARDED_PROTO", "http")):
         with s.connect() as c:
             c.send(f"GET /a.php HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n")
-            assert c.response().status == 400, fields
+            assert ran(c.response())[1].get(name) == value, fields
 
 
 def test_authorizer(server, site, fpm):
@@ -140,7 +142,7 @@ def test_websocket(server, tmp, protocol):
                              "--wsgi-file", tmp + "/ws.py", "--master", "--die-on-term"], lambda: can_connect(("127.0.0.1", port)))
     try:
         s = server(workers=1, backends=f'app = {{ protocol = "{protocol}"; hosts = [ "127.0.0.1:{port}" ]; }};',
-                   routes='{ path = "/"; gateway = { backend = "app"; upgrade = true; }; }')
+                   routes='{ path = "/"; gateway = { backend = "app"; upgrade = "websocket"; }; }')
         with upgrade(s) as c:
             for data in (b"", b"hello", b"x" * 126, bytes(range(65, 91)) * 3000):
                 c.send(frame(1, data))

@@ -271,7 +271,9 @@ START_TEST(test_lists)
 	unit_str_eq(c->path_from, "/x");
 	unit_str_eq(c->path_to, "/");
 	ck_assert_uint_eq(c->hide.n, 1);
-	ck_assert(c->x_forwarded && c->upgrade && !c->forwarded && !c->via);
+	ck_assert(c->x_forwarded && !c->forwarded && !c->via);
+	ck_assert_uint_eq(c->upgrade.n, 1);
+	unit_str_eq(c->upgrade.v[0], "websocket");
 	c = conf_of(conf, 1);
 	v = c->environment.v;
 	ck_assert_uint_eq(c->environment.n, 2);
@@ -293,6 +295,32 @@ END_TEST
 static const struct {
 	const char *text, *said;
 } mistakes[] = {
+	{ SITE("gateway = { backend = \"app\"; upgrade = true; };"),
+	    "5:40 error: 'gateway.upgrade' wants a text or a list of texts, not true // write [ "
+	    "\"websocket\" ]\n" },
+	{ SITE("gateway = { backend = \"app\"; upgrade = false; };"),
+	    "5:40 error: 'gateway.upgrade' wants a text or a list of texts, not false // write [ ] "
+	    "for none\n" },
+	{ SITE("gateway = { backend = \"app\"; upgrade = [ \"websocket\", \"H2C\" ]; };"),
+	    "5:55 error: \"H2C\" carries requests, which would reach the backend past every rule "
+	    "of the server // take it out of the list\n" },
+	{ SITE("gateway = { backend = \"app\"; upgrade = [ \"HTTP/2.0\", \"TLS/1.2\", \"a b\" ]; "
+	       "};"),
+	    "5:42 error: \"HTTP/2.0\" carries requests, which would reach the backend past every "
+	    "rule of the server // take it out of the list\n"
+	    "5:54 error: \"TLS/1.2\" carries requests, which would reach the backend past every "
+	    "rule of the server // take it out of the list\n"
+	    "5:65 error: \"a b\" is not the name of a protocol // upgrade = [ \"websocket\" ]; "
+	    "or, for none, upgrade = [ ];\n" },
+	{ SITE("gateway = { backend = \"app\"; pass = [ \"X-Real-IP\", \"Accept\" ]; };"),
+	    "5:52 error: the field \"Accept\" is passed on anyway // what is kept from "
+	    "trusted_proxies "
+	    "only is listed at gateway.pass in argand.conf(5)\n" },
+	{ SITE("gateway = { backend = \"app\"; field_names = \"all\"; };"),
+	    "5:44 error: 'gateway.field_names' wants \"plain\" or \"any\", not the text "
+	    "\"all\"\n" },
+	{ SITE("gateway = { backend = \"app\"; set = \"Content_Length: 3\"; };"),
+	    "5:36 error: the field \"Content_Length\" cannot be changed // the server counts\n" },
 	{ SITE("gateway = \"ap\";"),
 	    "5:11 error: there is no pool \"ap\" // did you mean \"app\"?\n" },
 	{ SITE("gateway = \"127.0.0.1:80\";"),

@@ -117,7 +117,10 @@ static const struct head_row {
 	    .xff = true,
 	    .trusted = true },
 	{ .head = "GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 1.1.1.1\r\n\r\n",
-	    "GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 1.1.1.1\r\n\r\n" },
+	    "GET / HTTP/1.1\r\nHost: x\r\n\r\n" },
+	{ .head = "GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 1.1.1.1\r\n\r\n",
+	    "GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 1.1.1.1\r\n\r\n",
+	    .trusted = true },
 	{ .head = "GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 1.1.1.1\r\n\r\n",
 	    "GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.1\r\n"
 	    "X-Forwarded-Proto: http\r\nX-Forwarded-Host: x\r\n\r\n",
@@ -171,7 +174,7 @@ START_TEST(heads)
 	a.gw.x_forwarded = row->xff;
 	a.gw.forwarded = row->forwarded;
 	a.gw.via = row->via;
-	a.q.is_upgrade = row->upgrade;
+	a.q.upgrade = row->upgrade ? STR("websocket") : STR("");
 	a.q.keep = !row->close;
 	if (row->length > 0)
 		a.q.length = row->length;
@@ -428,7 +431,7 @@ answer(const struct answer_row *row, struct str in, const struct split *way, con
 
 	ask("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
 	a.q.keep = !(row->how & CLOSES);
-	a.q.is_upgrade = row->how & UPGRADES;
+	a.q.upgrade = row->how & UPGRADES ? STR("websocket") : STR("");
 	head_of();
 	if (!(row->how & UNSENT)) {
 		body_end(&a.src);

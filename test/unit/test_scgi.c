@@ -139,12 +139,15 @@ START_TEST(prefix)
 }
 END_TEST
 
-/* A collision is refused before anything is sent. */
+/* What is refused is refused before anything is sent. */
 START_TEST(refused)
 {
 	const char *why = NULL;
+	char fields[200] = "Connection: ";
 
-	codec_fake_init(&k, "/", "X-A: b\nX_A: c\n");
+	for (int i = 0; i < 33; i++)
+		strcat(fields, "a,");
+	codec_fake_init(&k, "/", fields);
 	ck_assert_int_eq(codec_fake_send(&k, &codec_scgi, state, &why), 400);
 	ck_assert_ptr_nonnull(why);
 	ck_assert_uint_eq(k.sent_n, 0);
@@ -171,7 +174,7 @@ START_TEST(upgrade)
 	struct str body;
 
 	codec_fake_init(&k, "/", "Upgrade: websocket\nConnection: upgrade\n");
-	k.q.is_upgrade = true;
+	k.q.upgrade = STR("websocket");
 	ck_assert_int_eq(codec_fake_send(&k, &codec_scgi, state, &why), 0);
 	unit_str_eq(variable(netstring(&body), "HTTP_UPGRADE"), "websocket");
 	unit_str_eq(variable(netstring(&body), "HTTP_CONNECTION"), "Upgrade");
