@@ -129,9 +129,15 @@ START_TEST(tls)
 	codec_fake_init(&k, "/", NULL);
 	k.r.is_tls = true;
 	k.r.version = HTTP_2;
+	k.conf.x_forwarded = k.conf.forwarded = true;
 	ck_assert_int_eq(script_env_make(&env, &k.q, &why), 0);
 	unit_str_eq(get("HTTPS"), "on");
 	unit_str_eq(get("REQUEST_SCHEME"), "https");
+	unit_str_eq(get("HTTP_X_FORWARDED_PROTO"), "https");
+	unit_str_eq(get("REMOTE_ADDR"), "192.0.2.7");
+	unit_str_eq(get("HTTP_X_FORWARDED_FOR"), "192.0.2.7");
+	unit_str_eq(get("HTTP_X_FORWARDED_HOST"), "example.org:8080");
+	unit_str_eq(get("HTTP_FORWARDED"), "for=192.0.2.7;host=\"example.org:8080\";proto=https");
 	unit_str_eq(get("SERVER_PROTOCOL"), "HTTP/2.0");
 	unit_str_eq(get("SERVER_PORT"), "8080");
 }
