@@ -87,6 +87,8 @@ enum {
 /* Rows of both kinds, by hash; n 0: free. */
 static struct claim_row claim_places[CLAIM_PLACES];
 
+uint32_t claim_lengths[32];
+
 static inline unsigned
 claim_hash(struct str s)
 {
@@ -139,8 +141,17 @@ claim_add(struct str name, enum claim claim)
 __attribute__((constructor)) static void
 claim_fill(void)
 {
-	for (unsigned i = 0; i < CLAIM_ROWS; i++)
-		claim_add(claim_rows[i].name, claim_rows[i].claim);
+	for (unsigned i = 0; i < CLAIM_ROWS; i++) {
+		struct str name = claim_rows[i].name;
+
+		claim_add(name, claim_rows[i].claim);
+		claim_lengths[name.p[0] & 31] |= 1u << name.n;
+	}
+	for (size_t i = 0; i < sizeof(claim_prefixes) / sizeof(claim_prefixes[0]); i++) {
+		struct str name = claim_prefixes[i].name;
+
+		claim_lengths[name.p[0] & 31] |= ~0u << name.n;
+	}
 #include "common/http.def"
 }
 

@@ -20,4 +20,15 @@ enum claim {
 enum claim claim_of(struct str name);
 enum claim claim_of_kind(enum http_field);
 
+/* By the first letter of a name, the lengths of those that make a claim: a bit for each below 32.
+ */
+extern uint32_t claim_lengths[32];
+
+/* False: a plain name without a row in http.def that makes none, as nearly all. */
+static inline bool
+claim_is_possible(struct str name)
+{
+	return name.n >= 32 || claim_lengths[name.p[0] & 31] >> name.n & 1;
+}
+
 #endif

@@ -265,12 +265,15 @@ bool
 passage_lets(struct passage *p, const struct field *f)
 {
 	struct str name = f->name;
-	enum claim claim;
+	enum claim claim = CLAIM_NONE;
+	bool is_plain;
 
 	if (likely(f->id != HF_OTHER))
 		return !p->marks[f->id];
-	claim = claim_of(name);
-	if (unlikely(!fold_is_plain(name)) && !passage_lets_odd(p, f, claim))
+	is_plain = fold_is_plain(name);
+	if (!is_plain || claim_is_possible(name))
+		claim = claim_of(name);
+	if (unlikely(!is_plain) && !passage_lets_odd(p, f, claim))
 		return false;
 	if (unlikely(claim & p->refused) && (claim != CLAIM_FRONT || !passage_is_excepted(p, name)))
 		return false;
