@@ -135,8 +135,7 @@ struct conf *conf_load(const char *file, struct cfg_errors **errors);
 struct conf *conf_load_text(const char *text, const char *name, struct cfg_errors **errors);
 void conf_free(struct conf *);
 
-size_t cfg_errors_count(const struct cfg_errors *);
-size_t cfg_warnings_count(const struct cfg_errors *);
+size_t cfg_errors_count(const struct cfg_errors *), cfg_warnings_count(const struct cfg_errors *);
 /* All messages with source line, caret and hint, in the order of files and lines. */
 void cfg_errors_print(const struct cfg_errors *, FILE *, bool colour);
 void cfg_errors_free(struct cfg_errors *);

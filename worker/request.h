@@ -113,14 +113,13 @@ struct str req_field_named(const struct request *, struct str name);
 struct str req_field_all(struct request *, enum http_field id);
 
 /* The handler wants the request body: sends 100 (Continue) when the client waits for it (RFC 9110
-   10.1.1) and begins to read into r->body. Nobody asks: it is discarded, bounded, after the answer.
+   10.1.1) and begins to read into r->body. Nobody asks: it is dropped, bounded, after the answer.
  */
 void request_want_body(struct request *);
 /* fn(arg) is posted when the client has closed its side after a complete request. Most have gone
    then; one that has announced its last request (is_last) may just say that this was it, and wait.
-   Who asks must withdraw (fn NULL)
-   before arg goes, from a deferred call of the arena at the latest. Not for tunnels: there the body
-   ends. */
+   Who asks must withdraw (fn NULL) before arg goes, from a deferred call of the arena at the
+   latest. Not for tunnels: there the body ends. */
 static inline void
 request_on_left(struct request *r, void (*fn)(void *), void *arg)
 {
@@ -132,8 +131,7 @@ request_on_left(struct request *r, void (*fn)(void *), void *arg)
 		worker_post(r->w, &r->left);
 }
 
-/* The address of ours that the client has reached: the listener's, or, where that is a wildcard,
-   the connection's own. Its path for a Unix socket. */
+/* The address of ours that the client has reached, not a wildcard; a Unix socket's path. */
 struct str req_local(struct request *);
 /* NULL when the client is on this machine, as far as that can be known; else why not, in words. */
 const char *req_not_local(const struct request *);
