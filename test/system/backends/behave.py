@@ -208,10 +208,10 @@ def do_trailers(p, q):
 
 
 def do_http10(p, q):
-    """Answers as HTTP/1.0: no framing but the end."""
+    """Answers as HTTP/1.0, where the protocol is HTTP: no framing but the end."""
     drain(p)
     p.keep = False
-    p.head(200, [("Content-Type", "text/plain")], version="1.0")
+    p.head(200, [("Content-Type", "text/plain")], **({"version": "1.0"} if hasattr(p, "out_chunked") else {}))
     p.data(b"old\n")
 
 

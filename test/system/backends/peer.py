@@ -139,7 +139,10 @@ class PeerProcess:
             with self.lock:
                 socks = list(self.socks)
             for s in socks:
-                s.shutdown(socket.SHUT_RDWR)
+                try:
+                    s.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass  # it has just ended by itself
         return {}
 
     def run(self):

@@ -102,6 +102,9 @@ class Wire:
     def interim(self, status, fields=()):
         """A 1xx, where the protocol has them."""
 
+    def stderr(self, text):
+        """Words for the log, where the protocol has a place for them."""
+
     def cut_head(self):
         """The first octets of a response head, and no more."""
         return b"Status: 200 OK\r\nContent-Ty"
