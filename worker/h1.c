@@ -107,12 +107,12 @@ h1_body_data(struct h1 *h, const char *p, size_t n)
 	struct conn *c = h->c;
 
 	h->r->received += (int64_t)n;
-	if (h->body != H1_BODY_READING || n == 0)
-		return;
 	if (h->r->received > h->r->route->core->max_body && !h->r->is_tunnel) {
 		h1_body_fail(h, EFBIG);
 		return;
 	}
+	if (h->body != H1_BODY_READING || n == 0)
+		return;
 	c->in->refs++;
 	body_put_buf(&h->r->body, c->in, p, n);
 }
@@ -145,7 +145,8 @@ h1_body_chunked(struct h1 *h)
 	if (h->body == H1_BODY_DISCARD)
 		r->trailers.n = 0;
 	h1_body_data(h, data.p, data.n);
-	if (h->body == H1_BODY_READING && chunked_announced(&h->chunked) > h1_body_room(h))
+	if ((h->body == H1_BODY_READING || h->body == H1_BODY_DISCARD) &&
+	    chunked_announced(&h->chunked) > h1_body_room(h))
 		h1_body_fail(h, EFBIG); /* a chunk that is announced is as good as come */
 	conn_used(c, (size_t)n);
 	if (done && h->body != H1_BODY_BROKEN)
@@ -540,17 +541,14 @@ h1_read_interest(struct h1 *h)
 		timer_del(&c->timer);
 }
 
-/* An answer was given without all of the body. What is left is read and dropped when it is little,
-   so that the connection can go on; else the connection ends. True: nothing more to wait for. */
+/* An answer was given without all of the body. Its head has said whether the connection goes on
+   (out_keeps()): if so, what is left is read and dropped, within max_body and the timeouts of a
+   body, because the next request may be on its way behind it. True: nothing more to wait for. */
 static bool
 h1_rest_is_here(struct h1 *h)
 {
 	if (h->body == H1_BODY_NONE || !h->keep)
 		return true;
-	if (h->expects_continue || h->is_chunked || h->left > H1_DISCARD_MAX) {
-		h->keep = false;
-		return true;
-	}
 	if (h->body == H1_BODY_WAITING)
 		h->read_mark = h->c->w->now;
 	if (h->body == H1_BODY_WAITING || h->body == H1_BODY_READING)

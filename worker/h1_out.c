@@ -47,16 +47,26 @@ out_framing(const struct request *r)
 	return r->version >= HTTP_11 ? H1_FRAME_CHUNKED : H1_FRAME_CLOSE;
 }
 
-/* Whether the connection may stay open after this answer (RFC 9112 9.3, 9.6). */
+/* Whether more of the request may be left than is worth reading for nobody: nothing has asked for
+   its body, or the answer is an error, and how much is left is unknown or a lot. Any other answer
+   that begins before its request has ended lets that end. */
+static bool
+out_has_rest(const struct h1 *h)
+{
+	if (likely(h->body == H1_BODY_NONE) || (h->body != H1_BODY_WAITING && h->r->status < 400))
+		return false;
+	return h->expects_continue || h->is_chunked || h->left > H1_DISCARD_MAX;
+}
+
+/* Whether the connection may stay open after this answer (RFC 9112 9.3, 9.6). What it says binds:
+   a client that is told nothing else sends its next request. */
 static bool
 out_keeps(const struct h1 *h)
 {
 	const struct request *r = h->r;
 	const struct conn *c = h->c;
-	bool has_rest = h->body == H1_BODY_WAITING &&
-			(h->expects_continue || h->is_chunked || h->left > H1_DISCARD_MAX);
 
-	return h->keep && !r->wants_close && !has_rest && !c->is_draining && !c->is_eof &&
+	return h->keep && !r->wants_close && !out_has_rest(h) && !c->is_draining && !c->is_eof &&
 	       h->framing < H1_FRAME_CLOSE && c->nrequests < r->route->core->keepalive_requests;
 }
 

@@ -89,3 +89,37 @@ def test_client_that_left(server, peers):
         c.shutdown()
         wait_for(lambda: pool_status(s)["in_flight"] == 0, "the backend is given up", 4)
     app.may_err = True
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("framing", ["chunked", "length"])
+@pytest.mark.parametrize("answer", ["refused", "early?after=1000&how=keep", "before"])
+def test_answer_before_the_end_of_the_body(server, peers, policy, framing, answer):
+    """RFC 9112 9.6: an answer after which the connection ends says so; one that does not is followed by the next. The
+    client that sent its body and the next request behind it could not know otherwise, and may not repeat that one."""
+    app = peers("http")
+    app.may_err = True
+    if answer == "refused":
+        app.kill()
+    s = server(site='max_body = "10M";', backends=pool("app", app, timeout={"queue": "100ms"}),
+               routes=f'{{ path = "/app"; gateway = {{ backend = "app"; request_body = "{policy}"; }}; }}',
+               files={"next": b"the next\n"})
+    for first, rest in ((2000, 100), (2000, 3000), (2000, 40000), (300000, 200000)):
+        with s.connect() as c:
+            head = f"POST /app/{answer} HTTP/1.1\r\nHost: a\r\n"
+            if framing == "chunked":
+                c.send(head + "Transfer-Encoding: chunked\r\n\r\n%x\r\n" % first + "x" * first + "\r\n")
+                more = b"%x\r\n%b\r\n0\r\n\r\n" % (rest, b"y" * rest)
+            else:
+                c.send(head + f"Content-Length: {first + rest}\r\n\r\n" + "x" * first)
+                more = b"y" * rest
+            if policy in ("buffer", "auto"):
+                c.send(more)
+                more = b""
+            r = c.response("POST")
+            assert r.status in (200, 413, 502, 503), r
+            if "close" in (r.get("Connection") or ""):
+                continue
+            c.send(more + b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n")
+            r2 = c.response("GET")
+            assert r2.body == b"the next\n", (first, rest, r, r2)
