@@ -22,7 +22,7 @@ endif
 
 # `make run` and `make check` work on a fresh machine: they install what is missing first. Packagers
 # and everybody who does not want that say DEPS=no.
-DEPS ?= $(if $(filter run check check-% lint fuzz fuzz-smoke bench bench-loss,$(GOALS)),yes,no)
+DEPS ?= $(if $(filter run check check-% chaos hostile lint fuzz fuzz-smoke bench bench-loss,$(GOALS)),yes,no)
 deps = $(if $(filter yes,$(DEPS)),@etc/install-deps.sh $1)
 
 # A prefix given here and not to configure would leave the wrong paths in the program.
@@ -167,10 +167,20 @@ check-systemd: $(B)/argand
 HOSTILE_TIME ?= 1800
 .PHONY: hostile
 hostile: $(B)/argand $(TOOLS)
+	$(call deps,build check)
 	@B=$(B) ARGAND_BIN=$(abspath $(B)/argand) ARGAND_TOOLS=$(abspath $(B)/tools) \
 		ARGAND_HOSTILE_TIME=$(HOSTILE_TIME) ARGAND_HOSTILE_SEED='$(SEED)' \
 		/usr/bin/python3 -m pytest -q -s -p no:cacheprovider -k hostile_writes \
 		test/system/test_hostile_segment.py
+
+# The chaos test for as long as one likes, with a seed of its own, which it says first.
+CHAOS_TIME ?= 300
+.PHONY: chaos
+chaos: $(B)/argand $(TOOLS)
+	$(call deps,build check)
+	@B=$(B) ARGAND_BIN=$(abspath $(B)/argand) ARGAND_TOOLS=$(abspath $(B)/tools) CHAOS_TIME=$(CHAOS_TIME) \
+		SEED=$(or $(SEED),$(shell date +%s)) \
+		/usr/bin/python3 -m pytest -q -s -p no:cacheprovider test/system/test_chaos.py
 
 # ---- fuzzing: clang's libFuzzer, objects of its own ------------------------------------------------
 

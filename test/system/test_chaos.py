@@ -48,6 +48,7 @@ def test_chaos(server, peers):
         audit.quiet(world)
         audit.descriptors(world, before)
         audit.counters(world)
+        audit.access_log(world)
         audit.deaths(world)
     except Exception as e:
         raise AssertionError(f"{e}\nThe last of what happened:\n{world.last()}\n"

@@ -12,6 +12,7 @@ from chaos.plan import Talk
 from harness import wait_for
 
 DEATH = re.compile(r"worker \d+ \(pid (\d+)\) of generation \d+ (killed by .*|ended with status [1-9].*)")
+LINE = re.compile(r'[0-9.]+ - \S+ \[[^]]+\] "(?:[^"\\]|\\.)*" [1-5]\d\d (?:\d+|-) "(?:[^"\\]|\\.)*" "(?:[^"\\]|\\.)*"')
 # Of a log that has one of these, somebody must read more.
 NEVER = re.compile(r"must\(|Sanitizer|runtime error|Assertion|was not ready|killing it|has not finished in time|cut short")
 
@@ -57,6 +58,11 @@ def left(world):
     out["workers too many or few"] = len(st["workers"]) - st["workers_wanted"]
     out["processes too many or few"] = len(harness.session_pids(world.s.sid)) - 1 - st["workers_wanted"]
     return {k: v for k, v in out.items() if v}
+
+
+def logged(world):
+    """All lines that are still to be written: a second at most."""
+    wait_for(lambda: world.s.access_log().count("\n") >= world.s.status()["counters"]["log_lines"], "the log is written")
 
 
 def quiet(world):
@@ -145,3 +151,15 @@ def counters(world):
         assert book.whole[k] - slack <= n, f"{book.whole[k]} answers {k}xx came whole, {n} are counted"
     assert c["connections_accepted"] <= book.conns + 20, (c["connections_accepted"], book.conns)
     assert whole * 2 >= c["requests"], f"only {whole} of {c['requests']} requests were answered whole: no test at all"
+
+
+def access_log(world):
+    """A line for each request, whole; but a killed worker takes along what it had not written."""
+    logged(world)
+    lines = world.s.access_log().splitlines()
+    odd = [x for x in lines if not LINE.fullmatch(x)]
+    assert len(odd) <= len(world.killed), f"{len(odd)} odd lines in the access log: {odd[:5]}"
+    c = world.s.status()["counters"]
+    assert len(lines) <= c["requests"], (len(lines), c["requests"])
+    assert world.killed or len(lines) == c["requests"], (len(lines), c["requests"])
+    assert c["log_lines_lost"] == 0

@@ -69,11 +69,11 @@ class Brief(collections.deque):
     """A transcript that remembers the last of it."""
 
     def __init__(self):
-        super().__init__(maxlen=60)
+        super().__init__(maxlen=24)
 
     def append(self, said):
         who, data = said
-        super().append((f"{time.monotonic():.3f} {who}", data if isinstance(data, str) else bytes(data[:300])))
+        super().append((f"{time.monotonic():.3f} {who}", data if isinstance(data, str) else bytes(data[:100])))
 
 
 class Chat(harness.Conn):

@@ -27,6 +27,9 @@ SITE = f"""
 	max_body = "{MAX_BODY}"; headers: {{ set = [ "X-Worker: $worker" ]; }};
 	error_pages = ( {{ status = 404; path = "/page.html"; }} );
 """
+GAUGES = {"connections", "connections_idle", "requests_active", "file_cache_bytes", "file_cache_files", "spool_bytes",
+          "loop_lag_max_ms", "rss_bytes"}
+REQUESTS_AT_ONCE = 10 * THREADS # a client that left may be noticed later
 SETTLED = 3                     # after its last trouble a pool is as it was
 
 
@@ -37,6 +40,7 @@ class World:
         self.peers = [(p, peers(p, tcp=bool(k))) for p in PROTOCOLS for k in range(plan.HOSTS)]
         self.lock, self.journal = threading.Lock(), []
         self.killed = {}        # pid: when
+        self.counted = {}       # what the observer saw last
         self.troubles = {p: [] for p in PROTOCOLS}  # [what, begin, end or None]
         self.began = time.monotonic()
         self.errors = []
@@ -232,6 +236,23 @@ class World:
     def do_operator(self, host, verb, *more):
         protocol, peer = self.peers[host]
         self.command("backend", protocol, verb, peer.host, *more)
+
+    # --- looking on
+
+    def do_look(self):
+        """Totals never fall, whoever dies or is replaced, and gauges are sums of what is there."""
+        try:
+            st = self.s.status()
+        except (OSError, ValueError):
+            return  # the control socket of a program that is just being replaced
+        now = st["counters"]
+        for name, value in now.items():
+            is_gauge = name in GAUGES
+            if value < self.counted.get(name, 0) and not is_gauge or value >= 1 << 60:
+                self.errors.append(f"counter {name} went from {self.counted.get(name)} to {value}")
+        if now["requests_active"] > REQUESTS_AT_ONCE or now["connections"] > REQUESTS_AT_ONCE:
+            self.errors.append(f"more under way than there are clients: {now}")
+        self.counted = now
 
     # --- to workers
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from backends import PROTOCOLS
 
-RATE = 30                            # talks a second
+RATE = 45                            # talks a second
 HOSTS = 2                            # of each pool
 TALKS = {                            # kind: how often
     "files": 14, "fetch": 16, "post": 16, "echo": 8, "trouble": 12, "slow_reader": 4, "slow_sender": 4, "half_close": 5,
@@ -40,7 +40,7 @@ class Plan:
         self.seed, self.seconds = seed, seconds
         self.talks = self.plan_talks(self.stream("talks"))
         self.lanes = {"backends": self.plan_backends(self.stream("backends")),
-                      "server": self.plan_server(self.stream("server")),
+                      "server": self.plan_server(self.stream("server")), "observer": self.plan_observer(),
                       "workers": self.plan_workers(self.stream("workers"))}
         for deeds in self.lanes.values():
             deeds.sort(key=lambda d: d.at)
@@ -95,6 +95,9 @@ class Plan:
                 out.append(Deed(t, what, (rng.randrange(1 << 30),)))
             t += rng.uniform(0.2, 2.5)
         return out
+
+    def plan_observer(self):
+        return [Deed(i / 2, "look") for i in range(1, int(self.seconds * 2))]
 
     def plan_workers(self, rng):
         out, t = [], rng.uniform(1, 3)

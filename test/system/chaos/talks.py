@@ -48,7 +48,10 @@ def several(t, most, one):
     """Up to so many requests on a connection, as long as it is kept."""
     n = t.rng.choice([1, 1, t.rng.randrange(1, most + 1)])
     for i in range(n):
-        if i == 0 or t.is_over(r):
+        if i == 0:
+            t.connect()
+            r = small_file(t) if t.rng.random() < 0.5 else None
+        if r and t.is_over(r):
             t.connect()
         r = one(t)
 
@@ -152,15 +155,15 @@ def trouble_request(t):
         r = t.answer(method, "*" if is_cut else pool, begun, sent)
     except Lost:
         t.connect()
-        return trouble_over(t)
+        return small_file(t)
     t.judge(r, pool, TROUBLES[what], None, begun)
     if not sent:
         t.connect()
     return r
 
 
-def trouble_over(t):
-    """A file, so that there is an answer."""
+def small_file(t):
+    """An answer that tells which worker has the connection."""
     begun = time.monotonic()
     t.send(t.head("GET", "/small.txt"))
     r = t.answer("GET", "", begun)
@@ -182,6 +185,9 @@ def talk_slow_reader(t):
 
 def talk_slow_sender(t):
     t.connect()
+    r = small_file(t)
+    if t.is_over(r):
+        t.connect()
     post_request(t, t.rng.uniform(0.05, 0.25), 1 << 16)
 
 
@@ -345,9 +351,12 @@ ERRORS_OF_NOBODY = {499, 500}
 
 
 def talk_silent(t):
-    """Half a head, and then nothing: 408, or closed."""
-    begun = time.monotonic()
+    """Half a head, and then nothing: 408."""
     t.connect()
+    r = small_file(t)
+    if t.is_over(r):
+        return
+    begun = time.monotonic()
     t.send(t.head("GET", "/small.txt")[:-t.rng.randrange(3, 20)])
     r = t.answer("GET", "", begun)
     t.judge(r, "", {408})
