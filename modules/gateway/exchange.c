@@ -394,16 +394,19 @@ exchange_abort(struct exchange *x)
 	}
 }
 
-/* The client closed its side while the backend was still to answer. Browsers that left, mostly: as
-   other servers do, we do not let the backend work for nobody. A client that had said that this is
-   its last request (simple tools, HTTP/1.0) closes its side to say just that; should it have gone
-   all the same, the first octet that we write finds out. */
+/* The client closed its side while the backend was still to answer, or while its answer is kept
+   back until it is complete. Browsers that left, mostly: as other servers do, we do not let the
+   backend work for nobody. A client that had said that this is its last request (simple tools,
+   HTTP/1.0) closes its side to say just that; should it have gone all the same, the first octet
+   that we write finds out. */
 static void
 exchange_left(void *arg)
 {
 	struct exchange *x = arg;
+	bool is_silent =
+	    x->state < EXCHANGE_ANSWERING || (x->state == EXCHANGE_ANSWERING && !x->r->is_begun);
 
-	if (x->state < EXCHANGE_ANSWERING && !x->r->is_last)
+	if (is_silent && !x->r->is_last)
 		res_abort(x->r, "the client left");
 }
 

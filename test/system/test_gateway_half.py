@@ -123,3 +123,16 @@ def test_answer_before_the_end_of_the_body(server, peers, policy, framing, answe
             c.send(more + b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n")
             r2 = c.response("GET")
             assert r2.body == b"the next\n", (first, rest, r, r2)
+
+
+def test_client_that_left_a_buffered_answer(server, peers):
+    """Nothing is written to it until the answer is complete, so no write finds out."""
+    app = peers("http")
+    s = server(backends=pool("app", app),
+               routes='{ path = "/app"; gateway = { backend = "app"; response_body = "buffer"; }; }')
+    with s.connect() as c:
+        c.send(b"GET /app/stream?ms=5 HTTP/1.1\r\nHost: a\r\n\r\n")
+        wait_for(lambda: app.stats()["pieces"] > 5, "the answer has begun")
+        c.shutdown()
+        wait_for(lambda: app.stats()["active"] == 0, "the backend is given up", 4)
+    wait_for(lambda: s.status()["counters"]["requests_active"] == 0, "nothing is left")
