@@ -38,6 +38,8 @@ class Deed(NamedTuple):
 class Plan:
     def __init__(self, seed, seconds):
         self.seed, self.seconds = seed, seconds
+        # From here on workers live: what they lose a little of with each request shows at the end.
+        self.calm = max(0.6 * seconds, seconds - 120)
         self.talks = self.plan_talks(self.stream("talks"))
         self.lanes = {"backends": self.plan_backends(self.stream("backends")),
                       "server": self.plan_server(self.stream("server")), "observer": self.plan_observer(),
@@ -82,9 +84,10 @@ class Plan:
         return n * period
 
     def plan_server(self, rng):
-        out, t = [], rng.uniform(0.5, 2)
+        out, t = [Deed(self.calm, "reload_plain")], rng.uniform(0.5, 2)
         while t < self.seconds:
-            what = rng.choices(["reload", "upgrade", "operator", "reopen", "status"], [10, 3, 6, 1, 2])[0]
+            weights = [10, 3, 6, 1, 2] if t < self.calm else [0, 0, 6, 1, 2]
+            what = rng.choices(["reload", "upgrade", "operator", "reopen", "status"], weights)[0]
             if what == "operator":
                 host = rng.randrange(len(PROTOCOLS) * HOSTS)
                 verb = rng.choice([("drain",), ("disable",), ("weight", str(rng.randrange(1, 50)))])
@@ -103,7 +106,7 @@ class Plan:
         out, t = [], rng.uniform(1, 3)
         while t < self.seconds:
             which = rng.randrange(1000)
-            if rng.random() < 0.6:
+            if rng.random() < 0.6 and t < self.calm:
                 out.append(Deed(t, "kill_worker", (which,)))
             else:
                 out.append(Deed(t, "stop_worker", (which, rng.choice([0.05, 0.3, 0.6, 1.2]))))
