@@ -31,7 +31,9 @@ def warm_up(world):
     harness.wait_for(lambda: len(world.s.workers()) == 3, "all workers are there", 30)
     for _ in range(3):
         audit.ordinary(world, True)
-    return audit.baseline(world)
+    before = audit.baseline(world)
+    audit.access_log(world)
+    return before
 
 
 def test_chaos(server, peers):

@@ -106,7 +106,7 @@ class Plan:
         out, t = [], rng.uniform(1, 3)
         while t < self.seconds:
             which = rng.randrange(1000)
-            if rng.random() < 0.6 and t < self.calm:
+            if t < self.calm and (not out or rng.random() < 0.6):
                 out.append(Deed(t, "kill_worker", (which,)))
             else:
                 out.append(Deed(t, "stop_worker", (which, rng.choice([0.05, 0.3, 0.6, 1.2]))))
