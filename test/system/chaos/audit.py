@@ -140,7 +140,8 @@ def why_lost(world, loss):
 def losses(world):
     odd = [x for x in world.book.losses if not why_lost(world, x)]
     assert not odd, f"{len(odd)} answers were lost for no reason, the first:\n" + "\n".join(
-        f"  {x.begun - world.began:.3f} to {x.ended - world.began:.3f} pool {x.pool!r} workers {x.workers} {x.what}" for x in odd[:3])
+        f"  {x.begun - world.began:.3f} to {x.ended - world.began:.3f} pool {x.pool!r} workers {x.workers} {x.what}"
+        for x in odd[:3])
     assert not world.book.faults, f"{len(world.book.faults)} answers were wrong, the first:\n" + "\n".join(world.book.faults[:3])
 
 

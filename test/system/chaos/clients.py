@@ -83,8 +83,15 @@ class Chat(harness.Conn):
         super().__init__(address, timeout=PATIENCE, rcvbuf=rcvbuf)
         book.count("conns")
         self.book, self.transcript, self.pace, self.workers = book, Brief(), None, set()
+        self.received = self.mark = 0  # octets in all; before the answer that is waited for
 
     def more(self):
+        before = len(self.buf)
+        is_more = self.read()
+        self.received += len(self.buf) - before
+        return is_more
+
+    def read(self):
         if self.pace is None:
             return super().more()
         size, pause = self.pace
@@ -140,6 +147,7 @@ class Person:
     def answer(self, method, pool, begun, sent=True):
         """The next answer. Lost, with a note, when it does not come whole."""
         c = self.c
+        c.mark = c.received - len(c.buf)
         try:
             r = c.response(method)
         except (ConnectionResetError, BrokenPipeError) as e:
@@ -150,8 +158,6 @@ class Person:
             raise self.lost(pool, begun, sent, f"{method} {self.talk.kind}: {e}") from e
         if r.status == 101:
             return r
-        if "Connection" in r and r["Connection"] == "close":
-            c.is_last = True
         c.workers.add(r.get("X-Worker", ""))
         self.book.answered(r.status)
         if r.framing == "close" and pool and r.version != "HTTP/1.0":
@@ -160,8 +166,7 @@ class Person:
 
     def lost(self, pool, begun, sent, what):
         c = self.c
-        have = any(who.endswith("<") for who, _ in list(c.transcript)[-3:])
-        self.book.lost(Loss(begun, time.monotonic(), pool, have, sent, tuple(c.workers), f"{what}\n{c.said()}"))
+        self.book.lost(Loss(begun, time.monotonic(), pool, c.received > c.mark, sent, tuple(c.workers), f"{what}\n{c.said()}"))
         return Lost()
 
     def fault(self, text):

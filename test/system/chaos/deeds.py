@@ -10,7 +10,7 @@ import time
 import harness
 from backends import PROTOCOLS, pool
 from chaos import clients, plan
-from chaos.talks import MAX_BODY, REQUEST_BODIES, RESPONSE_BODIES
+from chaos.talks import KINDS, MAX_BODY, REQUEST_BODIES, RESPONSE_BODIES
 
 THREADS = 24
 # What outlasts every patience of the server that a polite client could meet is no part of this test. The wait for
@@ -72,8 +72,9 @@ class World:
         for p in PROTOCOLS:
             for q in REQUEST_BODIES:
                 for r in RESPONSE_BODIES:
-                    routes.append(f'{{ path = "/{p}/{q}/{r}"; gateway = {{ backend = "{p}"; request_body = "{q}"; response_body = "{r}"; '
-                                  f'response_memory = "{one("64k", "4k")}"; response_disk = "8M"; upgrade = true; }}; }}')
+                    routes.append(f'{{ path = "/{p}/{q}/{r}"; gateway = {{ backend = "{p}"; upgrade = true; '
+                                  f'request_body = "{q}"; response_body = "{r}"; response_disk = "8M"; '
+                                  f'response_memory = "{one("64k", "4k")}"; }}; }}')
         self.s.rewrite(workers=one(3, 1, 2, 4), server=server, site=SITE, routes=", ".join(routes), backends=pools)
 
     def start(self):
@@ -138,7 +139,6 @@ class World:
         time.sleep(max(0, self.began + at - time.monotonic()))
 
     def talker(self, end):
-        from chaos.talks import KINDS
         while True:
             with self.lock:
                 talk = next(self.asked, None)

@@ -57,23 +57,27 @@ class Plan:
         return [Talk(t, k, f"{self.seed} {i} {k}") for i, (t, k) in enumerate(zip(times, kinds))]
 
     def plan_backends(self, rng):
-        """Each host has one trouble at a time, and every trouble has its end."""
+        """Hosts of a pool have their troubles alone or together. Each host has one at a time, and each has its end."""
         out = []
-        for host in range(len(PROTOCOLS) * HOSTS):
-            t = rng.uniform(0.5, 5)
+        for first in range(0, len(PROTOCOLS) * HOSTS, HOSTS):
+            t = rng.uniform(0.5, 3)
             while t < self.seconds - 1:
-                begin, end, longest = rng.choice([("kill", "start", 1.5), ("freeze", "thaw", 3), ("refuse", "listen", 1.5),
-                                                  ("flap", "listen", 1), ("mode", "mode", 2), ("mode", "mode", 2),
-                                                  ("cut", "cut", 0.5)])
-                length = rng.uniform(0.05, longest)
-                mode = rng.choice(MODES)
-                if begin == "flap":
-                    length = self.plan_flaps(rng, out, host, t)
-                else:
-                    out.append(Deed(t, begin, (host, mode) if begin == "mode" else (host,)))
-                    out.append(Deed(t + length, end, (host, None) if end == "mode" else (host,)))
-                t += length + rng.uniform(0.3, 6)
+                hosts = range(first, first + HOSTS)
+                if rng.random() < 0.6:
+                    hosts = [rng.choice(hosts)]
+                t += max([self.plan_trouble(rng, out, host, t) for host in hosts]) + rng.uniform(0.3, 3)
         return out
+
+    def plan_trouble(self, rng, out, host, t):
+        """Its length."""
+        begin, end, longest = rng.choice([("kill", "start", 1.5), ("freeze", "thaw", 3), ("refuse", "listen", 1.5),
+                                          ("flap", "listen", 1), ("mode", "mode", 2), ("mode", "mode", 2), ("cut", "cut", 0.5)])
+        length, mode = rng.uniform(0.05, longest), rng.choice(MODES)
+        if begin == "flap":
+            return self.plan_flaps(rng, out, host, t)
+        out.append(Deed(t, begin, (host, mode) if begin == "mode" else (host,)))
+        out.append(Deed(t + length, end, (host, None) if end == "mode" else (host,)))
+        return length
 
     def plan_flaps(self, rng, out, host, t):
         """Listens for a moment of each period."""

@@ -12,6 +12,7 @@ from chaos.clients import FILES, Lost, body_of, chunks, digest
 REQUEST_BODIES = ["auto", "buffer", "spool", "stream"]
 RESPONSE_BODIES = ["spool", "stream", "buffer"]
 MAX_BODY = 3 << 20
+NEVER_SAID = {499, 500}             # to a head that is refused
 # What a request asks a backend to do, and what the client may be told then, beside 502, 503 and 504.
 TROUBLES = {
     "close": (), "reset": (), "reset?after=3000": (), "cut_head": (), "cut_head?how=close": (), "garbage": (),
@@ -224,11 +225,11 @@ def end(t):
 
 def talk_reset_head(t):
     _, path = route(t)
-    c, data = t.connect(), t.head("GET", path + "/body?n=1000", [("X-Long", "v" * 500)])
+    t.connect()
+    data = t.head("GET", path + "/body?n=1000", [("X-Long", "v" * 500)])
     t.send(data[:t.rng.randrange(1, len(data))])
     time.sleep(t.rng.choice([0, 0.01, 0.2]))
     end(t)
-    c.close()
 
 
 def talk_reset_body(t):
@@ -343,11 +344,8 @@ def talk_garbage(t):
             raise
         return
     t.book.answered(r.status)
-    if r.status < 400 or r.status in ERRORS_OF_NOBODY:
+    if r.status < 400 or r.status in NEVER_SAID:
         t.fault(f"served: {data[:100]!r} {r}")
-
-
-ERRORS_OF_NOBODY = {499, 500}
 
 
 def talk_silent(t):
@@ -364,11 +362,12 @@ def talk_silent(t):
 
 def talk_endless(t):
     """An answer without end is left when there is enough of it."""
-    pool, path = route(t)
+    _, path = route(t)
     begun, wanted = time.monotonic(), t.rng.choice([1000, 50000, 2000000])
     c = t.connect()
-    t.send(t.head("GET", f"{path}/" + t.rng.choice(["stream?piece=2000&ms=10", "flood", "flood", "stream?piece=500&ms=50&nobuf=1"])))
-    if "/buffer/" in path[1:].split("?")[0] or path.endswith("/buffer"):
+    what = t.rng.choice(["stream?piece=2000&ms=10", "flood", "flood", "stream?piece=500&ms=50&nobuf=1"])
+    t.send(t.head("GET", f"{path}/{what}"))
+    if path.endswith("/buffer"):
         c.sock.settimeout(0.5)  # it is sent when it is complete: never
     try:
         while len(c.buf) < wanted and time.monotonic() - begun < 3 and c.more():
