@@ -119,6 +119,7 @@ class Person:
     def __init__(self, world, talk):
         self.world, self.book, self.talk = world, world.book, talk
         self.rng, self.c = random.Random(talk.seed), None
+        self.is_old = False     # asks with HTTP/1.0
 
     def connect(self, **kw):
         if self.c:
@@ -160,7 +161,7 @@ class Person:
             return r
         c.workers.add(r.get("X-Worker", ""))
         self.book.answered(r.status)
-        if r.framing == "close" and pool and r.version != "HTTP/1.0":
+        if r.framing == "close" and not self.is_old:
             self.fault(f"an answer to HTTP/1.1 without framing: {r}")
         return r
 

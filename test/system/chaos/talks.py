@@ -206,6 +206,7 @@ def talk_half_close(t):
     elif kind == "post":
         t.send(t.head("POST", f"{path}/hash", [("Connection", "close")], 3000) + data)
     else:
+        t.is_old = True
         t.send(t.head("GET", f"{path}/body?n={n}").replace(b"HTTP/1.1", b"HTTP/1.0"))
     t.c.shutdown()
     r = t.answer("POST" if kind == "post" else "GET", pool, begun)
