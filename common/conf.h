@@ -85,6 +85,7 @@ struct conf_listen {
 	int64_t backlog;
 	int64_t mode;           /* unix: file mode */
 	struct str user, group; /* unix: owner of the socket file */
+	bool defer;             /* TCP: a connection is taken when its first octet has come */
 	bool proxy_protocol;    /* a PROXY protocol header comes first, from trusted peers only */
 	bool is_optional;       /* the IPv6 half of "*:80": a host without IPv6 goes without it */
 	const struct site *default_site;

@@ -68,7 +68,7 @@ def test_check_warns(php):
     warned = [line for line in r.stderr.splitlines() if "everybody can fetch" in line]
     for path in ("/www.key", "/old/dump.sql.gz", "/wp-config.txt"):
         assert sum(f"fetch {path}, which is" in line for line in warned) == 1, (path, r.stderr)
-    assert len(warned) == 3 and r.stderr.endswith("3 warnings\n"), r.stderr
+    assert len(warned) == 3, r.stderr
     assert 'exact = "/wp-config.txt"; respond: { status = 404; };' in r.stderr, "the remedy"
     assert "everybody can fetch" not in s.output(), "only who asks is told"
     s.rewrite(s.text.replace("root =", "hidden = true; root =").replace("routes = (", 'routes = ( { exact = "/wp-config.txt"; respond: { status = 404; }; },'))

@@ -55,9 +55,7 @@ def ask(server, column, attack):
     """Both requests in one segment; the second one again, where the first one closed the connection."""
     o = Outcome(attack, column)
     behind = f"GET /public/f HTTP/1.1\r\nHost: {column.name}\r\nUser-Agent: next/{attack.name}\r\n\r\n".encode()
-    if column.record.last:  # what came late
-        column.record.last.records += column.record.take()
-    column.record.last = o
+    before, column.record.last = column.record.last, o
     n = None
     try:
         with server.connect(timeout=8) as c:
@@ -72,7 +70,9 @@ def ask(server, column, attack):
         o.followed = f"{n.status} {n.get('X-Witness', '')}" if n else "no answer"
     except AssertionError as e:  # silence, or an answer that is none
         o.followed = str(e)[:100]
-    o.records = column.record.take()
+    for r in column.record.take():
+        is_late = before and before.attack is not attack and agent(r) == f"attack/{before.attack.name}"
+        (before if is_late else o).records.append(r)
     return o
 
 

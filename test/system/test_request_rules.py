@@ -217,7 +217,7 @@ def test_page_makes_no_tunnel(server, recorder):
     r = recorder("http", answer=lambda head: (
         ("101 Switching Protocols", {"Upgrade": "websocket"}, b"raw") if "upgrade" in head.lower()
         else ("200 OK", {}, b"the page")))
-    upgrade = 'gateway: { backend = "page"; upgrade = true; }'
+    upgrade = 'gateway: { backend = "page"; upgrade = "websocket"; }'
     s = page_server(server, r, routes=DENIED.replace('gateway = "page"', upgrade))
     with s.connect() as c:
         c.request("/no", headers={"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",

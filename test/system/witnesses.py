@@ -54,7 +54,7 @@ server: {
 };
 """
 # A backend that waits for more than it gets answers nobody for two seconds.
-POOL = '{name} = {{ protocol = "{protocol}"; hosts = [ "{address}" ]; timeout: {{ first_byte = "2s"; }}; }};\n'
+POOL = '{name} = {{ protocol = "{protocol}"; hosts = [ "{address}" ]; timeout: {{ first_byte = "2s"; }}; {more} }};\n'
 SITE = """{{
 	host = "{name}";
 	root = "{root}";
@@ -238,8 +238,10 @@ class Crowd:
 
     def pool(self, c):
         if c.name == "cgi":
-            return 'cgi = { protocol = "cgi"; spawn = { processes = "4"; }; };\n'
-        return POOL.format(name=self.key(c), protocol=c.protocol, address=c.address())
+            return 'cgi = { protocol = "cgi"; spawn = { processes = "4"; %s }; };\n' % harness.CGI_USER
+        # It closes each connection after its answer and does not say so: a POST may meet that.
+        more = "keepalive = 0;" if c.name == "uwsgi-http" else ""
+        return POOL.format(name=self.key(c), protocol=c.protocol, address=c.address(), more=more)
 
     def gateway(self, c, route, more=""):
         """A gateway that says which route it is of; what is set has no other way to the application."""
