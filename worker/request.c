@@ -8,7 +8,7 @@
 
 #include "common/log.h"
 #include "common/must.h"
-#include "worker/origin.h"
+#include "worker/machine.h"
 #include "worker/proto.h"
 #include "worker/reqlife.h"
 #include "worker/slab.h"
@@ -185,8 +185,8 @@ request_start(struct request *r)
 {
 	if (unlikely(!request_route(r)))
 		return;
-	if (unlikely(origin_is_forwarded(r)))
-		origin_tell(r);
+	if (unlikely(machine_is_forwarded(r)))
+		machine_tell(r);
 	if (unlikely(r->method == M_OPTIONS && str_eq(r->raw_path, STR("*")))) {
 		request_server_options(r);
 		return;

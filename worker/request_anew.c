@@ -3,6 +3,7 @@
  * request becomes a GET without anything that belonged to what the client asked for: its body, its
  * conditions, its upgrade. What handler comes next cannot tell it from a GET that was sent.
  */
+#include "common/fold.h"
 #include "common/must.h"
 #include "worker/proto.h"
 #include "worker/request.h"
@@ -32,32 +33,20 @@ static const char *const anew_dropped[] = {
 	"X-Method-Override",
 };
 
-static char
-anew_fold(char c)
-{
-	bool is_alnum = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-
-	return is_alnum ? (char)str_lower((unsigned char)c) : '-';
-}
-
-/* Whether name is pattern for the least careful reader, to whom all but letters and digits is one
-   octet (RFC 3875 4.1.18). */
+/* Whether name is pattern for the least careful reader. */
 static bool
-anew_is_name(struct str name, const char *pattern)
+anew_is_name(struct str name, struct str pattern)
 {
-	size_t i;
-
-	for (i = 0; i < name.n && pattern[i] && pattern[i] != '*'; i++)
-		if (anew_fold(name.p[i]) != anew_fold(pattern[i]))
-			return false;
-	return pattern[i] == '*' || (i == name.n && !pattern[i]);
+	if (pattern.p[pattern.n - 1] == '*')
+		return fold_has_prefix(name, str_n(pattern.p, pattern.n - 1));
+	return fold_eq(name, pattern);
 }
 
 static bool
 anew_drops(struct str name)
 {
 	for (size_t i = 0; i < sizeof(anew_dropped) / sizeof(*anew_dropped); i++)
-		if (anew_is_name(name, anew_dropped[i]))
+		if (anew_is_name(name, str_of(anew_dropped[i])))
 			return true;
 	return false;
 }

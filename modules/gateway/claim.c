@@ -1,5 +1,5 @@
 #include "modules/gateway/claim.h"
-#include "modules/gateway/fold.h"
+#include "common/fold.h"
 
 static const struct claim_row {
 	struct str name;

@@ -6,7 +6,7 @@
 #include "common/conf.h"
 #include "common/http.h"
 #include "modules/gateway/claim.h"
-#include "modules/gateway/fold.h"
+#include "common/fold.h"
 #include "modules/gateway/gateway.h"
 #include "modules/gateway/scripts.h"
 #include "modules/gateway/tls.h"

@@ -163,8 +163,8 @@ hpath_query(struct request *r)
 	return uri_encode_excluded(&r->arena, query); /* or what a rewrite made */
 }
 
-/* Of an error page or a local redirect: as if the client had asked for it. A front controller that is
-   the page for a 403 must not read there what was refused. */
+/* Of an error page or a local redirect: as if the client had asked for it. A front controller that
+   is the page for a 403 must not read there what was refused. */
 static struct str
 hpath_uri_anew(struct request *r)
 {

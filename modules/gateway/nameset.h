@@ -6,7 +6,7 @@
 #define GATEWAY_NAMESET_H
 
 #include "common/arena.h"
-#include "modules/gateway/fold.h"
+#include "common/fold.h"
 
 enum { NAMESET_MAX = 255 };
 

@@ -5,7 +5,7 @@
  * answer may decide: cookies, authentication. And in trailers (RFC 9110 6.5.1) everything that a
  * reader may only act on before the content: of the kinds with a row three are harmless.
  */
-#include "modules/gateway/fold.h"
+#include "common/fold.h"
 #include "modules/gateway/hmap.h"
 #include "modules/gateway/sieve.h"
 

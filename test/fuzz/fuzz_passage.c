@@ -6,7 +6,7 @@
  */
 #include <arpa/inet.h>
 #include "modules/gateway/claim.h"
-#include "modules/gateway/fold.h"
+#include "common/fold.h"
 #include "modules/gateway/gateway.h"
 #include "test/fuzz/fuzz.h"
 #include "test/fuzz/told.h"

@@ -2,15 +2,15 @@
  * Where a request comes from: from this machine, or through somebody who forwards. What modules may
  * ask is req_not_local() in request.h.
  */
-#ifndef WORKER_ORIGIN_H
-#define WORKER_ORIGIN_H
+#ifndef WORKER_MACHINE_H
+#define WORKER_MACHINE_H
 
 #include "worker/request.h"
 
 /* Whether a field tells that somebody has forwarded it (RFC 9110 7.6.3, RFC 7239, and what was used
    before that). */
 static inline bool
-origin_is_forwarded(const struct request *r)
+machine_is_forwarded(const struct request *r)
 {
 	return (r->known[HF_X_FORWARDED_FOR] | r->known[HF_FORWARDED] | r->known[HF_X_REAL_IP] |
 		   r->known[HF_VIA] | r->known[HF_X_FORWARDED_HOST] |
@@ -19,6 +19,6 @@ origin_is_forwarded(const struct request *r)
 
 /* A routed request is forwarded: says, once per listener, when those who connect there from this
    machine seem to be proxies that nobody has told us of. */
-void origin_tell(const struct request *);
+void machine_tell(const struct request *);
 
 #endif

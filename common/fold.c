@@ -3,7 +3,7 @@
  * octet's highest bit. A name that is no multiple of eight has a last word that overlaps the one
  * before; one of less than eight is spread over a word, some octets of it twice.
  */
-#include "modules/gateway/fold.h"
+#include "common/fold.h"
 
 const uint8_t fold_plain[256] = {
 	['-'] = 1,

@@ -4,8 +4,8 @@
  * is "_". There X_Real.IP is X-Real-IP. Two names fold together when such a reader could take one
  * for the other. Pure; eight octets at a time, since every unknown name of a head is looked at.
  */
-#ifndef GATEWAY_FOLD_H
-#define GATEWAY_FOLD_H
+#ifndef COMMON_FOLD_H
+#define COMMON_FOLD_H
 
 #include "common/str.h"
 

@@ -1,13 +1,13 @@
 #include <sys/socket.h>
 
 #include "common/log.h"
-#include "worker/origin.h"
+#include "worker/machine.h"
 #include "worker/state.h"
 
 enum { ORIGIN_LISTENS = 256 };
 
 static bool
-origin_is_loopback(const struct peer *p)
+machine_is_loopback(const struct peer *p)
 {
 	static const uint8_t loopback6[16] = { [15] = 1 };
 
@@ -24,18 +24,18 @@ req_not_local(const struct request *r)
 	if (r->peer.family == AF_UNIX)
 		return "who comes through a Unix socket is taken for a proxy, whose client is not "
 		       "known: see trusted_proxies and realip";
-	if (!origin_is_loopback(&r->peer))
+	if (!machine_is_loopback(&r->peer))
 		return "the client is on another machine";
-	if (r->via.family != AF_UNIX && !origin_is_loopback(&r->via))
+	if (r->via.family != AF_UNIX && !machine_is_loopback(&r->via))
 		return "the connection comes from another machine";
-	if (!r->is_resolved && origin_is_forwarded(r))
+	if (!r->is_resolved && machine_is_forwarded(r))
 		return "the request was forwarded by a proxy, whose client is not known: see "
 		       "trusted_proxies and realip";
 	return NULL;
 }
 
 static bool
-origin_has_realip(const struct route *route)
+machine_has_realip(const struct route *route)
 {
 	for (size_t i = 0; i < route->access.n; i++)
 		if (str_eq(route->access.v[i].name, STR("realip")))
@@ -44,7 +44,7 @@ origin_has_realip(const struct route *route)
 }
 
 void
-origin_tell(const struct request *r)
+machine_tell(const struct request *r)
 {
 	static bool told[ORIGIN_LISTENS];
 	const struct conf *conf = worker_conf(r->w);
@@ -52,10 +52,10 @@ origin_tell(const struct request *r)
 	bool is_unix = r->via.family == AF_UNIX;
 
 	if (i >= ORIGIN_LISTENS || told[i] || r->listen->proxy_protocol ||
-	    (!is_unix && !origin_is_loopback(&r->via)))
+	    (!is_unix && !machine_is_loopback(&r->via)))
 		return;
 	if (conf->trusted.n > 0 && cidr_match(&conf->trusted, r->via.family, r->via.addr) &&
-	    origin_has_realip(r->route))
+	    machine_has_realip(r->route))
 		return;
 	told[i] = true;
 	log_warnx("%s: proxies seem to connect here, and count as the clients: set trusted_proxies "
