@@ -279,10 +279,10 @@ static void
 cfg_errors_put_text(FILE *f, const char *z)
 {
 	const unsigned char *p = (const unsigned char *)z, *end = p + strlen(z);
-	char esc[4];
 
 	while (p < end) {
 		unsigned n = utf8_plain(p, end);
+		char esc[4] = "";
 
 		if (n == 0)
 			fwrite(esc, 1, (size_t)(utf8_escape(esc, *p) - esc), f);

@@ -203,8 +203,7 @@ files_look_tell(struct look *l, const struct look_row *row, struct str path)
 		[LOOK_KEY] = "a key belongs out of the document root, and is to be replaced now",
 		[LOOK_DUMP] = "move it out of the document root",
 		[LOOK_HISTORY] = "hidden = false; or move it out of the document root",
-		[LOOK_SOURCE] = "rename or remove it, or say that it is meant so: a route with "
-				"access, or respond",
+		[LOOK_SOURCE] = "rename or remove it, or a route with access, or respond",
 	};
 	struct str root = l->conf->alias.n > 0 ? l->conf->alias : l->conf->root;
 	const char *hint = hints[row->kind];

@@ -1,6 +1,6 @@
 /*
- * The modules, in the order in which their hooks run; filters in the reverse order. Adding one is one
- * line in the list.
+ * The modules, in the order in which their hooks run; filters in the reverse order. Adding one is
+ * one line in the list.
  *
  * Who the client is comes first, then who may ask. Redirects stand before signing in, so that a
  * password is not asked for on an address (http) that only leads to another (https); rewrites

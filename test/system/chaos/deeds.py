@@ -15,7 +15,7 @@ from chaos.talks import KINDS, MAX_BODY, REQUEST_BODIES, RESPONSE_BODIES
 THREADS = 24
 # What outlasts every patience of the server that a polite client could meet is no part of this test. The wait for
 # a host is a single one, and short, so that an outage is answered and not waited for.
-TIMEOUTS = {"connect": "1s", "send": "3s", "first_byte": "2s", "between_bytes": "2s", "queue": "150ms"}
+TIMEOUTS = {"connect": "1s", "send": "3s", "first_byte": "2s", "between_bytes": "2s", "queue": "3s"}
 MORE_TIMEOUTS = {"http": {"keepalive": "1s", "tunnel": "5s"}, "fastcgi": {"keepalive": "1s"}, "ajp": {"keepalive": "1s"}}
 FAILOVER = {"refused": "200ms", "unreachable": "200ms", "errors": "200ms", "overload": "200ms", "max": "400ms"}
 SERVER_PART = """
