@@ -72,7 +72,7 @@ class World:
         for p in PROTOCOLS:
             for q in REQUEST_BODIES:
                 for r in RESPONSE_BODIES:
-                    routes.append(f'{{ path = "/{p}/{q}/{r}"; gateway = {{ backend = "{p}"; upgrade = true; '
+                    routes.append(f'{{ path = "/{p}/{q}/{r}"; gateway = {{ backend = "{p}"; upgrade = "websocket"; '
                                   f'request_body = "{q}"; response_body = "{r}"; response_disk = "8M"; '
                                   f'response_memory = "{one("64k", "4k")}"; }}; }}')
         self.s.rewrite(workers=one(3, 1, 2, 4), server=server, site=SITE, routes=", ".join(routes), backends=pools)
