@@ -249,7 +249,8 @@ def assert_was_the_victims(f, kills):
     mine = [k for k in kills if k[0] - 1 <= f["at"] <= k[0] + patience(1) * 1000]
     assert mine, f"a failure without a kill: {f}"
     at, victim, _ = mine[-1]
-    assert f["begun"] <= at + 20 * harness.SLOW, f"begun after the kill, so nobody had accepted it: {f}, kill {at}"
+    # Who is killed needs a turn of the processor to be gone.
+    assert f["begun"] <= at + 100 * harness.SLOW, f"begun after the kill, so nobody had accepted it: {f}, kill {at}"
     assert f["worker"] in (0, victim), f"a request of another worker: {f}, victim {victim}"
 
 
