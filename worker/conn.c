@@ -358,6 +358,13 @@ conn_readable(evutil_socket_t fd, short what, void *arg)
 		worker_run_posts(c->w);
 }
 
+/* Connections in one block of memory. */
+struct conn_slab {
+	struct conn_slab *next;
+	struct conn v[CONN_SLAB];
+};
+static struct conn_slab *conn_slabs;
+
 /* A connection's memory, from slabs that are never given back: the peak is the price. */
 static struct conn *
 conn_alloc(struct worker *w)
@@ -365,10 +372,12 @@ conn_alloc(struct worker *w)
 	struct link *l = pool_pop(&w->free_conns);
 
 	if (!l) {
-		struct conn *slab = must_calloc(CONN_SLAB, sizeof(*slab));
+		struct conn_slab *slab = must_calloc(1, sizeof(*slab));
 
+		slab->next = conn_slabs;
+		conn_slabs = slab;
 		for (unsigned i = CONN_SLAB; i-- > 0;)
-			pool_push(&w->free_conns, &slab[i].link);
+			pool_push(&w->free_conns, &slab->v[i].link);
 		l = pool_pop(&w->free_conns);
 	}
 	return container_of(l, struct conn, link);

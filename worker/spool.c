@@ -52,6 +52,13 @@ spool_total(void)
 }
 
 void
+spool_start(void)
+{
+	memset(spool_dirs, 0, sizeof(spool_dirs));
+	spoolroom_start();
+}
+
+void
 spool_init(struct spool *s, struct worker *w, uint64_t request_id)
 {
 	*s = (struct spool){ .w = w, .id = request_id };

@@ -35,6 +35,9 @@ struct spool {
 	int64_t written;         /* octets ever written */
 };
 
+/* A worker begins, which knows nothing of its directories yet. */
+void spool_start(void);
+
 void spool_init(struct spool *, struct worker *, uint64_t request_id);
 /* What is queued in bodies stays. */
 void spool_fini(struct spool *);

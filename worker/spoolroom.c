@@ -1,3 +1,4 @@
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -26,6 +27,12 @@ static struct {
 	unsigned long long times;
 	bool is_max; /* why: the bound */
 } self;
+
+void
+spoolroom_start(void)
+{
+	memset(&self, 0, sizeof(self));
+}
 
 static const struct conf_process *
 spoolroom_conf(struct worker *w)

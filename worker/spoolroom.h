@@ -16,6 +16,8 @@ struct worker;
 
 enum { SPOOLROOM_DIRS = 16 };
 
+/* A worker begins, and has looked at nothing. */
+void spoolroom_start(void);
 /* Whether n octets more may go to disk, of which this worker has own there. A body that can wait
    leaves a quarter of the bound to those that have to be whole. */
 bool spoolroom_has(struct worker *, int64_t own, int64_t n, bool can_wait);

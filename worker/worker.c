@@ -416,6 +416,7 @@ worker_new(const struct heritage *h)
 	w->row = shm_worker(h->shm, h->row);
 	must(w->row != NULL);
 	str_hash_seed();
+	spool_start();
 	w->next_id = str_hash(str_n((const char *)&w, sizeof(w))) << 20;
 	w->next_conn = (uint64_t)h->row * 1000000000;
 	list_init(&w->posts);

@@ -4,6 +4,7 @@ import pytest
 
 from harness import SANITIZED, figure
 
+pytestmark = pytest.mark.skipif(SANITIZED, reason="the costs of a sanitizer build say nothing")
 TABLE = "requests: CPU for a head of 30 KiB (us)"
 SIZE = 30000
 ROUNDS = 400
@@ -93,7 +94,7 @@ def test_cost_of_hostile_heads(hosts, name):
     plain = cost(s, pid, head(path, [], len(octets)))
     hostile = cost(s, pid, octets)
     figure(TABLE, head=name, octets=len(octets), plain=round(plain, 1), hostile=round(hostile, 1))
-    assert hostile < 2 * plain + (50 if SANITIZED else 5), f"{hostile:.1f} us against {plain:.1f} us"
+    assert hostile < 2 * plain + 5, f"{hostile:.1f} us against {plain:.1f} us"
 
 
 def test_options_of_connection_are_bounded(hosts):
