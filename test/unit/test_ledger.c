@@ -98,10 +98,11 @@ no_ledger(int kind)
 	if (kind == 0)
 		return open("/dev/null", O_RDWR);
 	if (kind == 1) {
-		static struct shm *other;
+		struct shm *other = shm_create();
 
-		other = shm_create();
-		return shm_fd(other);
+		fd = fcntl(shm_fd(other), F_DUPFD_CLOEXEC, 0);
+		shm_close(other);
+		return fd;
 	}
 	ck_assert_int_eq(ftruncate(fd, lseek(ledger_fd(), 0, SEEK_END) + (kind == 2)), 0);
 	if (kind < 4)
