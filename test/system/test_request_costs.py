@@ -91,8 +91,12 @@ def test_cost_of_hostile_heads(hosts, name):
     pid, = s.workers()
     path, lines = HOSTILE[name]
     octets = head(path, lines)
-    plain = cost(s, pid, head(path, [], len(octets)))
-    hostile = cost(s, pid, octets)
+    ordinary = head(path, [], len(octets))
+    plain = hostile = float("inf")
+    for _ in range(8):  # in turns: what a busy machine adds to one is not held against the other
+        plain, hostile = min(plain, cost(s, pid, ordinary)), min(hostile, cost(s, pid, octets))
+        if hostile < 2 * plain + 5:
+            break
     figure(TABLE, head=name, octets=len(octets), plain=round(plain, 1), hostile=round(hostile, 1))
     assert hostile < 2 * plain + 5, f"{hostile:.1f} us against {plain:.1f} us"
 
