@@ -7,6 +7,8 @@
 #ifndef MASTER_SOCKFILE_H
 #define MASTER_SOCKFILE_H
 
+#include <sys/types.h>
+
 #include "common/safedir.h"
 
 /* Which file it is. A socket that is open keeps it, so that no other gets its number. All zero: not
