@@ -91,10 +91,12 @@ SHORT = {"request": ("req", "res"), "cond": ("etag", "accept"), "shm": ("ctr",)}
 
 
 def nouns_of(path):
-    """gate_fcgi.c: gate, fcgi, gate_fcgi, and the structs of gate_fcgi.h."""
+    """files/page_html.c: page, html, page_html, each after its folder too, and page_html.h's structs."""
     header = path.with_suffix(".h")
     structs = re.findall(r"^struct (\w+) \{", header.read_text(), re.M) if header.exists() else []
-    return {path.stem, path.stem.rstrip("s"), *path.stem.split("_"), *structs, *SHORT.get(path.stem, ())}
+    own = {path.stem, path.stem.rstrip("s"), *path.stem.split("_")}
+    room = path.parent.name
+    return {room, *own, *(room + n for n in own), *structs, *SHORT.get(path.stem, ())}
 
 
 def is_named(name, nouns):
