@@ -46,8 +46,8 @@ endif
 
 # ---- what is compiled ------------------------------------------------------------------------------
 
-SRC := $(sort $(wildcard common/*.c master/*.c worker/*.c modules/*.c modules/*/*.c))
-MAIN := master/main.c
+SRC := $(sort $(wildcard $(addsuffix /*.c,common/* master master/* worker modules modules/* modules/*/*)))
+MAIN := master/cli/main.c
 UNIT := $(sort $(wildcard test/unit/*.c))
 FUZZERS := $(patsubst test/fuzz/fuzz_%.c,%,$(sort $(wildcard test/fuzz/fuzz_*.c)))
 
@@ -95,12 +95,12 @@ $(B)/test/%.o: test/%.c $(B)/flags
 	@$(COMPILE) $(CHECK_CFLAGS) $(TEST_WARN) -I$(B) -c -o $@ $<
 
 # What reads octets from outside takes no integer for another one silently.
-PARSERS := common/address common/cfg_lex common/cfg_tree common/cidr common/forwarded common/str \
-	modules/files_path modules/gateway/ajp modules/gateway/cgihead modules/gateway/fastcgi \
-	modules/gateway/hcodec modules/gateway/hmap modules/gateway/hpath modules/gateway/nameset \
-	modules/gateway/origin modules/gateway/passage modules/gateway/reading modules/gateway/script \
-	modules/gateway/script_env modules/gateway/sieve \
-	modules/htpasswd worker/chunked worker/cond worker/h1_parse worker/proxyproto worker/uri
+PARSERS := common/base/address common/config/lex common/config/tree common/base/cidr common/base/forwarded common/base/str \
+	modules/files/path modules/gateway/codec/ajp modules/gateway/codec/cgihead modules/gateway/codec/fastcgi \
+	modules/gateway/codec/hcodec modules/gateway/codec/hmap modules/gateway/codec/hpath modules/gateway/codec/nameset \
+	modules/gateway/codec/origin modules/gateway/codec/passage modules/gateway/codec/reading modules/gateway/codec/script \
+	modules/gateway/codec/script_env modules/gateway/codec/sieve \
+	modules/auth/htpasswd worker/chunked worker/cond worker/h1_parse worker/proxyproto worker/uri
 $(PARSERS:%=$(B)/%.o): WARN += -Wconversion
 
 # write_if_changed FILE: takes standard input.
@@ -114,7 +114,7 @@ $(B)/flags: again
 -include $(OBJ:.o=.d) $(UNITOBJ:.o=.d)
 
 # The assembler includes it, so the compiler's list of dependencies does not know.
-$(B)/modules/status_html.o build/fuzz/modules/status_html.o: modules/status.html
+$(B)/modules/status/html.o build/fuzz/modules/status/html.o: modules/status/status.html
 
 # ---- tests -----------------------------------------------------------------------------------------
 

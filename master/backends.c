@@ -4,11 +4,11 @@
  */
 #include <stdlib.h>
 
-#include "common/cfg_suggest.h"
-#include "common/log.h"
-#include "common/statuspools.h"
+#include "common/base/log.h"
+#include "common/base/suggest.h"
+#include "common/status/pools.h"
 #include "master/backends.h"
-#include "master/cli_conf.h"
+#include "master/cli/cli_conf.h"
 
 enum { BACKENDS_WORDS = 4, BACKENDS_WEIGHT_MAX = 1000 };
 

@@ -5,8 +5,8 @@
 #ifndef MASTER_BACKENDS_H
 #define MASTER_BACKENDS_H
 
-#include "common/shm.h"
-#include "common/text.h"
+#include "common/base/text.h"
+#include "common/segment/shm.h"
 
 /* args, words separated by blanks, "--color" first or not:
        (nothing)                            all pools

@@ -6,17 +6,17 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "common/conf_tell.h"
-#include "common/log.h"
-#include "common/must.h"
-#include "common/statusdoc.h"
+#include "common/base/log.h"
+#include "common/base/must.h"
+#include "common/config/conf_tell.h"
+#include "common/status/doc.h"
 #include "master/backends.h"
+#include "master/base/sockfile.h"
 #include "master/control.h"
 #include "master/generation.h"
 #include "master/logs.h"
 #include "master/master.h"
 #include "master/reload.h"
-#include "master/sockfile.h"
 #include "master/upgrade.h"
 
 enum {

@@ -5,8 +5,8 @@
 #ifndef MASTER_CONTROL_H
 #define MASTER_CONTROL_H
 
-#include "common/text.h"
-#include "master/loop.h"
+#include "common/base/text.h"
+#include "master/base/loop.h"
 
 /* What a client waits for. */
 enum control_wait {

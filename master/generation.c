@@ -6,9 +6,9 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#include "common/heritage.h"
-#include "common/log.h"
-#include "common/must.h"
+#include "common/base/log.h"
+#include "common/base/must.h"
+#include "common/segment/heritage.h"
 #include "master/generation.h"
 #include "master/listener.h"
 #include "master/master.h"

@@ -5,7 +5,7 @@
 #ifndef MASTER_GENERATION_H
 #define MASTER_GENERATION_H
 
-#include "common/conf.h"
+#include "common/config/conf.h"
 #include "master/logs.h"
 #include "master/seat.h"
 

@@ -17,19 +17,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/log.h"
-#include "common/must.h"
-#include "common/procid.h"
+#include "common/base/log.h"
+#include "common/base/must.h"
+#include "common/base/procid.h"
+#include "master/base/inherit.h"
+#include "master/base/notify.h"
 #include "master/control.h"
 #include "master/generation.h"
 #include "master/handover.h"
-#include "master/inherit.h"
 #include "master/ledger.h"
 #include "master/listener.h"
-#include "master/local_record.h"
+#include "master/local/record.h"
 #include "master/logs.h"
 #include "master/master.h"
-#include "master/notify.h"
 #include "master/orphan.h"
 #include "master/reload.h"
 

@@ -6,7 +6,7 @@
 #define MASTER_HANDOVER_H
 
 #include <stdbool.h>
-#include "common/text.h"
+#include "common/base/text.h"
 
 enum { HANDOVER_VERSION = 1 };
 

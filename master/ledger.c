@@ -10,12 +10,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/log.h"
-#include "common/must.h"
-#include "common/shm_keep.h"
-#include "master/inherit.h"
+#include "common/base/log.h"
+#include "common/base/must.h"
+#include "common/segment/shm_keep.h"
+#include "master/base/inherit.h"
+#include "master/base/notify.h"
 #include "master/ledger.h"
-#include "master/notify.h"
 
 #define LEDGER_MAGIC "ArgandL\n"
 

@@ -8,8 +8,8 @@
 #ifndef MASTER_LEDGER_H
 #define MASTER_LEDGER_H
 
-#include "common/procid.h"
-#include "common/shm.h"
+#include "common/base/procid.h"
+#include "common/segment/shm.h"
 
 #define LEDGER_NAME "argand-ledger"
 

@@ -19,12 +19,12 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "common/log.h"
-#include "common/must.h"
+#include "common/base/log.h"
+#include "common/base/must.h"
+#include "master/base/inherit.h"
+#include "master/base/notify.h"
 #include "master/holder.h"
-#include "master/inherit.h"
 #include "master/listener.h"
-#include "master/notify.h"
 #include "master/steer.h"
 
 static struct {

@@ -9,11 +9,11 @@
 #ifndef MASTER_LISTENER_H
 #define MASTER_LISTENER_H
 
-#include "common/conf.h"
-#include "common/shm.h"
-#include "common/text.h"
-#include "master/loop.h"
-#include "master/sockfile.h"
+#include "common/base/text.h"
+#include "common/config/conf.h"
+#include "common/segment/shm.h"
+#include "master/base/loop.h"
+#include "master/base/sockfile.h"
 
 /* A removed address: its old workers accept for half a second longer and close it then for good. */
 enum { LISTENER_GRACE_MS = 2500 };

@@ -4,9 +4,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/log.h"
-#include "common/logfile.h"
-#include "common/must.h"
+#include "common/base/log.h"
+#include "common/base/logfile.h"
+#include "common/base/must.h"
 #include "master/generation.h"
 #include "master/logs.h"
 

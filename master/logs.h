@@ -5,10 +5,10 @@
 #ifndef MASTER_LOGS_H
 #define MASTER_LOGS_H
 
-#include "common/conf.h"
-#include "common/safedir.h"
-#include "common/text.h"
-#include "master/loop.h"
+#include "common/base/safedir.h"
+#include "common/base/text.h"
+#include "common/config/conf.h"
+#include "master/base/loop.h"
 
 struct logdest {
 	struct link link;

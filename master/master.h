@@ -4,9 +4,9 @@
 #ifndef MASTER_MASTER_H
 #define MASTER_MASTER_H
 
-#include "common/conf.h"
-#include "common/shm.h"
-#include "common/text.h"
+#include "common/base/text.h"
+#include "common/config/conf.h"
+#include "common/segment/shm.h"
 
 struct master {
 	pid_t pid;

@@ -1,8 +1,8 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "common/log.h"
-#include "common/shm_keep.h"
+#include "common/base/log.h"
+#include "common/segment/shm_keep.h"
 #include "master/generation.h"
 #include "master/ledger.h"
 #include "master/master.h"

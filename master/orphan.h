@@ -6,7 +6,7 @@
 #ifndef MASTER_ORPHAN_H
 #define MASTER_ORPHAN_H
 
-#include "common/shm.h"
+#include "common/segment/shm.h"
 
 /* Mends the segment and makes generations of the workers that live. */
 void orphan_adopt_all(struct shm *);

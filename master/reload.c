@@ -10,22 +10,22 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "common/conf_tell.h"
-#include "common/conf_trust.h"
-#include "common/log.h"
-#include "common/must.h"
+#include "common/base/log.h"
+#include "common/base/must.h"
+#include "common/config/conf_tell.h"
+#include "common/config/conf_trust.h"
+#include "master/base/ctlpath.h"
+#include "master/base/notify.h"
+#include "master/base/pidfile.h"
+#include "master/base/probe.h"
 #include "master/control.h"
-#include "master/ctlpath.h"
 #include "master/handover.h"
 #include "master/ledger.h"
 #include "master/listener.h"
-#include "master/local.h"
+#include "master/local/local.h"
 #include "master/master.h"
-#include "master/notify.h"
-#include "master/pidfile.h"
 #include "master/reload.h"
 #include "master/spawn.h"
-#include "master/probe.h"
 #include "master/upgrade.h"
 
 enum reload_phase { RELOAD_IDLE, RELOAD_CHECKING, RELOAD_STARTING, RELOAD_SWITCHING };

@@ -13,11 +13,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/heritage.h"
-#include "common/log.h"
-#include "common/must.h"
-#include "common/plain.h"
-#include "common/shm_keep.h"
+#include "common/base/log.h"
+#include "common/base/must.h"
+#include "common/base/plain.h"
+#include "common/segment/heritage.h"
+#include "common/segment/shm_keep.h"
 #include "master/generation.h"
 #include "master/ledger.h"
 #include "master/master.h"

@@ -6,8 +6,8 @@
 #define MASTER_SEAT_H
 
 #include <sys/types.h>
-#include "common/shm.h"
-#include "master/loop.h"
+#include "common/segment/shm.h"
+#include "master/base/loop.h"
 
 struct generation;
 

@@ -17,9 +17,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "common/heritage.h"
-#include "common/log.h"
-#include "common/must.h"
+#include "common/base/log.h"
+#include "common/base/must.h"
+#include "common/segment/heritage.h"
 #include "master/generation.h"
 #include "master/listener.h"
 #include "master/master.h"

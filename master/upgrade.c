@@ -8,13 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
+#include "master/base/notify.h"
+#include "master/base/probe.h"
 #include "master/control.h"
 #include "master/generation.h"
 #include "master/handover.h"
 #include "master/master.h"
-#include "master/notify.h"
-#include "master/probe.h"
 #include "master/reload.h"
 #include "master/upgrade.h"
 

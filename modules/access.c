@@ -2,7 +2,7 @@
  * Who may ask, by address and method. The narrowest entry that holds the client's address decides,
  * so that lists read the same in any order.
  */
-#include "common/cidr.h"
+#include "common/base/cidr.h"
 #include "worker/request.h"
 
 struct access {

@@ -3,7 +3,7 @@
  * said. The texts of Cache-Control are made when the configuration is checked; those of Expires
  * once a second for each length of time.
  */
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "worker/request.h"
 
 enum { EXPIRE_MAX = 365 * 24 * 3600 * 10, EXPIRE_DATES = 16 /* a power of two */ };

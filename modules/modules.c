@@ -8,7 +8,7 @@
  * stands before the files, which would send an application's sources. Of the filters, expire comes
  * last, because it adds only what nobody else has said.
  */
-#include "common/module.h"
+#include "common/config/module.h"
 
 #define MODULES(MODULE)                                                                            \
 	MODULE(realip)                                                                             \

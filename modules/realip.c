@@ -6,9 +6,9 @@
  * not swallow what the proxy appended.
  */
 #include <sys/socket.h>
-#include "common/cidr.h"
-#include "common/forwarded.h"
-#include "common/log.h"
+#include "common/base/cidr.h"
+#include "common/base/forwarded.h"
+#include "common/base/log.h"
 #include "worker/request.h"
 
 enum realip_header { REALIP_OFF, REALIP_XFF, REALIP_FORWARDED, REALIP_X_REAL_IP };

@@ -3,7 +3,7 @@
  * the configuration is checked, and a path never becomes "//host": no redirect made here can be
  * used to send visitors somewhere else.
  */
-#include "common/regex.h"
+#include "common/config/regex.h"
 #include "worker/request.h"
 #include "worker/vars.h"
 

@@ -3,7 +3,7 @@
  * once to a request, so a rule never meets its own result; lists of other routes that the request
  * reaches are applied in turn, at most ten times (request_reroute then answers 508).
  */
-#include "common/regex.h"
+#include "common/config/regex.h"
 #include "worker/request.h"
 #include "worker/uri.h"
 #include "worker/vars.h"

@@ -12,8 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "common/log.h"
-#include "common/must.h"
+#include "common/base/log.h"
+#include "common/base/must.h"
 #include "worker/conn.h"
 #include "worker/state.h"
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "common/must.h"
+#include "common/base/must.h"
 #include "worker/body.h"
 #include "worker/spool.h"
 

@@ -18,8 +18,8 @@
 #define WORKER_BODY_H
 
 #include <sys/uio.h>
-#include "common/list.h"
-#include "common/str.h"
+#include "common/base/list.h"
+#include "common/base/str.h"
 #include "worker/worker.h"
 
 enum body_state { BODY_OPEN, BODY_ENDED, BODY_FAILED, BODY_CANCELLED };

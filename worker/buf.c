@@ -4,7 +4,7 @@
  */
 #include <stdlib.h>
 
-#include "common/must.h"
+#include "common/base/must.h"
 #include "worker/body.h"
 #include "worker/slab.h"
 

@@ -10,7 +10,7 @@
  * Blanks (BWS) may stand where RFC 9112 7.1.1 has them: around the ';' and '=' of an extension, and
  * so never right before the CR.
  */
-#include "common/must.h"
+#include "common/base/must.h"
 #include "worker/chunked.h"
 
 enum chunked_state {

@@ -6,8 +6,8 @@
 #define WORKER_CHUNKED_H
 
 #include <sys/types.h>
-#include "common/arena.h"
-#include "common/http.h"
+#include "common/base/arena.h"
+#include "common/base/http.h"
 
 struct chunked {
 	uint8_t state;

@@ -2,7 +2,7 @@
  * Conditional requests, ranges and preferences. What a client sends that is malformed counts as not
  * sent wherever the RFC lets it; entity tags are compared octet by octet as they were sent.
  */
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "worker/cond.h"
 
 enum { COND_ACCEPT = 512, COND_ETAGS = 2048 }; /* octets of lists that are looked at */

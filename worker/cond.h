@@ -5,7 +5,7 @@
 #define WORKER_COND_H
 
 #include <time.h>
-#include "common/http.h"
+#include "common/base/http.h"
 
 /* What is known of the selected representation. etag as sent ("\"abc\"" or "W/\"abc\""), n 0: none.
    modified 0: none. */

@@ -9,11 +9,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/log.h"
-#include "common/must.h"
+#include "common/base/cidr.h"
+#include "common/base/log.h"
+#include "common/base/must.h"
 #include "worker/conn.h"
 #include "worker/proxyproto.h"
-#include "common/cidr.h"
 #include "worker/state.h"
 
 /* What the timeout column of a state means. */

@@ -3,8 +3,8 @@
  * (the reason) is escaped here; all else is constant. Knows nothing of when a page is made and who
  * may see the reason: that is res_error's (res.c).
  */
-#include "worker/errpage.h"
 #include "worker/cond.h"
+#include "worker/errpage.h"
 #include "worker/request.h"
 
 enum form { FORM_TEXT, FORM_HTML, FORM_JSON };

@@ -6,7 +6,7 @@
 #ifndef WORKER_ERRPAGE_H
 #define WORKER_ERRPAGE_H
 
-#include "common/str.h"
+#include "common/base/str.h"
 
 struct request;
 

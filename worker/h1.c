@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "common/must.h"
+#include "common/base/must.h"
 #include "worker/h1.h"
 #include "worker/uri.h"
 

@@ -10,8 +10,8 @@
  *
  * Searches may read up to 16 octets before the place where they begin, always within the head.
  */
-#include "common/must.h"
-#include "common/octets.h"
+#include "common/base/must.h"
+#include "common/base/octets.h"
 #include "worker/h1_parse.h"
 #include "worker/uri.h"
 

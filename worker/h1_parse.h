@@ -7,8 +7,8 @@
 #define WORKER_H1_PARSE_H
 
 #include <sys/types.h>
-#include "common/arena.h"
-#include "common/http.h"
+#include "common/base/arena.h"
+#include "common/base/http.h"
 
 struct h1_limits {
 	uint32_t line;   /* octets of the request line: 414 beyond */

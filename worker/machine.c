@@ -1,6 +1,6 @@
 #include <sys/socket.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "worker/machine.h"
 #include "worker/state.h"
 

@@ -4,7 +4,7 @@
 #ifndef WORKER_NOTE_H
 #define WORKER_NOTE_H
 
-#include "common/http.h"
+#include "common/base/http.h"
 
 /* What a request to a backend has to tell the log and the status; made by the gateway, in the
    request's arena. Times in microseconds, -1: not reached. */

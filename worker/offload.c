@@ -10,8 +10,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "common/log.h"
-#include "common/must.h"
+#include "common/base/log.h"
+#include "common/base/must.h"
 #include "worker/state.h"
 
 enum { OFFLOAD_THREADS = 2, OFFLOAD_LANES = 64 };

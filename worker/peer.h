@@ -4,7 +4,7 @@
 #ifndef WORKER_PEER_H
 #define WORKER_PEER_H
 
-#include "common/arena.h"
+#include "common/base/arena.h"
 
 struct peer {
 	uint8_t family; /* AF_INET, AF_INET6, AF_UNIX */

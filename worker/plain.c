@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "common/must.h"
+#include "common/base/must.h"
 #include "worker/conn.h"
 
 enum {

@@ -6,8 +6,8 @@
  */
 #include <stdio.h>
 
-#include "common/log.h"
-#include "common/must.h"
+#include "common/base/log.h"
+#include "common/base/must.h"
 #include "worker/machine.h"
 #include "worker/proto.h"
 #include "worker/reqlife.h"

@@ -12,9 +12,9 @@
 #ifndef WORKER_REQUEST_H
 #define WORKER_REQUEST_H
 
-#include "common/arena.h"
-#include "common/conf.h"
-#include "common/http.h"
+#include "common/base/arena.h"
+#include "common/base/http.h"
+#include "common/config/conf.h"
 #include "worker/body.h"
 #include "worker/note.h"
 #include "worker/peer.h"

@@ -3,11 +3,11 @@
  * request becomes a GET without anything that belonged to what the client asked for: its body, its
  * conditions, its upgrade. What handler comes next cannot tell it from a GET that was sent.
  */
-#include "common/fold.h"
-#include "common/must.h"
+#include "common/base/fold.h"
+#include "common/base/must.h"
 #include "worker/proto.h"
-#include "worker/request.h"
 #include "worker/reqlife.h"
+#include "worker/request.h"
 
 enum { ANEW_MAX = 10 };
 

@@ -4,7 +4,7 @@
 #ifndef WORKER_REQUEST_ANEW_H
 #define WORKER_REQUEST_ANEW_H
 
-#include "common/http.h"
+#include "common/base/http.h"
 #include "worker/request.h"
 
 /* Starts over with another path (decoded, normalised) and the query kept or replaced (p not NULL):

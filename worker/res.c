@@ -6,9 +6,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "common/log.h"
-#include "common/must.h"
-#include "common/regex.h"
+#include "common/base/log.h"
+#include "common/base/must.h"
+#include "common/config/regex.h"
 #include "worker/errpage.h"
 #include "worker/proto.h"
 #include "worker/request.h"

@@ -5,7 +5,7 @@
 #ifndef WORKER_RES_H
 #define WORKER_RES_H
 
-#include "common/http.h"
+#include "common/base/http.h"
 
 struct request;
 

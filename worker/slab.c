@@ -1,7 +1,7 @@
 /* See slab.h. */
 #include <sys/mman.h>
 
-#include "common/must.h"
+#include "common/base/must.h"
 #include "worker/slab.h"
 
 enum { SLAB_OCTETS = 1 << 20 }; /* asked of the kernel at once */

@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-#include "common/list.h"
+#include "common/base/list.h"
 
 struct slab {
 	size_t size;   /* of a block: whole pages */

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "common/clock.h"
-#include "common/must.h"
+#include "common/base/clock.h"
+#include "common/base/must.h"
 #include "worker/spool.h"
 #include "worker/spoolroom.h"
 

@@ -2,8 +2,8 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#include "common/clock.h"
-#include "common/log.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
 #include "worker/spoolroom.h"
 #include "worker/state.h"
 

@@ -7,7 +7,7 @@
  */
 #include <stdlib.h>
 
-#include "common/must.h"
+#include "common/base/must.h"
 #include "worker/state.h"
 
 enum { TIMER_LOOKS = 16, TIMER_STEP = 64 };

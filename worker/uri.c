@@ -9,8 +9,8 @@
  * refused. What is handed on to others is a URI of RFC 3986 again: uri_encode_excluded().
  */
 #include <arpa/inet.h>
-#include "common/must.h"
-#include "common/octets.h"
+#include "common/base/must.h"
+#include "common/base/octets.h"
 #include "worker/uri.h"
 
 enum { URI_PLAIN, URI_SLASH, URI_QUERY, URI_PERCENT, URI_ODD, URI_BAD };

@@ -4,8 +4,8 @@
 #ifndef WORKER_URI_H
 #define WORKER_URI_H
 
-#include "common/arena.h"
-#include "common/http.h"
+#include "common/base/arena.h"
+#include "common/base/http.h"
 
 struct uri {
 	struct str scheme;   /* absolute-form only; else n 0 */

@@ -1,10 +1,10 @@
 /*
- * The variables of a template (common/template.h) from a request.
+ * The variables of a template (common/base/template.h) from a request.
  */
 #ifndef WORKER_VARS_H
 #define WORKER_VARS_H
 
-#include "common/template.h"
+#include "common/base/template.h"
 #include "worker/request.h"
 
 /* The value of one variable; in the request's arena or part of the request. */

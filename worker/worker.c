@@ -15,10 +15,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/clock.h"
-#include "common/log.h"
-#include "common/must.h"
-#include "common/procself.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/must.h"
+#include "common/base/procself.h"
 #include "worker/body.h"
 #include "worker/conn.h"
 #include "worker/reqlife.h"

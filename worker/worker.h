@@ -5,9 +5,9 @@
 #ifndef WORKER_WORKER_H
 #define WORKER_WORKER_H
 
-#include "common/arena.h"
-#include "common/heritage.h"
-#include "common/list.h"
+#include "common/base/arena.h"
+#include "common/base/list.h"
+#include "common/segment/heritage.h"
 
 struct event_base;
 struct worker;

@@ -5,11 +5,11 @@
  */
 #include <errno.h>
 
-#include "common/log.h"
-#include "common/must.h"
-#include "common/utf8.h"
+#include "common/base/log.h"
+#include "common/base/must.h"
+#include "common/base/utf8.h"
+#include "modules/gateway/codec/sieve.h"
 #include "modules/gateway/exchange.h"
-#include "modules/gateway/sieve.h"
 
 enum {
 	ATTEMPT_PART = 65536,   /* octets of a body that are framed at a time */

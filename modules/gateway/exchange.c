@@ -8,11 +8,11 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "common/clock.h"
-#include "common/log.h"
-#include "common/must.h"
-#include "modules/gateway/affinity.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/must.h"
 #include "modules/gateway/exchange.h"
+#include "modules/gateway/pool/affinity.h"
 
 enum {
 	EXCHANGE_AGAIN = 250, /* ms before hosts that all failed are tried anew */

@@ -6,14 +6,14 @@
 #ifndef GATEWAY_EXCHANGE_H
 #define GATEWAY_EXCHANGE_H
 
-#include "common/clock.h"
-#include "modules/gateway/bpool.h"
-#include "modules/gateway/codec.h"
+#include "common/base/clock.h"
+#include "modules/gateway/codec/codec.h"
 #include "modules/gateway/gateway.h"
+#include "modules/gateway/pool/bpool.h"
+#include "modules/gateway/pool/upstream.h"
 #include "modules/gateway/reqbody.h"
 #include "modules/gateway/resbody.h"
 #include "modules/gateway/term.h"
-#include "modules/gateway/upstream.h"
 
 enum exchange_state {
 	EXCHANGE_BODY,       /* waits for the request body */

@@ -2,8 +2,8 @@
  * The module of gateways: requests of a route go to the hosts of a pool. See ARCHITECTURE.md,
  * "Gateways".
  */
+#include "modules/gateway/codec/reading.h"
 #include "modules/gateway/exchange.h"
-#include "modules/gateway/reading.h"
 #include "modules/gateway/scripts.h"
 
 static bool

@@ -5,9 +5,9 @@
 #ifndef GATEWAY_GATEWAY_H
 #define GATEWAY_GATEWAY_H
 
-#include "common/conf_pool.h"
-#include "common/module.h"
-#include "common/template.h"
+#include "common/base/template.h"
+#include "common/config/conf_pool.h"
+#include "common/config/module.h"
 
 enum gateway_request { REQUEST_AUTO, REQUEST_BUFFER, REQUEST_SPOOL, REQUEST_STREAM };
 enum gateway_response { RESPONSE_SPOOL, RESPONSE_STREAM, RESPONSE_BUFFER };

@@ -3,13 +3,13 @@
  * (root, split, index, prefix, check) has defaults that depend on the pool's protocol and on the
  * route, so that the common cases are one line: see gateway_check_scripts().
  */
-#include "common/conf.h"
-#include "common/http.h"
-#include "modules/gateway/claim.h"
-#include "common/fold.h"
+#include "common/base/fold.h"
+#include "common/base/http.h"
+#include "common/config/conf.h"
+#include "modules/gateway/codec/claim.h"
 #include "modules/gateway/gateway.h"
+#include "modules/gateway/pool/tls.h"
 #include "modules/gateway/scripts.h"
-#include "modules/gateway/tls.h"
 
 #define GATEWAY(member) offsetof(struct gateway_conf, member)
 

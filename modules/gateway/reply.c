@@ -2,11 +2,11 @@
  * The head of a backend's answer: what it says about the host, whether another host is asked
  * instead, and what becomes of it. What of its fields the client gets is sieve.c's to say.
  */
-#include "common/clock.h"
-#include "common/must.h"
-#include "modules/gateway/affinity.h"
+#include "common/base/clock.h"
+#include "common/base/must.h"
+#include "modules/gateway/codec/sieve.h"
 #include "modules/gateway/exchange.h"
-#include "modules/gateway/sieve.h"
+#include "modules/gateway/pool/affinity.h"
 #include "worker/uri.h"
 
 /* A field of the answer by name; p NULL. */

@@ -3,7 +3,7 @@
  * named: the route's path or expression, gateway.prefix, front and index. There only the endings of
  * languages count that are known to be run: an expression for pictures names no scripts.
  */
-#include "common/conf.h"
+#include "common/config/conf.h"
 #include "modules/gateway/gateway.h"
 #include "modules/gateway/scripts.h"
 

@@ -5,7 +5,7 @@
 #ifndef GATEWAY_SCRIPTS_H
 #define GATEWAY_SCRIPTS_H
 
-#include "common/module.h"
+#include "common/config/module.h"
 
 struct gateway_conf;
 

@@ -4,7 +4,7 @@
  * timeout.tunnel; when one has ended and the other is silent, for five seconds: many an application
  * never ends its side.
  */
-#include "common/must.h"
+#include "common/base/must.h"
 #include "modules/gateway/exchange.h"
 
 enum {

@@ -11,8 +11,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "common/balance.h"
-#include "common/clock.h"
+#include "common/balance/balance.h"
+#include "common/base/clock.h"
 
 enum { BENCH_WORKERS = 4, BENCH_IN_FLIGHT = 20 };
 

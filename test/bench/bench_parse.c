@@ -6,7 +6,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "worker/h1_parse.h"
 #include "worker/uri.h"
 

@@ -7,7 +7,7 @@
 #define TEST_FUZZ_CODEC_H
 
 #include <stdlib.h>
-#include "modules/gateway/codec.h"
+#include "modules/gateway/codec/codec.h"
 #include "test/fuzz/fuzz.h"
 
 struct codec_outcome {

@@ -4,8 +4,8 @@
 #ifndef TEST_FUZZ_FUZZ_H
 #define TEST_FUZZ_FUZZ_H
 
-#include "common/arena.h"
-#include "common/must.h"
+#include "common/base/arena.h"
+#include "common/base/must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

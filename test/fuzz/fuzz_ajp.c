@@ -2,7 +2,7 @@
  * Packets of servlet containers: the same events however the octets arrive, also when the container
  * asks for the body again and again. And content in packets comes out as it was.
  */
-#include "modules/gateway/ajp.h"
+#include "modules/gateway/codec/ajp.h"
 #include "test/fuzz/codec.h"
 
 /* What is asked for is given at once. */

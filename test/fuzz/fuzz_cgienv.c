@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "master/cgienv.h"
+#include "master/local/cgienv.h"
 #include "test/fuzz/fuzz.h"
 
 static void

@@ -2,7 +2,7 @@
  * Responses of CGI-like applications: the same head, content, end and verdict however the octets
  * arrive.
  */
-#include "modules/gateway/cgihead.h"
+#include "modules/gateway/codec/cgihead.h"
 #include "test/fuzz/codec.h"
 
 int

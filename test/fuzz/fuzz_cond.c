@@ -3,8 +3,8 @@
  * is a weak one, dates go round, If-None-Match outranks If-Modified-Since.
  */
 #include <stdlib.h>
-#include "common/clock.h"
-#include "common/forwarded.h"
+#include "common/base/clock.h"
+#include "common/base/forwarded.h"
 #include "test/fuzz/fuzz.h"
 #include "worker/cond.h"
 

@@ -6,8 +6,8 @@
  */
 #include <stdlib.h>
 
-#include "common/cfg_errors.h"
-#include "common/conf_tell.h"
+#include "common/config/cfg_errors.h"
+#include "common/config/conf_tell.h"
 #include "test/fuzz/fuzz.h"
 
 static FILE *sink;

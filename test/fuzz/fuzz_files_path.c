@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/must.h"
-#include "modules/files_path.h"
+#include "common/base/must.h"
+#include "modules/files/path.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -2,7 +2,7 @@
  * Responses of HTTP backends: the same events however the octets arrive. And content that we chunk
  * as requests are chunked comes out as it was.
  */
-#include "modules/gateway/hcodec.h"
+#include "modules/gateway/codec/hcodec.h"
 #include "test/fuzz/codec.h"
 
 static void

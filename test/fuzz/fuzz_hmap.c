@@ -5,9 +5,9 @@
  * stays a field value.
  */
 #include <stdlib.h>
+#include "modules/gateway/codec/hcodec.h"
+#include "modules/gateway/codec/hmap.h"
 #include "modules/gateway/gateway.h"
-#include "modules/gateway/hcodec.h"
-#include "modules/gateway/hmap.h"
 #include "test/fuzz/fuzz.h"
 #include "worker/h1_parse.h"
 #include "worker/state.h"

@@ -7,11 +7,11 @@
  * request, and below path_to.
  */
 #include <stdlib.h>
-#include "common/cfg_errors.h"
+#include "common/config/cfg_errors.h"
+#include "modules/gateway/codec/hmap.h"
+#include "modules/gateway/codec/hpath.h"
+#include "modules/gateway/codec/reading.h"
 #include "modules/gateway/gateway.h"
-#include "modules/gateway/hmap.h"
-#include "modules/gateway/hpath.h"
-#include "modules/gateway/reading.h"
 #include "test/fuzz/fuzz.h"
 #include "worker/state.h"
 #include "worker/uri.h"

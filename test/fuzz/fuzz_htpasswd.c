@@ -3,7 +3,7 @@
  * line is either a user, a complaint, or nothing. The input is a name, a line end, and the file.
  */
 #include <stdlib.h>
-#include "modules/htpasswd.h"
+#include "modules/auth/htpasswd.h"
 #include "test/fuzz/fuzz.h"
 
 static void

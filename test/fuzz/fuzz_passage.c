@@ -5,8 +5,8 @@
  * that is spelt otherwise; nothing is hop-by-hop; and with plain names only, names are plain.
  */
 #include <arpa/inet.h>
-#include "modules/gateway/claim.h"
-#include "common/fold.h"
+#include "common/base/fold.h"
+#include "modules/gateway/codec/claim.h"
 #include "modules/gateway/gateway.h"
 #include "test/fuzz/fuzz.h"
 #include "test/fuzz/told.h"

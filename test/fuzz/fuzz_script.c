@@ -4,7 +4,7 @@
  * and the codecs' packets hold exactly that.
  */
 #include <stdlib.h>
-#include "modules/gateway/codec.h"
+#include "modules/gateway/codec/codec.h"
 #include "modules/gateway/gateway.h"
 #include "test/fuzz/fuzz.h"
 #include "worker/state.h"

@@ -9,11 +9,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "common/backend_view.h"
-#include "common/balance.h"
-#include "common/log.h"
-#include "common/must.h"
-#include "common/shm_keep.h"
+#include "common/balance/backend_view.h"
+#include "common/balance/balance.h"
+#include "common/base/log.h"
+#include "common/base/must.h"
+#include "common/segment/shm_keep.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

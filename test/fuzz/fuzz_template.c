@@ -4,7 +4,7 @@
  * form, the text, a NUL, and the octets that every variable and capture stands for.
  */
 #include <stdlib.h>
-#include "common/template.h"
+#include "common/base/template.h"
 #include "test/fuzz/fuzz.h"
 
 static struct str

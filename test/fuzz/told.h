@@ -6,10 +6,10 @@
 #ifndef TEST_FUZZ_TOLD_H
 #define TEST_FUZZ_TOLD_H
 
-#include "common/arena.h"
-#include "common/http.h"
-#include "common/must.h"
-#include "modules/gateway/codec.h"
+#include "common/base/arena.h"
+#include "common/base/http.h"
+#include "common/base/must.h"
+#include "modules/gateway/codec/codec.h"
 
 struct told {
 	const unsigned char *p, *end;

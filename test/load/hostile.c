@@ -23,7 +23,7 @@
 
 enum { HOSTILE_TABLES = 16, HOSTILE_PIDS = 16, HOSTILE_BURST = 200, HOSTILE_PAUSE_NS = 500000 };
 
-struct table { /* as in common/shm.c */
+struct table { /* as in common/segment/shm.c */
 	char name[16];
 	uint32_t row, rows;
 	uint64_t offset;

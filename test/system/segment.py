@@ -11,7 +11,7 @@ import struct
 
 FREE, STARTING, READY, DRAINING, DEAD = range(5)
 
-# What tests write, as common/shm.h and common/backend_cell.h have it: offset and format.
+# What tests write, as common/segment/shm.h and common/balance/backend_cell.h have it: offset and format.
 FIELDS = {
     "master": {"pid": (0, "i"), "generation": (4, "I"), "workers": (8, "I"), "slots": (12, "I")},
     "workers": {"pid": (0, "i"), "state": (4, "I"), "generation": (8, "I"), "seat": (12, "I"),

@@ -61,7 +61,7 @@ def test_what_proxies_say(server, script):  # noqa: F811
 
 
 def test_the_manual_names_all_claims():
-    claims = set(re.findall(r'STR_INIT\("([^"]+)"\), CLAIM_FRONT', (ROOT / "modules/gateway/claim.c").read_text()))
+    claims = set(re.findall(r'STR_INIT\("([^"]+)"\), CLAIM_FRONT', (ROOT / "modules/gateway/codec/claim.c").read_text()))
     manual = (ROOT / "man/argand.conf.5.in").read_text().replace("\\-", "-")
     assert claims and {c for c in claims if not re.search(r"\.Li " + re.escape(c) + r"( |\*|\n)", manual)} == set()
 

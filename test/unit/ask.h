@@ -6,7 +6,7 @@
 #ifndef TEST_UNIT_ASK_H
 #define TEST_UNIT_ASK_H
 
-#include "modules/gateway/codec.h"
+#include "modules/gateway/codec/codec.h"
 #include "modules/gateway/gateway.h"
 #include "test/unit/split.h"
 #include "worker/state.h"

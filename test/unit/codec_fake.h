@@ -5,7 +5,7 @@
 #ifndef TEST_UNIT_CODEC_FAKE_H
 #define TEST_UNIT_CODEC_FAKE_H
 
-#include "modules/gateway/codec.h"
+#include "modules/gateway/codec/codec.h"
 #include "modules/gateway/gateway.h"
 #include "test/unit/split.h"
 

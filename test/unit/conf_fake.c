@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/cfg_errors.h"
-#include "common/conf_core.h"
+#include "common/config/cfg_errors.h"
+#include "common/config/core.h"
 #include "test/unit/conf_fake.h"
 
 #define FAKE(member) .offset = offsetof(struct fake, member)

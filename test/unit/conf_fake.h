@@ -4,7 +4,7 @@
 #ifndef TEST_UNIT_CONF_FAKE_H
 #define TEST_UNIT_CONF_FAKE_H
 
-#include "common/conf.h"
+#include "common/config/conf.h"
 
 struct fake {
 	struct str root;

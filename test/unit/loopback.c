@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "common/must.h"
-#include "common/shm_keep.h"
+#include "common/base/must.h"
+#include "common/segment/shm_keep.h"
 #include "test/unit/loopback.h"
 #include "worker/proto.h"
 #include "worker/reqlife.h"

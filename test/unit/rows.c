@@ -1,6 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
-#include "common/must.h"
+#include "common/base/must.h"
 #include "test/unit/rows.h"
 #include "test/unit/unit.h"
 

@@ -1,7 +1,7 @@
 /* A segment with a pool, see scene.h. */
 #include <stdio.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "test/unit/scene.h"
 
 struct scene scene;

@@ -4,8 +4,8 @@
 #ifndef TEST_UNIT_SCENE_H
 #define TEST_UNIT_SCENE_H
 
-#include "common/backend_cell.h"
-#include "common/backend_view.h"
+#include "common/balance/backend_cell.h"
+#include "common/balance/backend_view.h"
 #include "test/unit/unit.h"
 
 enum { NOW = 1000000 };

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "common/clock.h"
-#include "common/log.h"
-#include "modules/logformat.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "modules/log/format.h"
 #include "test/unit/loopback.h"
 #include "test/unit/rows.h"
 #include "test/unit/unit.h"

@@ -2,7 +2,7 @@
  * What ties requests to hosts: keys that tell what they should apart, and the sticky cookie.
  */
 #include <stdio.h>
-#include "modules/gateway/affinity.h"
+#include "modules/gateway/pool/affinity.h"
 #include "test/unit/ask.h"
 #include "test/unit/unit.h"
 

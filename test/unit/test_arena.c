@@ -1,6 +1,6 @@
 #include <stdlib.h>
-#include "common/arena.h"
-#include "common/must.h"
+#include "common/base/arena.h"
+#include "common/base/must.h"
 #include "test/unit/unit.h"
 
 Suite *suite_arena(void);

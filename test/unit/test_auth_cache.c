@@ -1,4 +1,4 @@
-#include "modules/auth_cache.h"
+#include "modules/auth/cache.h"
 #include "test/unit/unit.h"
 
 Suite *suite_auth_cache(void);

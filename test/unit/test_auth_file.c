@@ -1,5 +1,5 @@
 #include <stdio.h>
-#include "modules/auth_file.h"
+#include "modules/auth/file.h"
 #include "test/unit/filetree.h"
 #include "test/unit/unit.h"
 

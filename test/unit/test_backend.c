@@ -8,8 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "common/clock.h"
-#include "common/shm_keep.h"
+#include "common/base/clock.h"
+#include "common/segment/shm_keep.h"
 #include "test/unit/scene.h"
 
 Suite *suite_backend(void);

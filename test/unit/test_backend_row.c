@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "test/unit/scene.h"
 
 enum { PROCESSES = 8, ROUNDS = 1000 };

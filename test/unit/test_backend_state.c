@@ -2,7 +2,7 @@
  * The state of a host: stories by table, each step with what it made of the host; the cap on
  * ejections; leases.
  */
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "test/unit/scene.h"
 
 Suite *suite_backend_state(void);

@@ -1,9 +1,9 @@
 /* What `argand backend …` says and does, and what it answers to mistakes. */
 #include <stdlib.h>
-#include "common/backend_view.h"
-#include "common/clock.h"
-#include "common/log.h"
-#include "common/shm_keep.h"
+#include "common/balance/backend_view.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/segment/shm_keep.h"
 #include "master/backends.h"
 #include "test/unit/unit.h"
 

@@ -1,4 +1,4 @@
-#include "master/backoff.h"
+#include "master/base/backoff.h"
 #include "test/unit/unit.h"
 
 Suite *suite_backoff(void);

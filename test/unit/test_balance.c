@@ -9,9 +9,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/backend_cell.h"
-#include "common/balance.h"
-#include "common/log.h"
+#include "common/balance/backend_cell.h"
+#include "common/balance/balance.h"
+#include "common/base/log.h"
 #include "test/unit/unit.h"
 
 enum { HOSTS = 8, WORKERS = 4, NOW = 1000000 };

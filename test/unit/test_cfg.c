@@ -1,6 +1,6 @@
 #include <stdlib.h>
 
-#include "common/cfg.h"
+#include "common/config/cfg.h"
 #include "test/unit/conf_fake.h"
 #include "test/unit/unit.h"
 

@@ -1,8 +1,8 @@
 /*
  * Values of every type: what is accepted, and what is said about what is not.
  */
-#include "common/cfg_opt.h"
-#include "common/conf_core.h"
+#include "common/config/core.h"
+#include "common/config/opt.h"
 #include "test/unit/conf_fake.h"
 #include "test/unit/unit.h"
 

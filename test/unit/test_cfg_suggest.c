@@ -1,4 +1,4 @@
-#include "common/cfg_suggest.h"
+#include "common/base/suggest.h"
 #include "test/unit/unit.h"
 
 static const struct {

@@ -5,8 +5,8 @@
  */
 #include <stdio.h>
 
-#include "common/cfg_tree.h"
-#include "common/conf.h"
+#include "common/config/conf.h"
+#include "common/config/tree.h"
 #include "test/unit/conf_fake.h"
 #include "test/unit/unit.h"
 

@@ -1,6 +1,6 @@
 #include <stdlib.h>
 
-#include "master/cgienv.h"
+#include "master/local/cgienv.h"
 #include "test/unit/unit.h"
 
 Suite *suite_cgienv(void);

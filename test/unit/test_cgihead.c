@@ -3,7 +3,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include "modules/gateway/cgihead.h"
+#include "modules/gateway/codec/cgihead.h"
 #include "test/unit/codec_fake.h"
 #include "test/unit/unit.h"
 

@@ -2,7 +2,7 @@
 #include <check.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include "common/cidr.h"
+#include "common/base/cidr.h"
 
 Suite *suite_cidr(void);
 

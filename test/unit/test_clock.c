@@ -1,5 +1,5 @@
 #include <stdio.h>
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "test/unit/unit.h"
 
 Suite *suite_clock(void);

@@ -1,4 +1,4 @@
-#include "common/conf_build.h"
+#include "common/config/build.h"
 #include "test/unit/conf_fake.h"
 #include "test/unit/unit.h"
 

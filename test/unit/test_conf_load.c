@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/cfg_errors.h"
-#include "common/http.h"
+#include "common/base/http.h"
+#include "common/config/cfg_errors.h"
 #include "test/unit/conf_fake.h"
 #include "test/unit/unit.h"
 

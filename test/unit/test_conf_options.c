@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "common/conf_core.h"
-#include "common/conf_tell.h"
+#include "common/config/conf_tell.h"
+#include "common/config/core.h"
 #include "test/unit/conf_fake.h"
 #include "test/unit/unit.h"
 

@@ -1,5 +1,5 @@
-#include "common/conf_core.h"
-#include "common/conf_pool.h"
+#include "common/config/conf_pool.h"
+#include "common/config/core.h"
 #include "test/unit/conf_fake.h"
 #include "test/unit/unit.h"
 

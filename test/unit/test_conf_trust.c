@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/cfg_errors.h"
-#include "common/conf_trust.h"
+#include "common/config/cfg_errors.h"
+#include "common/config/conf_trust.h"
 #include "test/unit/unit.h"
 
 Suite *suite_conf_trust(void);

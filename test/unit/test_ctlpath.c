@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "master/ctlpath.h"
+#include "master/base/ctlpath.h"
 
 Suite *suite_ctlpath(void);
 

@@ -1,5 +1,5 @@
 #include <stdlib.h>
-#include "common/must.h"
+#include "common/base/must.h"
 #include "test/unit/rows.h"
 #include "test/unit/unit.h"
 

@@ -1,5 +1,5 @@
 #include <stdio.h>
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "test/unit/rows.h"
 #include "test/unit/unit.h"
 

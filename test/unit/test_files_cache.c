@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/shm.h"
-#include "modules/files_cache.h"
+#include "common/segment/shm.h"
+#include "modules/files/cache.h"
 #include "test/unit/filetree.h"
 #include "test/unit/loopback.h"
 #include "test/unit/unit.h"

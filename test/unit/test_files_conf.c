@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/conf.h"
+#include "common/config/conf.h"
 #include "test/unit/unit.h"
 
 static const struct {

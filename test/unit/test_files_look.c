@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/conf_look.h"
+#include "common/config/conf_look.h"
 #include "test/unit/filetree.h"
 #include "test/unit/unit.h"
 

@@ -1,7 +1,7 @@
 /* Listings as documents: order, escaping, links. */
 #include <stdlib.h>
 
-#include "modules/files_page.h"
+#include "modules/files/page.h"
 #include "test/unit/unit.h"
 
 static struct text out;

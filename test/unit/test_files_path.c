@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "modules/files_path.h"
+#include "modules/files/path.h"
 #include "test/unit/filetree.h"
 #include "test/unit/unit.h"
 

@@ -1,7 +1,7 @@
 /* What is a script by its name, and what becomes of requests for one where no gateway runs it. */
 #include <stdio.h>
 
-#include "modules/files_script.h"
+#include "modules/files/script.h"
 #include "test/unit/filetree.h"
 #include "test/unit/loopback.h"
 #include "test/unit/unit.h"

@@ -1,5 +1,5 @@
 #include <stdio.h>
-#include "modules/files_vhost.h"
+#include "modules/files/vhost.h"
 #include "test/unit/filetree.h"
 #include "test/unit/rows.h"
 #include "test/unit/unit.h"

@@ -4,8 +4,8 @@
  * in both directions.
  */
 #include <stdlib.h>
-#include "common/conf_core.h"
-#include "common/must.h"
+#include "common/base/must.h"
+#include "common/config/core.h"
 #include "test/unit/rows.h"
 #include "test/unit/unit.h"
 

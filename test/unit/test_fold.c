@@ -1,7 +1,7 @@
 /* Names folded: each pair of octets at each place of names of all short lengths, and sets. */
 #include <stdio.h>
-#include "modules/gateway/claim.h"
-#include "modules/gateway/nameset.h"
+#include "modules/gateway/codec/claim.h"
+#include "modules/gateway/codec/nameset.h"
 #include "test/unit/unit.h"
 
 Suite *suite_fold(void);

@@ -1,6 +1,6 @@
 #include <arpa/inet.h>
 #include <stdio.h>
-#include "common/forwarded.h"
+#include "common/base/forwarded.h"
 #include "test/unit/unit.h"
 
 Suite *suite_forwarded(void);

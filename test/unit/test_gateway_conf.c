@@ -1,6 +1,6 @@
-#include "common/conf_core.h"
+#include "common/config/core.h"
+#include "modules/gateway/codec/script.h"
 #include "modules/gateway/gateway.h"
-#include "modules/gateway/script.h"
 #include "test/unit/conf_fake.h"
 #include "test/unit/unit.h"
 

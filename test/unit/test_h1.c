@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 
-#include "common/must.h"
+#include "common/base/must.h"
 #include "test/unit/rows.h"
 #include "test/unit/unit.h"
 #include "worker/h1.h"

@@ -6,8 +6,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-#include "common/log.h"
-#include "modules/gateway/health.h"
+#include "common/base/log.h"
+#include "modules/gateway/pool/health.h"
 #include "test/unit/loopback.h"
 #include "test/unit/unit.h"
 

@@ -3,7 +3,7 @@
  * octet, and cut at every octet.
  */
 #include <stdlib.h>
-#include "modules/gateway/healthcheck.h"
+#include "modules/gateway/pool/healthcheck.h"
 #include "test/unit/loopback.h"
 #include "test/unit/unit.h"
 

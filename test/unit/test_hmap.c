@@ -2,7 +2,7 @@
  * Mapping of paths and authorities, both ways.
  */
 #include <stdio.h>
-#include "modules/gateway/hmap.h"
+#include "modules/gateway/codec/hmap.h"
 #include "test/unit/ask.h"
 #include "test/unit/unit.h"
 #include "worker/uri.h"

@@ -2,7 +2,7 @@
  * What of a target is handed on to backends.
  */
 #include <stdio.h>
-#include "modules/gateway/hpath.h"
+#include "modules/gateway/codec/hpath.h"
 #include "test/unit/ask.h"
 #include "test/unit/unit.h"
 

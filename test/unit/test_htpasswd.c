@@ -1,5 +1,5 @@
 #include <stdio.h>
-#include "modules/htpasswd.h"
+#include "modules/auth/htpasswd.h"
 #include "test/unit/unit.h"
 
 Suite *suite_htpasswd(void);

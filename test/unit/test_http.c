@@ -1,5 +1,5 @@
-#include "common/arena.h"
-#include "common/http.h"
+#include "common/base/arena.h"
+#include "common/base/http.h"
 #include "test/unit/unit.h"
 
 Suite *suite_http(void);

@@ -1,4 +1,4 @@
-#include "common/human.h"
+#include "common/base/human.h"
 #include "test/unit/unit.h"
 
 Suite *suite_human(void);

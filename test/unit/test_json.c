@@ -1,7 +1,7 @@
 /* JSON is valid whatever goes in: commas and nesting, and each octet value in a string. */
 #include <math.h>
 #include <stdio.h>
-#include "common/json.h"
+#include "common/base/json.h"
 #include "test/unit/unit.h"
 
 Suite *suite_json(void);

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "master/inherit.h"
+#include "master/base/inherit.h"
 #include "master/ledger.h"
 #include "test/unit/unit.h"
 

@@ -1,6 +1,6 @@
 #include <stdlib.h>
 
-#include "master/lines.h"
+#include "master/base/lines.h"
 #include "test/unit/split.h"
 #include "test/unit/unit.h"
 

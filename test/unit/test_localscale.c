@@ -1,4 +1,4 @@
-#include "master/localscale.h"
+#include "master/local/scale.h"
 #include "test/unit/unit.h"
 
 Suite *suite_localscale(void);

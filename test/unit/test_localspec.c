@@ -1,7 +1,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "master/localspec.h"
+#include "master/local/spec.h"
 #include "test/unit/unit.h"
 
 Suite *suite_localspec(void);

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "common/logfile.h"
+#include "common/base/logfile.h"
 #include "test/unit/unit.h"
 
 Suite *suite_logfile(void);

@@ -5,7 +5,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "modules/logformat.h"
+#include "modules/log/format.h"
 #include "test/unit/unit.h"
 #include "worker/request.h"
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "modules/logwrite.h"
+#include "modules/log/write.h"
 #include "test/unit/unit.h"
 
 Suite *suite_logwrite(void);

@@ -1,7 +1,7 @@
 /* Whatever stands in shared memory comes out with an end and without anything to obey. */
 #include <string.h>
 
-#include "common/plain.h"
+#include "common/base/plain.h"
 #include "test/unit/unit.h"
 
 Suite *suite_plain(void);

@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/procid.h"
+#include "common/base/procid.h"
 
 Suite *suite_procid(void);
 

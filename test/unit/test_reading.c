@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include "common/conf_core.h"
-#include "modules/gateway/hmap.h"
-#include "modules/gateway/reading.h"
+#include "common/config/core.h"
+#include "modules/gateway/codec/hmap.h"
+#include "modules/gateway/codec/reading.h"
 #include "test/unit/ask.h"
 #include "test/unit/conf_fake.h"
 #include "test/unit/unit.h"

@@ -1,5 +1,5 @@
-#include "common/regex.h"
-#include "common/regexdoubt.h"
+#include "common/config/regex.h"
+#include "common/config/regexdoubt.h"
 #include "test/unit/unit.h"
 
 static const struct {

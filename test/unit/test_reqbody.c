@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/must.h"
+#include "common/base/must.h"
 #include "modules/gateway/reqbody.h"
 #include "test/unit/rows.h"
 #include "test/unit/unit.h"

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/must.h"
+#include "common/base/must.h"
 #include "modules/gateway/resbody.h"
 #include "test/unit/rows.h"
 #include "test/unit/unit.h"

@@ -1,5 +1,5 @@
 #include <arpa/inet.h>
-#include "modules/gateway/resolver_addrs.h"
+#include "modules/gateway/pool/resolver_addrs.h"
 #include "test/unit/unit.h"
 
 Suite *suite_resolver_addrs(void);

@@ -1,6 +1,6 @@
 #include <stdlib.h>
 
-#include "common/http.h"
+#include "common/base/http.h"
 #include "test/unit/conf_fake.h"
 #include "test/unit/unit.h"
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "common/safedir.h"
+#include "common/base/safedir.h"
 #include "test/unit/unit.h"
 
 Suite *suite_safedir(void);

@@ -1,7 +1,7 @@
 /* Which script a path means, with files that are there, and without looking at files. */
 #include <stdio.h>
+#include "modules/gateway/codec/script.h"
 #include "modules/gateway/gateway.h"
-#include "modules/gateway/script.h"
 #include "test/unit/filetree.h"
 #include "test/unit/unit.h"
 

@@ -1,6 +1,6 @@
 /* Which suffixes a gateway runs, by what its options name. */
-#include "common/conf_core.h"
-#include "common/conf_look.h"
+#include "common/config/conf_look.h"
+#include "common/config/core.h"
 #include "modules/gateway/gateway.h"
 #include "test/unit/conf_fake.h"
 #include "test/unit/unit.h"

@@ -15,10 +15,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/clock.h"
-#include "common/procid.h"
-#include "common/shm.h"
-#include "common/shm_keep.h"
+#include "common/base/clock.h"
+#include "common/base/procid.h"
+#include "common/segment/shm.h"
+#include "common/segment/shm_keep.h"
 
 Suite *suite_shm(void);
 

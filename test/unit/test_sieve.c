@@ -1,5 +1,5 @@
 /* What of an answer leaves: each field in a final head, an interim one, and a trailer section. */
-#include "modules/gateway/sieve.h"
+#include "modules/gateway/codec/sieve.h"
 #include "test/unit/ask.h"
 #include "test/unit/unit.h"
 

@@ -8,7 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "master/sockfile.h"
+#include "master/base/sockfile.h"
 #include "test/unit/unit.h"
 
 Suite *suite_sockfile(void);

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/must.h"
+#include "common/base/must.h"
 #include "test/unit/rows.h"
 #include "test/unit/unit.h"
 #include "worker/spool.h"

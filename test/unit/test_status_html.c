@@ -1,7 +1,7 @@
 /* The page as it is before any script runs: all parts filled in, hostile text escaped, small. */
 #include <stdio.h>
 #include <stdlib.h>
-#include "modules/status_html.h"
+#include "modules/status/html.h"
 #include "test/unit/unit.h"
 
 Suite *suite_status_html(void);

@@ -4,12 +4,12 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include "common/clock.h"
-#include "common/conf_trust.h"
-#include "common/log.h"
-#include "common/statusdoc.h"
-#include "common/statussnap.h"
-#include "common/shm_keep.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/config/conf_trust.h"
+#include "common/segment/shm_keep.h"
+#include "common/status/doc.h"
+#include "common/status/snap.h"
 #include "test/unit/unit.h"
 
 Suite *suite_statusdoc(void);

@@ -4,13 +4,13 @@
  */
 #include <signal.h>
 #include <stdlib.h>
-#include "common/backend_cell.h"
-#include "common/clock.h"
-#include "common/json.h"
-#include "common/statusdoc.h"
-#include "common/statuspools.h"
-#include "common/utf8.h"
-#include "common/shm_keep.h"
+#include "common/balance/backend_cell.h"
+#include "common/base/clock.h"
+#include "common/base/json.h"
+#include "common/base/utf8.h"
+#include "common/segment/shm_keep.h"
+#include "common/status/doc.h"
+#include "common/status/pools.h"
 #include "test/unit/unit.h"
 
 Suite *suite_statuspools(void);

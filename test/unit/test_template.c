@@ -1,5 +1,5 @@
 #include <check.h>
-#include "common/template.h"
+#include "common/base/template.h"
 
 Suite *suite_template(void);
 

@@ -1,5 +1,5 @@
 #include <stdlib.h>
-#include "common/text.h"
+#include "common/base/text.h"
 #include "test/unit/unit.h"
 
 Suite *suite_text(void);

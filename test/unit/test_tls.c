@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "modules/gateway/tls.h"
+#include "modules/gateway/pool/tls.h"
 #include "test/unit/unit.h"
 
 Suite *suite_tls(void);

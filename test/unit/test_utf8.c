@@ -1,5 +1,5 @@
 /* Every code point against a plain encoder; all that is none; where a text may be cut. */
-#include "common/utf8.h"
+#include "common/base/utf8.h"
 #include "test/unit/unit.h"
 
 Suite *suite_utf8(void);

@@ -8,7 +8,7 @@
 
 #include <check.h>
 #include <string.h>
-#include "common/str.h"
+#include "common/base/str.h"
 
 #define UNIT_COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 

@@ -1,0 +1,30 @@
+/*
+ * The commands that need nothing but a configuration: check, options, explain. argv[0] is the
+ * command's name. They return the program's exit status: 0; 2 for wrong usage; 78 for a bad
+ * configuration.
+ */
+#ifndef CLI_CLI_CONF_H
+#define CLI_CLI_CONF_H
+
+#include "common/config/conf.h"
+
+enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_CONFIG = 78 };
+
+int cli_check(int argc, char **argv);
+int cli_options(int argc, char **argv);
+int cli_explain(int argc, char **argv);
+
+/* How `check --diff` gets the conf_dump() of the running server: asks at the control socket that
+   conf names. Returns a text that the caller frees, or NULL with *why. Set by main(). */
+extern char *(*cli_running_dump)(const struct conf *, const char **why);
+
+/* The configuration file when -c does not name one. */
+extern const char cli_default_file[];
+
+/* "3 errors, 1 warning" on a line of its own. */
+void cli_print_counts(const struct cfg_errors *, FILE *);
+
+/* Whether to write colours to a stream: it is a terminal, and NO_COLOR and TERM do not object. */
+bool cli_colour(FILE *);
+
+#endif

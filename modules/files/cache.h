@@ -1,0 +1,30 @@
+/*
+ * Entries by route and path, per worker: bounded in octets, files and descriptors, looked at again
+ * when they were not for the time of file_cache.valid. What a request uses is pinned and stays
+ * until the request has ended, even when the cache has dropped or replaced it.
+ */
+#ifndef FILES_CACHE_H
+#define FILES_CACHE_H
+
+#include "modules/files/entry.h"
+
+struct shm_worker;
+
+struct files_cache_limits {
+	int64_t octets, files, valid; /* valid in ms */
+	int64_t fds;                  /* descriptors kept open */
+};
+
+/* row: where the counters go. */
+void files_cache_start(const struct files_cache_limits *, struct shm_worker *row);
+void files_cache_stop(void);
+
+/* What is at path now, or was at most valid ms ago. Never NULL. To be pinned before the next call.
+ */
+struct files_entry *files_cache_get(const struct files_route *, struct str path, uint64_t now);
+
+void files_cache_pin(struct files_entry *);
+/* void *: for arena_defer. */
+void files_cache_unpin(void *entry);
+
+#endif

@@ -1,0 +1,577 @@
+/*
+ * Connections to backends: see upstream.h. Owns sockets, events and TLS of each. Invariants: the
+ * read event is registered from the end of the connecting on, and taken off only while its reader
+ * is paused or the backend has sent its last octet; a DEAD one has no descriptor and no events;
+ * every one holds a reference of its host.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/sendfile.h>
+#include <unistd.h>
+
+#include "common/base/must.h"
+#include "modules/gateway/pool/upstream.h"
+
+enum {
+	UPSTREAM_IOV = 32,
+	UPSTREAM_KEEP = 128,
+	UPSTREAM_READS = 4,        /* reads in one turn: others are to have theirs */
+	UPSTREAM_FILE = 256 << 10, /* octets of a file per call */
+	UPSTREAM_TURN = 1 << 20,   /* octets written in one turn */
+};
+
+static struct pool upstream_pool;
+static struct link upstream_dead = { &upstream_dead, &upstream_dead };
+
+/* --- life --- */
+
+static void
+upstream_bury(void *arg)
+{
+	struct link *l;
+
+	(void)arg;
+	while ((l = list_pop(&upstream_dead)) != NULL) {
+		if (upstream_pool.n >= UPSTREAM_KEEP)
+			free(container_of(l, struct upstream, link));
+		else
+			pool_push(&upstream_pool, l);
+	}
+}
+
+static struct post upstream_burial = { .fn = upstream_bury };
+
+static struct upstream *
+upstream_new(struct bhost *host, int fd)
+{
+	struct link *l = pool_pop(&upstream_pool);
+	struct worker *w = worker_self();
+	struct upstream *u = l ? container_of(l, struct upstream, link) : must_malloc(sizeof(*u));
+
+	memset(u, 0, offsetof(struct upstream, codec));
+	u->w = w;
+	u->host = host;
+	u->fd = fd;
+	u->opened = worker_now_ns(w);
+	body_init(&u->out, w);
+	bhost_ref(host);
+	return u;
+}
+
+/* Off its host's list of kept ones. */
+static void
+upstream_unlist(struct upstream *u)
+{
+	if (u->state != UPSTREAM_IDLE)
+		return;
+	list_del(&u->link);
+	u->host->nidle--;
+	timer_del(&u->idle_timer);
+}
+
+void
+upstream_close(struct upstream *u)
+{
+	must(u->state != UPSTREAM_DEAD);
+	upstream_unlist(u);
+	timer_del(&u->idle_timer);
+	if (event_initialized(&u->rd))
+		event_del(&u->rd);
+	if (u->is_armed)
+		event_del(&u->wr);
+	if (u->tls)
+		tls_free(u->tls);
+	u->tls = NULL;
+	u->is_armed = false;
+	close(u->fd);
+	u->fd = -1;
+	u->state = UPSTREAM_DEAD;
+	body_fini(&u->out);
+	if (u->is_orphan)
+		bpool_release(u->host);
+	bhost_unref(u->host);
+	list_add_tail(&upstream_dead, &u->link);
+	worker_post(u->w, &upstream_burial);
+}
+
+/* --- reading --- */
+
+static ssize_t
+upstream_recv(struct upstream *u, void *dst, size_t max)
+{
+	ssize_t n;
+
+	if (u->tls)
+		return tls_read(u->tls, dst, max);
+	do
+		n = recv(u->fd, dst, max, 0);
+	while (n < 0 && errno == EINTR);
+	return n;
+}
+
+static void
+upstream_ended(struct upstream *u, ssize_t n)
+{
+	int err = errno;
+
+	if (n < 0 && err == EAGAIN)
+		return;
+	if (u->state == UPSTREAM_IDLE) {
+		upstream_close(u);
+		return;
+	}
+	if (u->tls && n < 0)
+		u->why = tls_why(u->tls);
+	u->is_eof = true;
+	upstream_read(u, false);
+	if (n == 0)
+		u->events->eof(u->arg);
+	else
+		u->events->failed(u->arg, err);
+}
+
+/* What TLS has deciphered already makes no descriptor readable. */
+static void
+upstream_poke(struct upstream *u)
+{
+	if (u->tls && tls_pending(u->tls))
+		event_active(&u->rd, EV_READ, 0);
+}
+
+/* Reads what is there, a few blocks at most. What comes on a kept connection that nobody asked
+   anything is the end of it, or nothing that can be trusted. */
+static void
+upstream_input(struct upstream *u)
+{
+	bool is_full = false;
+
+	for (int i = 0; i < UPSTREAM_READS; i++) {
+		struct buf *b = is_full ? buf_get_bulk() : buf_get();
+		ssize_t n = upstream_recv(u, b->data, b->room);
+
+		if (n <= 0) {
+			buf_put(b);
+			upstream_ended(u, n);
+			return;
+		}
+		if (u->state == UPSTREAM_IDLE) {
+			buf_put(b);
+			upstream_close(u);
+			return;
+		}
+		b->used = (unsigned)n;
+		is_full = (size_t)n == b->room || (u->tls && tls_pending(u->tls));
+		u->events->input(u->arg, b, b->data, (size_t)n);
+		buf_put(b);
+		if (!is_full || u->state != UPSTREAM_BUSY || !u->is_reading)
+			return;
+	}
+	upstream_poke(u);
+}
+
+static void upstream_shake(struct upstream *);
+static void upstream_write(struct upstream *);
+
+static void
+upstream_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct upstream *u = arg;
+
+	(void)fd;
+	(void)what;
+	worker_woken(u->w);
+	if (u->state == UPSTREAM_SHAKING)
+		upstream_shake(u);
+	else if (u->tls && u->is_armed && tls_wants_read(u->tls))
+		upstream_write(u);
+	else
+		upstream_input(u);
+}
+
+void
+upstream_read(struct upstream *u, bool on)
+{
+	if (u->is_reading == on || (on && u->is_eof))
+		return;
+	u->is_reading = on;
+	if (!on) {
+		event_del(&u->rd);
+		return;
+	}
+	must(event_add(&u->rd, NULL) == 0);
+	upstream_poke(u);
+}
+
+/* --- writing --- */
+
+static void
+upstream_arm(struct upstream *u)
+{
+	if (u->is_armed)
+		return;
+	u->is_armed = true;
+	must(event_add(&u->wr, NULL) == 0);
+}
+
+static ssize_t
+upstream_send_memory(struct upstream *u, const struct iovec *iov, int n)
+{
+	struct msghdr m = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n };
+	ssize_t sent;
+
+	if (u->tls)
+		return tls_writev(u->tls, iov, n);
+	do
+		sent = sendmsg(u->fd, &m, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	return sent;
+}
+
+/* Octets of a file; with TLS they pass through memory. */
+static ssize_t
+upstream_send_file(struct upstream *u, int fd, int64_t off, int64_t len)
+{
+	struct iovec iov;
+	struct buf *b;
+	ssize_t n;
+
+	if (len > UPSTREAM_FILE)
+		len = UPSTREAM_FILE;
+	if (!u->tls) {
+		off_t at = (off_t)off;
+
+		n = sendfile(u->fd, fd, &at, (size_t)len);
+	} else {
+		b = buf_get();
+		n = pread(fd, b->data, len < BUF_ROOM ? (size_t)len : BUF_ROOM, off);
+		iov = (struct iovec){ b->data, n > 0 ? (size_t)n : 0 };
+		if (n > 0)
+			n = tls_writev(u->tls, &iov, 1);
+		buf_put(b);
+	}
+	if (n == 0) { /* the file is shorter than it was */
+		errno = EIO;
+		return -1;
+	}
+	return n;
+}
+
+bool
+upstream_flush(struct upstream *u)
+{
+	struct iovec iov[UPSTREAM_IOV];
+	int64_t turn = 0;
+
+	if (u->is_armed || u->state != UPSTREAM_BUSY)
+		return true;
+	while (!body_is_empty(&u->out)) {
+		int64_t off, len;
+		ssize_t sent;
+		size_t octets;
+		int fd, n = body_iov(&u->out, iov, UPSTREAM_IOV, &octets);
+
+		if (n > 0)
+			sent = upstream_send_memory(u, iov, n);
+		else if (body_file(&u->out, &fd, &off, &len))
+			sent = upstream_send_file(u, fd, off, len);
+		else
+			break;
+		if (sent < 0 && errno != EAGAIN) {
+			if (u->tls)
+				u->why = tls_why(u->tls);
+			return false;
+		}
+		if (sent > 0) {
+			u->sent += sent;
+			turn += sent;
+			body_consume(&u->out, sent);
+		}
+		if (sent < 0 || (n > 0 && (size_t)sent < octets) || turn > UPSTREAM_TURN) {
+			upstream_arm(u);
+			break;
+		}
+	}
+	return true;
+}
+
+static void
+upstream_write(struct upstream *u)
+{
+	if (u->is_armed)
+		event_del(&u->wr);
+	u->is_armed = false;
+	if (!upstream_flush(u)) {
+		u->events->failed(u->arg, errno);
+		return;
+	}
+	if (!u->is_armed)
+		u->events->space(u->arg);
+}
+
+/* --- connecting --- */
+
+/* The connection stands: from here on it is read, and stays with the loop. */
+static void
+upstream_ready(struct upstream *u)
+{
+	u->state = UPSTREAM_BUSY;
+	if (!u->is_reading)
+		upstream_read(u, true);
+}
+
+static void
+upstream_shake(struct upstream *u)
+{
+	switch (tls_handshake(u->tls)) {
+	case TLS_DONE:
+		upstream_ready(u);
+		u->events->connected(u->arg);
+		return;
+	case TLS_WANTS_READ:
+		upstream_read(u, true);
+		return;
+	case TLS_WANTS_WRITE:
+		upstream_arm(u);
+		return;
+	default:
+		u->why = tls_why(u->tls);
+		u->events->failed(u->arg, EPROTO);
+	}
+}
+
+static void
+upstream_connected(struct upstream *u)
+{
+	socklen_t n = sizeof(int);
+	int err = 0;
+
+	if (getsockopt(u->fd, SOL_SOCKET, SO_ERROR, &err, &n) != 0)
+		err = errno;
+	if (err) {
+		u->events->failed(u->arg, err);
+		return;
+	}
+	if (u->tls) {
+		u->state = UPSTREAM_SHAKING;
+		upstream_shake(u);
+		return;
+	}
+	upstream_ready(u);
+	u->events->connected(u->arg);
+}
+
+static void
+upstream_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct upstream *u = arg;
+
+	(void)fd;
+	(void)what;
+	worker_woken(u->w);
+	u->is_armed = false;
+	switch ((enum upstream_state)u->state) {
+	case UPSTREAM_CONNECTING:
+		upstream_connected(u);
+		break;
+	case UPSTREAM_SHAKING:
+		upstream_shake(u);
+		break;
+	default:
+		upstream_write(u);
+	}
+}
+
+/* Has the backend closed a kept connection, or sent what nobody asked for? */
+static bool
+upstream_is_stale(const struct upstream *u)
+{
+	char c;
+
+	return recv(u->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN;
+}
+
+static struct upstream *
+upstream_reuse(struct bhost *host, const struct upstream_events *events, void *arg, bool is_checked)
+{
+	struct link *l;
+
+	while ((l = list_first(&host->idle)) != NULL) {
+		struct upstream *u = container_of(l, struct upstream, link);
+
+		if (is_checked && upstream_is_stale(u)) {
+			upstream_close(u);
+			continue;
+		}
+		upstream_unlist(u);
+		u->state = UPSTREAM_BUSY;
+		u->is_reused = true;
+		u->sent = 0;
+		u->events = events;
+		u->arg = arg;
+		return u;
+	}
+	return NULL;
+}
+
+static bool
+upstream_tls(struct upstream *u)
+{
+	struct tls_pool *tls = bpool_tls(u->host->pool);
+
+	if (!tls)
+		return true;
+	u->tls = tls_new(tls, u->host->conf, u->fd);
+	return u->tls != NULL;
+}
+
+struct upstream *
+upstream_open(struct bhost *host, const struct upstream_events *events, void *arg, bool is_fresh,
+    bool is_checked)
+{
+	struct upstream *u = is_fresh ? NULL : upstream_reuse(host, events, arg, is_checked);
+	int fd, one = 1;
+
+	if (u)
+		return u;
+	fd = socket(host->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return NULL;
+	if (host->addr.ss_family != AF_UNIX)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (connect(fd, (struct sockaddr *)&host->addr, host->addr_len) != 0 &&
+	    errno != EINPROGRESS) {
+		int err = errno;
+
+		close(fd);
+		errno = err;
+		return NULL;
+	}
+	u = upstream_new(host, fd);
+	u->events = events;
+	u->arg = arg;
+	event_assign(&u->rd, worker_base(u->w), fd, EV_READ | EV_PERSIST, upstream_readable, u);
+	event_assign(&u->wr, worker_base(u->w), fd, EV_WRITE, upstream_writable, u);
+	if (!upstream_tls(u)) {
+		upstream_close(u);
+		errno = EPROTO;
+		return NULL;
+	}
+	backend_count(worker_shm(u->w), host->row, BACKEND_CONNECTS);
+	if (host->addr.ss_family == AF_UNIX && !u->tls)
+		upstream_ready(u); /* a Unix socket connects at once or not at all */
+	else
+		upstream_arm(u);
+	return u;
+}
+
+void
+upstream_acknowledge(struct upstream *u)
+{
+	int one = 1;
+
+	if (u->host->addr.ss_family != AF_UNIX)
+		setsockopt(u->fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof(one));
+}
+
+/* --- afterwards --- */
+
+static void
+upstream_idle_over(void *arg)
+{
+	upstream_close(arg);
+}
+
+void
+upstream_keep(struct upstream *u)
+{
+	const struct conf_pool *conf = bpool_conf(u->host->pool);
+
+	u->nrequests++;
+	if (u->is_orphan) {
+		u->is_orphan = false;
+		bpool_release(u->host);
+	}
+	if (u->host->is_gone || u->host->nidle >= (unsigned)conf->keepalive || u->is_eof ||
+	    u->is_armed || !body_is_empty(&u->out) || worker_is_draining(u->w) ||
+	    (conf->keepalive_requests > 0 && u->nrequests >= conf->keepalive_requests)) {
+		upstream_close(u);
+		return;
+	}
+	upstream_read(u, true);
+	u->state = UPSTREAM_IDLE;
+	u->host->nidle++;
+	list_add_head(&u->host->idle, &u->link);
+	u->idle_timer.fn = upstream_idle_over;
+	u->idle_timer.arg = u;
+	timer_set(u->w, &u->idle_timer, timer_class(u->w, conf->timeout.keepalive));
+}
+
+void
+upstream_shutdown(struct upstream *u)
+{
+	if (!u->tls)
+		shutdown(u->fd, SHUT_WR);
+}
+
+/* --- orphans: nobody waits for the answer --- */
+
+static void
+orphan_nothing(void *arg)
+{
+	(void)arg;
+}
+
+static void
+orphan_input(void *arg, struct buf *b, const char *p, size_t n)
+{
+	(void)arg;
+	(void)b;
+	(void)p;
+	(void)n;
+}
+
+static void
+orphan_eof(void *arg)
+{
+	upstream_close(arg);
+}
+
+static void
+orphan_failed(void *arg, int err)
+{
+	(void)err;
+	upstream_close(arg);
+}
+
+static const struct upstream_events upstream_orphaned = {
+	.connected = orphan_nothing,
+	.input = orphan_input,
+	.eof = orphan_eof,
+	.space = orphan_nothing,
+	.failed = orphan_failed,
+};
+
+void
+upstream_orphan(struct upstream *u, uint64_t ms)
+{
+	struct body copy;
+	char part[4096];
+	ssize_t n;
+
+	/* What is queued may lie in the memory of the request. */
+	body_init(&copy, u->w);
+	while ((n = body_take(&u->out, part, sizeof(part))) > 0)
+		body_put(&copy, part, (size_t)n);
+	body_move(&u->out, &copy, INT64_MAX);
+	body_fini(&copy);
+	u->events = &upstream_orphaned;
+	u->arg = u;
+	upstream_read(u, true);
+	u->idle_timer.fn = upstream_idle_over;
+	u->idle_timer.arg = u;
+	timer_set(u->w, &u->idle_timer, timer_class(u->w, (int64_t)ms));
+	if (!upstream_flush(u))
+		upstream_close(u);
+}

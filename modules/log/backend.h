@@ -1,0 +1,27 @@
+/*
+ * The variables of access log formats that tell of backends (struct request_backend). Numbers that
+ * there are none of are "-", in JSON formats null; so are all for a request without a backend.
+ */
+#ifndef LOG_BACKEND_H
+#define LOG_BACKEND_H
+
+#include "modules/log/var.h"
+
+char *logbackend_put_host(char *p, const struct logline *, const struct logstep *);
+char *logbackend_put_pool(char *p, const struct logline *, const struct logstep *);
+char *logbackend_put_tries(char *p, const struct logline *, const struct logstep *);
+char *logbackend_put_failures(char *p, const struct logline *, const struct logstep *);
+/* Microseconds: waiting for a host; until connected; until the first octet of the answer, both from
+   the start of the last attempt; from the first thing done to the last octet of the answer. */
+char *logbackend_put_queue(char *p, const struct logline *, const struct logstep *);
+char *logbackend_put_connect(char *p, const struct logline *, const struct logstep *);
+char *logbackend_put_first(char *p, const struct logline *, const struct logstep *);
+char *logbackend_put_total(char *p, const struct logline *, const struct logstep *);
+/* Two letters, see modules/gateway/term.h. */
+char *logbackend_put_term(char *p, const struct logline *, const struct logstep *);
+/* 1 or 0. */
+char *logbackend_put_reused(char *p, const struct logline *, const struct logstep *);
+/* All of them as one JSON object, or null, whatever the format. */
+char *logbackend_put_json(char *p, const struct logline *, const struct logstep *);
+
+#endif
