@@ -5,11 +5,11 @@
  */
 #include <sys/socket.h>
 #include "modules/gateway/codec/ajp.h"
+#include "modules/gateway/codec/conf.h"
 #include "modules/gateway/codec/hmap.h"
 #include "modules/gateway/codec/hpath.h"
 #include "modules/gateway/codec/origin.h"
 #include "modules/gateway/codec/passage.h"
-#include "modules/gateway/gateway.h"
 #include "worker/uri.h"
 #include "worker/vars.h"
 

@@ -4,12 +4,12 @@
  * is, left out (passage.c), or continued in one of our own (origin.c, Via).
  */
 #include "common/base/must.h"
+#include "modules/gateway/codec/conf.h"
 #include "modules/gateway/codec/hcodec.h"
 #include "modules/gateway/codec/hmap.h"
 #include "modules/gateway/codec/hpath.h"
 #include "modules/gateway/codec/origin.h"
 #include "modules/gateway/codec/passage.h"
-#include "modules/gateway/gateway.h"
 
 struct head {
 	const struct codec_request *q;

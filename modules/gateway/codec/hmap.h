@@ -6,7 +6,7 @@
 #define CODEC_HMAP_H
 
 #include "modules/gateway/codec/codec.h"
-#include "modules/gateway/gateway.h"
+#include "modules/gateway/codec/conf.h"
 
 /* The path for the backend, without query: hpath_source() with path_from replaced, which counts as
    a prefix where a segment ends. In the request or its arena. */

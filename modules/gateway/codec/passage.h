@@ -6,7 +6,7 @@
 #define CODEC_PASSAGE_H
 
 #include "modules/gateway/codec/codec.h"
-#include "modules/gateway/gateway.h"
+#include "modules/gateway/codec/conf.h"
 
 struct nameset;
 struct passage_spellings;

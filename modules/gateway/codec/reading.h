@@ -4,8 +4,8 @@
 #ifndef CODEC_READING_H
 #define CODEC_READING_H
 
+#include "modules/gateway/codec/conf.h"
 #include "modules/gateway/codec/script.h"
-#include "modules/gateway/gateway.h"
 #include "worker/request.h"
 
 /* 0, or 400 and *why, and then a line in the log. Asked once, before any backend is: authorizers

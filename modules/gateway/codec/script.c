@@ -11,8 +11,8 @@
  */
 #include <sys/stat.h>
 
+#include "modules/gateway/codec/conf.h"
 #include "modules/gateway/codec/script.h"
-#include "modules/gateway/gateway.h"
 #include "worker/vars.h"
 
 enum script_kind { SCRIPT_MISSING, SCRIPT_FILE, SCRIPT_OTHER };

@@ -6,7 +6,7 @@
 #define CODEC_SIEVE_H
 
 #include "modules/gateway/codec/codec.h"
-#include "modules/gateway/gateway.h"
+#include "modules/gateway/codec/conf.h"
 
 enum sieve_part { SIEVE_HEAD = 1, SIEVE_INTERIM = 2, SIEVE_TRAILERS = 4 };
 
