@@ -8,7 +8,7 @@
 #include "common/base/suggest.h"
 #include "common/status/pools.h"
 #include "master/backends.h"
-#include "master/cli/cli_conf.h"
+#include "master/base/exitcode.h"
 
 enum { BACKENDS_WORDS = 4, BACKENDS_WEIGHT_MAX = 1000 };
 

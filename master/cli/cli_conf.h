@@ -7,8 +7,7 @@
 #define CLI_CLI_CONF_H
 
 #include "common/config/conf.h"
-
-enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_CONFIG = 78 };
+#include "master/base/exitcode.h"
 
 int cli_check(int argc, char **argv);
 int cli_options(int argc, char **argv);
