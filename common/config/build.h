@@ -40,26 +40,27 @@ struct build {
 	size_t npools;
 };
 
-/* conf_file.c: reads the file and what it includes, and fills the scopes. text NULL: reads file. */
+/* build_file.c: reads the file and what it includes, and fills the scopes. text NULL: reads file.
+ */
 void build_read(struct build *, const char *file, const char *text);
 
-/* conf_process.c: resolves the server's own options, listens among them (conf_listen.c). */
+/* build_process.c: resolves the server's own options, listens among them (build_listen.c). */
 void build_process(struct build *);
 void build_listens(struct build *);
 
 /* conf_pool.c: the pools of a file's `backends`; then, when routes and the server's own options are
    known, the configuration's array of them, which anonymous ones join in check hooks. */
-extern const struct cfg_opt pool_opts[]; /* of struct conf_pool: conf_pool_opts.c */
+extern const struct cfg_opt pool_opts[]; /* of struct conf_pool: build_pool_opts.c */
 void build_pools_read(struct build *, struct opt_reader *, const struct cfg_node *backends);
 void build_pools(struct build *);
 
-/* conf_pool_check.c: derives and validates. */
+/* build_pool_check.c: derives and validates. */
 void build_pool_check(struct build *, struct build_pool *);
 
-/* conf_site.c: sites, hosts and routes from their scopes. */
+/* build_site.c: sites, hosts and routes from their scopes. */
 void build_sites(struct build *);
 
-/* conf_site.c: the hooks of each route; when nothing is wrong. */
+/* build_site.c: the hooks of each route; when nothing is wrong. */
 void build_hooks(struct build *);
 
 /* route.c: the table of host names. Reports names that two sites have. */
@@ -67,7 +68,7 @@ void build_hosts(struct build *);
 /* An index of a site's routes, when they are many. */
 void build_routing(struct build *, struct site *);
 
-/* conf_listen.c: the canonical form of an address into one or two listens ("*:80"); returns how
+/* build_listen.c: the canonical form of an address into one or two listens ("*:80"); returns how
    many, 0 with *why when it is none. */
 unsigned listen_parse(
     struct arena *, struct str text, const char *dir, struct conf_listen out[2], const char **why);

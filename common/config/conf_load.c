@@ -1,5 +1,5 @@
 /*
- * Loading: text to scopes (conf_file.c), scopes to processes, listens, sites and routes, then the
+ * Loading: text to scopes (build_file.c), scopes to processes, listens, sites and routes, then the
  * check hooks of all modules. Everything goes on after an error; a configuration with one is never
  * handed out.
  */

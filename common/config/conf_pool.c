@@ -1,7 +1,7 @@
 /*
  * Backend pools from `backends: { NAME: { … }; … }` at the top of any file, and anonymous ones from
  * URLs in routes. What is read stands in struct build_pool with its places, so that everything that
- * is wrong is said where it stands; conf_pool_check.c derives the rest. The configuration's array
+ * is wrong is said where it stands; build_pool_check.c derives the rest. The configuration's array
  * is made once, with room for the anonymous ones: pools never move, routes point to them.
  */
 #include "common/base/address.h"

@@ -59,7 +59,7 @@ const char *tree_describe(const struct cfg_node *, struct cfg_errors *);
 
 struct cfg_node *tree_member(const struct cfg_node *group, const char *name);
 
-/* Fills values from libconfig (cfg_values.c). When it does not read what tree_parse() read: the
+/* Fills values from libconfig (tree_values.c). When it does not read what tree_parse() read: the
    line where it gave up, else 0. */
 int tree_values(struct cfg_tree *, struct arena *, struct str text);
 

@@ -1,5 +1,5 @@
 /*
- * Pools and their hosts in each form of the status but HTML: what statusdoc.h makes has them, and
+ * Pools and their hosts in each form of the status but HTML: what doc.h makes has them, and
  * `argand backend` prints one of them.
  */
 #ifndef STATUS_POOLS_H

@@ -49,7 +49,7 @@ struct local {
 };
 
 void local_init(void);
-/* local_conf.c. Sockets of all pools of conf; processes of those that are new. 0, or an exit status
+/* conf.c. Sockets of all pools of conf; processes of those that are new. 0, or an exit status
    with the reasons in report; what was opened stays until local_rollback(). */
 int local_open(const struct conf *, struct text *report);
 void local_rollback(void);
@@ -65,7 +65,7 @@ unsigned local_processes(void);
 /* Removes the files of the sockets, at the very end. */
 void local_unlink(void);
 
-/* From localproc.c. Whether it has ended of its own will after having been of use (programs that
+/* From proc.c. Whether it has ended of its own will after having been of use (programs that
    serve so many requests and then leave). */
 bool local_is_well(struct local *, const struct localproc *, int status);
 /* It has died; is_well: nobody need worry. */

@@ -1,6 +1,6 @@
 /*
  * One process of a pool, from its start to its obituary. Its states are the rows of a table in
- * localproc.c; localproc_enter() is the only way into one.
+ * proc.c; localproc_enter() is the only way into one.
  */
 #ifndef LOCAL_PROC_H
 #define LOCAL_PROC_H

@@ -1,7 +1,7 @@
 /*
  * Basic authentication (RFC 7617). Password hashes are slow on purpose, so verifying is done beside
  * the loop, in one lane: of a worker's helper threads at most one is ever busy with passwords. What
- * was right is remembered for a while (auth_cache.h); what was wrong never is. Attempts that wait
+ * was right is remembered for a while (cache.h); what was wrong never is. Attempts that wait
  * are bounded: beyond, clients are told to come again.
  *
  * Ownership: an attempt (struct auth_job) owns itself and everything that its thread reads, for

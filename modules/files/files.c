@@ -1,5 +1,5 @@
 /*
- * Static files. A request's path is looked up in the cache (files_cache.c), which knows or finds
+ * Static files. A request's path is looked up in the cache (cache.c), which knows or finds
  * out what is there; the answer follows from the kind of entry and the method.
  *
  *   files_conf     options            files_path, files_walk   opening beneath a root

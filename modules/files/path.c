@@ -1,6 +1,6 @@
 /*
  * Opening files beneath a root: openat2(2), where the kernel guarantees that resolution stays
- * inside, or files_walk.c.
+ * inside, or walk.c.
  */
 #include "modules/files/path.h"
 

@@ -13,12 +13,12 @@
 struct files_route {
 	const struct files_conf *conf; /* NULL: the route serves no files */
 	const struct route *route;
-	struct files_root *root; /* NULL: each host has one, see files_vhost.h; shared by the routes
+	struct files_root *root; /* NULL: each host has one, see vhost.h; shared by the routes
 				    with the same directory */
 	const struct mime *mime; /* shared by the routes with the same mime_types */
 	struct str prefix;       /* of the path, what alias takes the place of */
 	struct str file;         /* an alias for one exact path: the name beneath root */
-	struct cfg_strs scripts; /* suffixes of names that are not sent, see files_script.h */
+	struct cfg_strs scripts; /* suffixes of names that are not sent, see script.h */
 };
 
 /* For all routes of the configuration in which the module with this index is active. */

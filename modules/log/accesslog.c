@@ -1,6 +1,6 @@
 /*
- * The access log. Formats are compiled in check() (logformat.c); the log hook writes a line into
- * the open batch of its destination (logsink.c), one sink per destination and worker, shared by all
+ * The access log. Formats are compiled in check() (format.c); the log hook writes a line into
+ * the open batch of its destination (sink.c), one sink per destination and worker, shared by all
  * routes that log there. At most one second of lines (access_log.flush) and one batch are only in
  * memory: that is what a worker killed by signal 9 takes with it. A reload or a stop loses none.
  */

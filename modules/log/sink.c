@@ -1,7 +1,7 @@
 /*
  * Access log destinations of this worker. Lines go into the open batch; a batch that is full, or
  * whose first line is old enough, joins the queue; one job at a time takes the whole queue and
- * writes it in a thread (logwrite.c). Invariants: batches are written in order; while a job is
+ * writes it in a thread (write.c). Invariants: batches are written in order; while a job is
  * under way its list is the thread's alone (state RUNNING), everything else is the loop's; a batch
  * leaves memory only when all of it is written. A steady state allocates nothing: one written batch
  * is kept.
