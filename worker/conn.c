@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -24,14 +25,31 @@ static const size_t conn_timeouts[] = {
 	[3] = offsetof(struct conf_core, timeout_linger),
 };
 
+static void conn_linger_read(struct conn *);
+static void conn_nothing(struct conn *);
+static void conn_preface(struct conn *);
+
 static const struct conn_row {
-	const char *name;
-	uint8_t timeout, from;
+	struct fsm_row fsm;
+	uint8_t timeout, expires;
+	void (*readable)(struct conn *);
 } conn_rows[] = {
-#define STATE(id, name, timeout, from) [CONN_##id] = { name, timeout, (uint8_t)(from) },
+#define STATE(id, name, timeout, expires, readable, from)                                          \
+	[CONN_##id] = { { name, (from) }, timeout, CONN_BY_##expires, readable },
 	CONN_STATES(STATE)
 #undef STATE
 };
+
+static void
+conn_name(const void *object, char *text, size_t max)
+{
+	const struct conn *c = object;
+
+	snprintf(text, max, "conn %llu", (unsigned long long)c->id);
+}
+
+const struct fsm conn_fsm = { conn_rows, sizeof(conn_rows[0]),
+	sizeof(conn_rows) / sizeof(conn_rows[0]), conn_name };
 
 static const struct conn_reason_row {
 	const char *text;
@@ -74,22 +92,14 @@ conn_timer_class(const struct conn *c, uint8_t which, const struct conf_core *co
 	return w->last_class = timer_class(w, ms);
 }
 
-static void
-conn_trace(const struct conn *c, const struct conn_row *row)
-{
-	log_debug(
-	    "conn %llu %s -> %s", (unsigned long long)c->id, conn_rows[c->state].name, row->name);
-}
-
 void
 conn_enter(struct conn *c, enum conn_state state, const struct conf_core *core)
 {
 	const struct conn_row *row = &conn_rows[state];
 	struct worker *w = c->w;
 
-	must(row->from & 1 << c->state);
-	if (unlikely(log_level >= LOG_DEBUG_))
-		conn_trace(c, row);
+	if (!fsm_pass(&conn_fsm, c, c->state, state))
+		return;
 	if (c->state == CONN_IDLE || state == CONN_IDLE)
 		ctr_add(w->row, CTR_IDLE, state == CONN_IDLE ? 1 : -1);
 	c->state = (uint8_t)state;
@@ -125,12 +135,8 @@ conn_expired(void *arg)
 {
 	struct conn *c = arg;
 
-	if (c->state == CONN_IDLE)
-		conn_close(c, CONN_BY_KEEPALIVE);
-	else if (c->state == CONN_LINGER)
-		conn_close(c, CONN_BY_LINGERED);
-	else if (c->state == CONN_PREFACE)
-		conn_close(c, CONN_BY_PREFACE);
+	if (conn_rows[c->state].expires != CONN_BY_OPEN)
+		conn_close(c, conn_rows[c->state].expires);
 	else if (c->proto->expired)
 		c->proto->expired(c);
 	else
@@ -305,6 +311,8 @@ conn_linger(struct conn *c)
 	}
 	conn_drop_in(c);
 	conn_enter(c, CONN_LINGER, NULL);
+	if (c->state != CONN_LINGER)
+		return;
 	c->lingered = 0;
 	c->linger_until =
 	    (uint32_t)((c->w->now + (uint64_t)(LINGER_TIMES * c->timer.class->ms)) / 1000);
@@ -339,19 +347,24 @@ conn_preface(struct conn *c)
 }
 
 static void
+conn_nothing(struct conn *c)
+{
+	(void)c;
+}
+
+static void
 conn_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn *c = arg;
+	const struct conn_row *row = &conn_rows[c->state];
 
 	(void)fd;
 	(void)what;
 	worker_touch(c->w);
-	if (likely((1 << c->state & (1 << CONN_DEAD | 1 << CONN_LINGER | 1 << CONN_PREFACE)) == 0))
+	if (likely(!row->readable))
 		c->proto->input(c);
-	else if (c->state == CONN_LINGER)
-		conn_linger_read(c);
-	else if (c->state == CONN_PREFACE)
-		conn_preface(c);
+	else
+		row->readable(c);
 	/* What many connections have brought is passed on before the others are read: it is held in
 	   few blocks, and those are in the cache. */
 	if (++c->w->nreads % CONN_BATCH == 0)

@@ -12,28 +12,32 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
+#include "common/base/fsm.h"
 #include "worker/body.h"
 #include "worker/proto.h"
 #include "worker/request.h"
 #include "worker/transport.h"
 
-/* STATE(id, name, timeout member of conf_core or 0, may follow) */
+/* STATE(id, name, timeout member of conf_core or 0, the reason to end when it strikes, what is done
+   when it is readable, may follow). CONN_BY_OPEN, NULL: the proto knows. */
 #define CONN_STATES(STATE)                                                                         \
-	STATE(NEW, "new", 0, 0)                                                                    \
-	STATE(PREFACE, "preface", 1, 1 << CONN_NEW)                                                \
-	STATE(IDLE, "idle", 2,                                                                     \
+	STATE(NEW, "new", 0, OPEN, NULL, 0)                                                        \
+	STATE(PREFACE, "preface", 1, PREFACE, conn_preface, 1 << CONN_NEW)                         \
+	STATE(IDLE, "idle", 2, KEEPALIVE, NULL,                                                    \
 	    1 << CONN_NEW | 1 << CONN_PREFACE | 1 << CONN_HEAD | 1 << CONN_ACTIVE)                 \
-	STATE(HEAD, "head", 1,                                                                     \
-	    1 << CONN_NEW | 1 << CONN_PREFACE | 1 << CONN_IDLE | 1 << CONN_ACTIVE)                 \
-	STATE(ACTIVE, "active", 0, 1 << CONN_NEW | 1 << CONN_HEAD | 1 << CONN_IDLE)                \
-	STATE(LINGER, "linger", 3, 0xff & ~(1 << CONN_LINGER | 1 << CONN_DEAD))                    \
-	STATE(DEAD, "dead", 0, 0xff)
+	STATE(HEAD, "head", 1, OPEN, NULL, 1 << CONN_NEW | 1 << CONN_IDLE)                         \
+	STATE(ACTIVE, "active", 0, OPEN, NULL, 1 << CONN_NEW | 1 << CONN_HEAD | 1 << CONN_IDLE)    \
+	STATE(LINGER, "linger", 3, LINGERED, conn_linger_read,                                     \
+	    1 << CONN_NEW | 1 << CONN_IDLE | 1 << CONN_HEAD | 1 << CONN_ACTIVE)                    \
+	STATE(DEAD, "dead", 0, OPEN, conn_nothing, 0xff & ~(1 << CONN_DEAD))
 
 enum conn_state {
-#define STATE(id, name, timeout, from) CONN_##id,
+#define STATE(id, name, timeout, expires, readable, from) CONN_##id,
 	CONN_STATES(STATE)
 #undef STATE
 };
+
+extern const struct fsm conn_fsm;
 
 /* Why a connection ended: REASON(id, text, is_error, counter or CTR_MAX) */
 #define CONN_REASONS(REASON)                                                                       \

@@ -69,10 +69,10 @@ def server(request):
     found = ""
     for s in item.servers:
         s.cleanup()
-        found += s.sanitizer_reports()
+        found += s.sanitizer_reports() + s.illegal_transitions()
     for d in dirs:
         harness.remove_tmp(d)
-    assert not found, "a sanitizer found something:\n" + found[:10000]
+    assert not found, "a sanitizer, or a table of states, found something:\n" + found[:10000]
 
 
 @pytest.fixture(scope="module")
@@ -90,9 +90,9 @@ def shared_server(request):
     found = ""
     for s, d in made:
         s.cleanup()
-        found += s.sanitizer_reports()
+        found += s.sanitizer_reports() + s.illegal_transitions()
         harness.remove_tmp(d)
-    assert not found, "a sanitizer found something:\n" + found[:10000]
+    assert not found, "a sanitizer, or a table of states, found something:\n" + found[:10000]
 
 
 @pytest.fixture

@@ -657,6 +657,10 @@ class Server:
         """What sanitizers found, as text; empty when nothing."""
         return "".join(self.read(f) for f in sorted(os.listdir(self.tmp)) if f.startswith("sanitizer."))
 
+    def illegal_transitions(self):
+        """What the error log says of states that may not follow each other (common/base/fsm.h)."""
+        return "".join(line for line in self.error_log().splitlines(True) if "no legal transition" in line)
+
     def report(self):
         """Everything that explains a failure."""
         out = [("configuration", self.text)]

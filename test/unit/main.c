@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "common/base/fsm.h"
 #include "test/unit/unit.h"
 
 #define SUITE(name) Suite *suite_##name(void);
@@ -45,6 +46,7 @@ main(int argc, char **argv)
 	SRunner *runner = srunner_create(NULL);
 	int failed;
 
+	fsm_is_strict = true;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (int i = 1; i < argc; i++)
 		if (suite_add(runner, argv[i]) < 0)

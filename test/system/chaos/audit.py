@@ -14,7 +14,7 @@ from harness import wait_for
 DEATH = re.compile(r"worker \d+ \(pid (\d+)\) of generation \d+ (killed by .*|ended with status [1-9].*)")
 LINE = re.compile(r'[0-9.]+ - \S+ \[[^]]+\] "(?:[^"\\]|\\.)*" [1-5]\d\d (?:\d+|-) "(?:[^"\\]|\\.)*" "(?:[^"\\]|\\.)*"')
 # Of a log that has one of these, somebody must read more.
-NEVER = re.compile(r"must\(|Sanitizer|runtime error|Assertion|was not ready|killing it|has not finished in time|cut short")
+NEVER = re.compile(r"must\(|no legal transition|Sanitizer|runtime error|Assertion|was not ready|killing it|has not finished in time|cut short")
 
 
 def ordinary(world, strict):
