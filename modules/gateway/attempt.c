@@ -80,7 +80,7 @@ attempt_cut(struct exchange *x)
 	if (x->body)
 		body_on_data(attempt_source(x), NULL, NULL);
 	upstream_read(x->u, true);
-	exchange_timer(x, x->pool_conf->timeout.first_byte);
+	exchange_clock(x);
 }
 
 static void
@@ -91,10 +91,8 @@ attempt_sent(struct exchange *x)
 		upstream_shutdown(x->u);
 	if (x->state != EXCHANGE_SENDING)
 		return;
-	if (upstream_is_blocked(x->u))
-		exchange_timer(x, x->pool_conf->timeout.send);
-	else if (x->is_sent)
-		exchange_timer(x, x->pool_conf->timeout.first_byte);
+	if (x->is_sent || upstream_is_blocked(x->u))
+		exchange_clock(x);
 	else
 		exchange_timer(x, 0); /* the client is waited for: that is its protocol's timeout */
 }
@@ -144,7 +142,7 @@ attempt_send(struct exchange *x)
 	const char *why = NULL;
 	int status;
 
-	x->state = EXCHANGE_SENDING;
+	exchange_enter(x, EXCHANGE_SENDING);
 	x->is_asked_for = false;
 	x->note.connect = u->is_reused ? 0 : exchange_since(x->mark);
 	memset(u->codec, 0, sizeof(u->codec));
@@ -179,8 +177,7 @@ attempt_end(struct exchange *x, bool has_more)
 		sieve_response(x->r, &x->ask, &x->res.trailers, SIEVE_TRAILERS);
 		x->r->out_trailers = &x->res.trailers;
 	}
-	x->state = EXCHANGE_DONE;
-	timer_del(&x->total);
+	exchange_enter(x, EXCHANGE_DONE);
 	if (x->body && !x->is_sent)
 		reqbody_stop(x->body);
 	exchange_leave(x, keep);
@@ -267,7 +264,7 @@ attempt_reading(struct exchange *x)
 		return;
 	}
 	if (x->is_sent || x->is_cut)
-		exchange_timer(x, x->pool_conf->timeout.between_bytes);
+		exchange_clock(x);
 }
 
 static void
@@ -388,7 +385,7 @@ attempt_broken(void *arg, int err)
 	if (x->state == EXCHANGE_TUNNEL) {
 		term_set(x->note.termination, TERM_SERVER, TERM_DATA);
 		exchange_leave(x, false);
-		x->state = EXCHANGE_DONE;
+		exchange_enter(x, EXCHANGE_DONE);
 		res_abort(x->r, "the tunnel's backend broke off");
 		return;
 	}
@@ -421,8 +418,7 @@ static const struct upstream_events attempt_events = {
 void
 attempt_connect(struct exchange *x)
 {
-	x->state = EXCHANGE_CONNECTING;
-	x->mark = worker_now_ns(x->w);
+	exchange_enter(x, EXCHANGE_CONNECTING);
 	x->u = upstream_open(x->host, &attempt_events, x, x->is_fresh, !x->is_idempotent);
 	if (!x->u) {
 		attempt_unconnected(x, errno, NULL);
@@ -434,7 +430,7 @@ attempt_connect(struct exchange *x)
 	if (x->u->state == UPSTREAM_BUSY)
 		attempt_send(x);
 	else
-		exchange_timer(x, x->pool_conf->timeout.connect);
+		exchange_clock(x);
 }
 
 /* --- the end after the end --- */
@@ -455,12 +451,10 @@ attempt_finish_input(void *arg, struct buf *b, const char *p, size_t n)
 		p += used;
 		n -= used;
 	} while (ev == CODEC_STDERR || (ev == CODEC_DATA && res.data.n == 0));
-	if (ev == CODEC_END && res.keep && n == 0) {
-		timer_del(&u->idle_timer);
+	if (ev == CODEC_END && res.keep && n == 0)
 		upstream_keep(u);
-	} else if (ev != CODEC_MORE) {
+	else if (ev != CODEC_MORE)
 		upstream_close(u);
-	}
 }
 
 static void
@@ -504,7 +498,5 @@ attempt_finish(struct upstream *u)
 	u->events = &attempt_finishing;
 	u->arg = u;
 	upstream_read(u, true);
-	u->idle_timer.fn = attempt_finish_close;
-	u->idle_timer.arg = u;
 	timer_set(u->w, &u->idle_timer, timer_class(u->w, ATTEMPT_FINISH));
 }

@@ -21,12 +21,153 @@ enum {
 
 static void exchange_acquire(struct exchange *);
 
-/* --- timers --- */
+/* --- states --- */
+
+/* One of the pool's timeouts; name NULL: none. */
+struct exchange_time {
+	const char *name;
+	size_t at;
+};
+
+#define TIME(t) #t, offsetof(struct conf_pool_timeouts, t)
+#define FROM(s) (1u << EXCHANGE_##s)
+
+static void exchange_begins(struct exchange *);
+static void exchange_ends(struct exchange *);
+static void exchange_queue_over(struct exchange *);
+static void exchange_slow(struct exchange *);
+static void exchange_tunnel_over(struct exchange *);
+static void exchange_nothing(struct exchange *);
+
+static const struct exchange_row {
+	struct fsm_row fsm;
+	enum term_where where;            /* what ends here has ended where */
+	struct exchange_time time;        /* so long may pass without progress */
+	struct exchange_time blocked;     /* … while the socket to the backend is full */
+	void (*enter)(struct exchange *); /* NULL: nothing more is to be done */
+	void (*expired)(struct exchange *);
+} exchange_rows[EXCHANGE_STATES] = {
+	[EXCHANGE_BODY] = {
+	    { "body", 0 },
+	    TERM_REQUEST,
+	    .expired = exchange_nothing,
+	},
+	[EXCHANGE_WAITING] = {
+	    { "waiting", FROM(BODY) | FROM(CONNECTING) | FROM(SENDING) },
+	    TERM_WAITING,
+	    { TIME(queue) },
+	    .enter = exchange_begins,
+	    .expired = exchange_queue_over,
+	},
+	[EXCHANGE_CONNECTING] = {
+	    { "connecting", FROM(BODY) | FROM(WAITING) | FROM(CONNECTING) | FROM(SENDING) },
+	    TERM_CONNECT,
+	    { TIME(connect) },
+	    .enter = exchange_begins,
+	    .expired = exchange_slow,
+	},
+	[EXCHANGE_SENDING] = {
+	    { "sending", FROM(CONNECTING) },
+	    TERM_HEAD,
+	    { TIME(first_byte) },
+	    { TIME(send) },
+	    .expired = exchange_slow,
+	},
+	[EXCHANGE_ANSWERING] = {
+	    { "answering", FROM(SENDING) },
+	    TERM_DATA,
+	    { TIME(between_bytes) },
+	    .expired = exchange_slow,
+	},
+	[EXCHANGE_TUNNEL] = {
+	    { "tunnel", FROM(SENDING) },
+	    TERM_DATA,
+	    { TIME(tunnel) },
+	    .enter = exchange_ends,
+	    .expired = exchange_tunnel_over,
+	},
+	[EXCHANGE_DONE] = {
+	    { "done", ~FROM(DONE) },
+	    TERM_LAST,
+	    .enter = exchange_ends,
+	    .expired = exchange_nothing,
+	},
+};
+
+#undef FROM
+#undef TIME
 
 static void
-exchange_slow(struct exchange *x, const char *what, int64_t ms, enum term_where where)
+exchange_name(const void *object, char *text, size_t max)
 {
-	struct str why = arena_printf(&x->r->arena, "timeout.%s: %lld ms", what, (long long)ms);
+	const struct exchange *x = object;
+
+	snprintf(text, max, "exchange %016llx", (unsigned long long)x->r->id);
+}
+
+const struct fsm exchange_fsm = { exchange_rows, sizeof(exchange_rows[0]), EXCHANGE_STATES,
+	exchange_name };
+
+void
+exchange_enter(struct exchange *x, enum exchange_state state)
+{
+	const struct exchange_row *row = &exchange_rows[state];
+
+	if (!fsm_pass(&exchange_fsm, x, x->state, state))
+		return;
+	x->state = (uint8_t)state;
+	if (row->enter)
+		row->enter(x);
+}
+
+/* A phase that the log tells the length of. */
+static void
+exchange_begins(struct exchange *x)
+{
+	x->mark = worker_now_ns(x->w);
+}
+
+/* timeout.total has nothing more to say. */
+static void
+exchange_ends(struct exchange *x)
+{
+	timer_del(&x->total);
+}
+
+/* --- timers --- */
+
+static const struct exchange_time *
+exchange_time(const struct exchange *x)
+{
+	const struct exchange_row *row = &exchange_rows[x->state];
+
+	return row->blocked.name && upstream_is_blocked(x->u) ? &row->blocked : &row->time;
+}
+
+static int64_t
+exchange_ms(const struct exchange *x, const struct exchange_time *t)
+{
+	return *(const int64_t *)((const char *)&x->pool_conf->timeout + t->at);
+}
+
+static void
+exchange_queue_over(struct exchange *x)
+{
+	backend_pool_count(worker_shm(x->w), bpool_row(x->pool), POOL_QUEUE_TIMEOUT);
+	exchange_refuse(x, 503, TERM_QUEUE, TERM_WAITING,
+	    arena_printf(&x->r->arena, "timeout.queue: no host for %lld ms",
+		(long long)x->pool_conf->timeout.queue)
+		.p);
+}
+
+/* Nothing moved for the time of the state. */
+static void
+exchange_slow(struct exchange *x)
+{
+	enum term_where where = exchange_rows[x->state].where;
+	const struct exchange_time *t = exchange_time(x);
+	struct str why = arena_printf(
+	    &x->r->arena, "timeout.%s: %lld ms", t->name, (long long)exchange_ms(x, t));
 
 	x->status = 504;
 	exchange_failed(x, where == TERM_CONNECT ? CAUSE_UNREACHABLE : CAUSE_ERRORS,
@@ -34,40 +175,31 @@ exchange_slow(struct exchange *x, const char *what, int64_t ms, enum term_where 
 }
 
 static void
+exchange_tunnel_over(struct exchange *x)
+{
+	term_set(x->note.termination, TERM_SERVER_SLOW, TERM_DATA);
+	exchange_leave(x, false);
+	res_abort(x->r, "timeout.tunnel");
+}
+
+static void
+exchange_nothing(struct exchange *x)
+{
+	(void)x;
+}
+
+static void
 exchange_expired(void *arg)
 {
 	struct exchange *x = arg;
-	const struct conf_pool_timeouts *t = &x->pool_conf->timeout;
 
-	switch ((enum exchange_state)x->state) {
-	case EXCHANGE_WAITING:
-		backend_pool_count(worker_shm(x->w), bpool_row(x->pool), POOL_QUEUE_TIMEOUT);
-		exchange_refuse(x, 503, TERM_QUEUE, TERM_WAITING,
-		    arena_printf(
-			&x->r->arena, "timeout.queue: no host for %lld ms", (long long)t->queue)
-			.p);
-		return;
-	case EXCHANGE_CONNECTING:
-		exchange_slow(x, "connect", t->connect, TERM_CONNECT);
-		return;
-	case EXCHANGE_SENDING:
-		if (upstream_is_blocked(x->u))
-			exchange_slow(x, "send", t->send, TERM_HEAD);
-		else
-			exchange_slow(x, "first_byte", t->first_byte, TERM_HEAD);
-		return;
-	case EXCHANGE_ANSWERING:
-		exchange_slow(x, "between_bytes", t->between_bytes, TERM_DATA);
-		return;
-	case EXCHANGE_TUNNEL:
-		term_set(x->note.termination, TERM_SERVER_SLOW, TERM_DATA);
-		exchange_leave(x, false);
-		res_abort(x->r, "timeout.tunnel");
-		return;
-	case EXCHANGE_BODY:
-	case EXCHANGE_DONE:
-		return;
-	}
+	exchange_rows[x->state].expired(x);
+}
+
+void
+exchange_clock(struct exchange *x)
+{
+	exchange_timer(x, exchange_ms(x, exchange_time(x)));
 }
 
 void
@@ -85,8 +217,6 @@ exchange_total(void *arg)
 {
 	struct exchange *x = arg;
 
-	if (x->state == EXCHANGE_DONE || x->state == EXCHANGE_TUNNEL)
-		return;
 	exchange_refuse(x, 504, TERM_SERVER_SLOW,
 	    x->state == EXCHANGE_ANSWERING ? TERM_DATA : TERM_HEAD,
 	    arena_printf(
@@ -144,8 +274,7 @@ exchange_refuse(
 	snprintf(then, sizeof(then), "%s", x->note.termination);
 	if (status >= 500)
 		exchange_log(x, LOG_WARN_, why, then);
-	timer_del(&x->total);
-	x->state = EXCHANGE_DONE;
+	exchange_enter(x, EXCHANGE_DONE);
 	if (x->body)
 		reqbody_stop(x->body);
 	if (x->answer.r) {
@@ -301,8 +430,7 @@ exchange_wait(struct exchange *x)
 	uint64_t now = worker_now(x->w);
 	int64_t left;
 
-	x->state = EXCHANGE_WAITING;
-	x->mark = worker_now_ns(x->w);
+	exchange_enter(x, EXCHANGE_WAITING);
 	if (!x->wait_until)
 		x->wait_until = now + (uint64_t)x->pool_conf->timeout.queue;
 	if (x->wait_until <= now) {
@@ -367,7 +495,7 @@ exchange_part(struct exchange *x)
 	if (x->is_trial)
 		bpool_untried(x->host);
 	x->is_trial = false;
-	x->u->is_orphan = true;
+	upstream_part(x->u);
 	x->u = NULL;
 	x->host = NULL;
 }
@@ -430,22 +558,6 @@ exchange_gone(void *arg)
 	resbody_fini(&x->answer);
 }
 
-static enum term_where
-exchange_where(const struct exchange *x)
-{
-	static const enum term_where where[] = {
-		[EXCHANGE_BODY] = TERM_REQUEST,
-		[EXCHANGE_WAITING] = TERM_WAITING,
-		[EXCHANGE_CONNECTING] = TERM_CONNECT,
-		[EXCHANGE_SENDING] = TERM_HEAD,
-		[EXCHANGE_ANSWERING] = TERM_DATA,
-		[EXCHANGE_TUNNEL] = TERM_DATA,
-		[EXCHANGE_DONE] = TERM_LAST,
-	};
-
-	return where[x->state];
-}
-
 void
 exchange_tell(struct request *r)
 {
@@ -457,7 +569,7 @@ exchange_tell(struct request *r)
 	if (x->note.total < 0)
 		x->note.total = exchange_since(x->started);
 	if (r->is_aborted && x->state != EXCHANGE_TUNNEL)
-		term_set(x->note.termination, TERM_CLIENT, exchange_where(x));
+		term_set(x->note.termination, TERM_CLIENT, exchange_rows[x->state].where);
 	else
 		term_set(x->note.termination, TERM_NOBODY, TERM_DONE);
 }

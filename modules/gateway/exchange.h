@@ -7,6 +7,7 @@
 #define GATEWAY_EXCHANGE_H
 
 #include "common/base/clock.h"
+#include "common/base/fsm.h"
 #include "modules/gateway/codec/codec.h"
 #include "modules/gateway/gateway.h"
 #include "modules/gateway/pool/bpool.h"
@@ -23,6 +24,7 @@ enum exchange_state {
 	EXCHANGE_ANSWERING,  /* the answer has begun */
 	EXCHANGE_TUNNEL,     /* raw octets both ways */
 	EXCHANGE_DONE,       /* the backend is done with; the client may still take octets */
+	EXCHANGE_STATES,
 };
 
 enum { EXCHANGE_TRIED = 8 };
@@ -34,7 +36,7 @@ struct exchange {
 	const struct conf_pool *pool_conf;
 	struct bpool *pool;
 	const struct codec *codec;
-	uint8_t state; /* enum exchange_state */
+	uint8_t state; /* enum exchange_state; only exchange_enter() changes it */
 	bool is_authorizer;
 	bool is_fresh;      /* no kept connection: one was stale */
 	bool is_idempotent; /* RFC 9110 9.2.2 */
@@ -78,9 +80,14 @@ exchange_since(uint64_t then)
 	return (int64_t)((clock_ns() - then) / 1000);
 }
 
+extern const struct fsm exchange_fsm;
+/* The only way into a state: see the table in exchange.c. */
+void exchange_enter(struct exchange *, enum exchange_state);
+/* The timeout of its state begins anew. */
+void exchange_clock(struct exchange *);
 /* The connection is given up (kept when keep), and the host given back. */
 void exchange_leave(struct exchange *, bool keep);
-/* The timer of the phase; ms 0: none. */
+/* The timer of the state, where another time than the table's is meant; ms 0: none. */
 void exchange_timer(struct exchange *, int64_t ms);
 /* The attempt failed before any of its answer was passed on: another one, or an error. */
 void exchange_failed(

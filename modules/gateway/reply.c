@@ -99,7 +99,7 @@ reply_resume(void *arg)
 	if (!x->u || x->state != EXCHANGE_ANSWERING)
 		return;
 	upstream_read(x->u, true);
-	exchange_timer(x, x->pool_conf->timeout.between_bytes);
+	exchange_clock(x);
 }
 
 /* An authorizer's 200: the request goes on, with the variables that it gave (FastCGI 6.3). */
@@ -123,8 +123,7 @@ reply_is_allowed(struct exchange *x)
 		v->name = str_n(f->name.p + prefix.n, f->name.n - prefix.n);
 	}
 	exchange_leave(x, false);
-	timer_del(&x->total);
-	x->state = EXCHANGE_DONE;
+	exchange_enter(x, EXCHANGE_DONE);
 	x->note.variables = vars;
 	request_continue(x->r);
 	return true;
@@ -141,8 +140,7 @@ reply_is_local(struct exchange *x)
 	    uri_parse(x->res.local, M_GET, &r->arena, &uri) != 0)
 		return false;
 	exchange_leave(x, false);
-	timer_del(&x->total);
-	x->state = EXCHANGE_DONE;
+	exchange_enter(x, EXCHANGE_DONE);
 	if (x->body)
 		reqbody_stop(x->body);
 	request_ask(r, uri.path, uri.query.p ? uri.query : STR(""));
@@ -178,7 +176,7 @@ reply_begin(struct exchange *x)
 		tunnel_begin(x);
 		return true;
 	}
-	x->state = EXCHANGE_ANSWERING;
+	exchange_enter(x, EXCHANGE_ANSWERING);
 	resbody_start(&x->answer, x->r, x->conf, policy, status, x->res.length, reply_resume, x);
 	return true;
 }

@@ -109,7 +109,7 @@ tunnel_begin(struct exchange *x)
 {
 	struct request *r = x->r;
 
-	x->state = EXCHANGE_TUNNEL;
+	exchange_enter(x, EXCHANGE_TUNNEL);
 	x->is_sent = false;
 	res_begin_tunnel(r);
 	body_on_space(&r->out_body, tunnel_resume, x);

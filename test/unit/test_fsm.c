@@ -8,6 +8,9 @@
 #include <unistd.h>
 
 #include "common/base/fsm.h"
+#include "modules/gateway/exchange.h"
+#include "modules/gateway/pool/upstream.h"
+#include "test/unit/loopback.h"
 #include "test/unit/unit.h"
 #include "worker/conn.h"
 
@@ -139,6 +142,32 @@ struct table {
 
 #define EDGES(v) .nedges = UNIT_COUNT(v), .edges = v
 
+static const struct edge exchange_edges[] = {
+	/* The body is there (or none comes), and a host is free or not. */
+	{ EXCHANGE_BODY, EXCHANGE_WAITING },
+	{ EXCHANGE_BODY, EXCHANGE_CONNECTING },
+	{ EXCHANGE_WAITING, EXCHANGE_CONNECTING },
+	{ EXCHANGE_CONNECTING, EXCHANGE_SENDING },
+	/* The host could not be connected to: another one, now or later. */
+	{ EXCHANGE_CONNECTING, EXCHANGE_CONNECTING },
+	{ EXCHANGE_CONNECTING, EXCHANGE_WAITING },
+	/* It broke before it answered, or answered that it cannot: likewise. */
+	{ EXCHANGE_SENDING, EXCHANGE_CONNECTING },
+	{ EXCHANGE_SENDING, EXCHANGE_WAITING },
+	{ EXCHANGE_SENDING, EXCHANGE_ANSWERING },
+	{ EXCHANGE_SENDING, EXCHANGE_TUNNEL },
+};
+
+static const struct edge upstream_edges[] = {
+	{ UPSTREAM_CONNECTING, UPSTREAM_SHAKING },
+	{ UPSTREAM_CONNECTING, UPSTREAM_BUSY },
+	{ UPSTREAM_SHAKING, UPSTREAM_BUSY },
+	{ UPSTREAM_BUSY, UPSTREAM_ORPHAN },
+	{ UPSTREAM_BUSY, UPSTREAM_IDLE },
+	{ UPSTREAM_ORPHAN, UPSTREAM_IDLE },
+	{ UPSTREAM_IDLE, UPSTREAM_BUSY },
+};
+
 static const struct edge conn_edges[] = {
 	/* What has come with the handshake may be a whole request, or one that cannot be answered
 	   at once. */
@@ -159,6 +188,8 @@ static const struct edge conn_edges[] = {
 };
 
 static const struct table tables[] = {
+	{ &exchange_fsm, EXCHANGE_DONE, EDGES(exchange_edges) },
+	{ &upstream_fsm, UPSTREAM_DEAD, EDGES(upstream_edges) },
 	{ &conn_fsm, CONN_DEAD, EDGES(conn_edges) },
 };
 
@@ -209,6 +240,58 @@ START_TEST(reachable)
 }
 END_TEST
 
+/* --- exchange_enter() --- */
+
+static struct request asked = { .id = 0x2a };
+
+/* Each transition of the list, traced; a phase that is measured begins, timeout.total ends. */
+START_TEST(exchange_traced)
+{
+	struct loopback *lo = lo_open("sites = ( { host = \"*\"; respond = \"hi\"; } );");
+	char line[128];
+
+	log_level = LOG_DEBUG_;
+	for (int i = 0; i < UNIT_COUNT(exchange_edges); i++) {
+		const struct edge *e = &exchange_edges[i];
+		struct exchange x = { .r = &asked, .w = lo_worker(lo), .state = (uint8_t)e->from };
+
+		timer_set(x.w, &x.total, timer_class(x.w, 1000));
+		exchange_enter(&x, (enum exchange_state)e->to);
+		snprintf(line, sizeof(line), "exchange 000000000000002a %s -> %s\n",
+		    fsm_row(&exchange_fsm, (unsigned)e->from)->name,
+		    fsm_row(&exchange_fsm, (unsigned)e->to)->name);
+		ck_assert_msg(lines(said()) == 1 && strstr(got, line), "%s, not %s", got, line);
+		ck_assert_int_eq(x.state, e->to);
+		ck_assert_int_eq(
+		    x.mark != 0, e->to == EXCHANGE_WAITING || e->to == EXCHANGE_CONNECTING);
+		ck_assert_int_eq(x.total.link.next == NULL, e->to == EXCHANGE_TUNNEL);
+		timer_del(&x.total);
+	}
+	lo_close(lo);
+}
+END_TEST
+
+START_TEST(exchange_aborts)
+{
+	struct exchange x = { .r = &asked, .state = EXCHANGE_BODY };
+
+	exchange_enter(&x, EXCHANGE_ANSWERING);
+}
+END_TEST
+
+/* What is done with stays so, and the worker lives. */
+START_TEST(exchange_stays_done)
+{
+	struct exchange x = { .r = &asked, .state = EXCHANGE_DONE };
+
+	fsm_is_strict = false;
+	exchange_enter(&x, EXCHANGE_SENDING);
+	ck_assert_int_eq(x.state, EXCHANGE_DONE);
+	ck_assert_msg(
+	    strstr(said(), "exchange 000000000000002a done -> sending: no legal"), "%s", got);
+}
+END_TEST
+
 Suite *
 suite_fsm(void)
 {
@@ -221,6 +304,9 @@ suite_fsm(void)
 	tcase_add_test_raise_signal(c, illegal_aborts, 6);
 	tcase_add_test(c, illegal_goes_on);
 	tcase_add_test(c, illegal_is_bounded);
+	tcase_add_test(c, exchange_traced);
+	tcase_add_test_raise_signal(c, exchange_aborts, 6);
+	tcase_add_test(c, exchange_stays_done);
 	suite_add_tcase(s, c);
 	tcase_add_loop_test(t, predecessors, 0, UNIT_COUNT(tables));
 	tcase_add_loop_test(t, reachable, 0, UNIT_COUNT(tables));

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/sendfile.h>
 #include <unistd.h>
@@ -43,6 +44,8 @@ upstream_bury(void *arg)
 
 static struct post upstream_burial = { .fn = upstream_bury };
 
+static void upstream_expired(void *);
+
 static struct upstream *
 upstream_new(struct bhost *host, int fd)
 {
@@ -55,28 +58,154 @@ upstream_new(struct bhost *host, int fd)
 	u->host = host;
 	u->fd = fd;
 	u->opened = worker_now_ns(w);
+	u->idle_timer.fn = upstream_expired;
+	u->idle_timer.arg = u;
 	body_init(&u->out, w);
 	bhost_ref(host);
 	return u;
+}
+
+/* --- states --- */
+
+#define FROM(s) (1u << UPSTREAM_##s)
+
+static void upstream_answer(struct upstream *);
+static void upstream_connected(struct upstream *);
+static void upstream_nothing(struct upstream *);
+static void upstream_release(struct upstream *);
+static void upstream_shake(struct upstream *);
+static void upstream_stray(struct upstream *);
+static void upstream_list(struct upstream *);
+static void upstream_unlist(struct upstream *);
+static void upstream_write(struct upstream *);
+
+static const struct upstream_row {
+	struct fsm_row fsm;
+	bool has_request; /* octets of one may be written */
+	void (*readable)(struct upstream *);
+	void (*writable)(struct upstream *);
+	void (*expired)(struct upstream *); /* idle_timer; whoever asked has timers of its own */
+	void (*enter)(struct upstream *);   /* NULL: nothing more is to be done */
+	void (*leave)(struct upstream *);
+} upstream_rows[UPSTREAM_STATES] = {
+	[UPSTREAM_CONNECTING] = {
+	    { "connecting", 0 },
+	    .readable = upstream_nothing,
+	    .writable = upstream_connected,
+	    .expired = upstream_nothing,
+	},
+	[UPSTREAM_SHAKING] = {
+	    { "shaking", FROM(CONNECTING) },
+	    .readable = upstream_shake,
+	    .writable = upstream_shake,
+	    .expired = upstream_nothing,
+	},
+	[UPSTREAM_BUSY] = {
+	    { "busy", FROM(CONNECTING) | FROM(SHAKING) | FROM(IDLE) },
+	    .has_request = true,
+	    .readable = upstream_answer,
+	    .writable = upstream_write,
+	    .expired = upstream_nothing,
+	},
+	[UPSTREAM_ORPHAN] = {
+	    { "orphan", FROM(BUSY) },
+	    .has_request = true,
+	    .readable = upstream_answer,
+	    .writable = upstream_write,
+	    .expired = upstream_close,
+	    .leave = upstream_release,
+	},
+	[UPSTREAM_IDLE] = {
+	    { "idle", FROM(BUSY) | FROM(ORPHAN) },
+	    .readable = upstream_stray,
+	    .writable = upstream_nothing,
+	    .expired = upstream_close,
+	    .enter = upstream_list,
+	    .leave = upstream_unlist,
+	},
+	[UPSTREAM_DEAD] = {
+	    { "dead", ~FROM(DEAD) },
+	    .readable = upstream_nothing,
+	    .writable = upstream_nothing,
+	    .expired = upstream_nothing,
+	},
+};
+
+#undef FROM
+
+static void
+upstream_name(const void *object, char *text, size_t max)
+{
+	const struct upstream *u = object;
+
+	snprintf(text, max, "upstream %.*s fd %d", STR_FMT(u->host->name), u->fd);
+}
+
+const struct fsm upstream_fsm = { upstream_rows, sizeof(upstream_rows[0]), UPSTREAM_STATES,
+	upstream_name };
+
+static bool
+upstream_enter(struct upstream *u, enum upstream_state state)
+{
+	const struct upstream_row *before = &upstream_rows[u->state], *row = &upstream_rows[state];
+
+	if (!fsm_pass(&upstream_fsm, u, u->state, state))
+		return false;
+	if (before->leave)
+		before->leave(u);
+	u->state = (uint8_t)state;
+	if (row->enter)
+		row->enter(u);
+	return true;
+}
+
+static void
+upstream_nothing(struct upstream *u)
+{
+	(void)u;
+}
+
+static void
+upstream_expired(void *arg)
+{
+	struct upstream *u = arg;
+
+	upstream_rows[u->state].expired(u);
+}
+
+/* Among those that its host keeps. */
+static void
+upstream_list(struct upstream *u)
+{
+	const struct conf_pool *conf = bpool_conf(u->host->pool);
+
+	u->host->nidle++;
+	list_add_head(&u->host->idle, &u->link);
+	timer_set(u->w, &u->idle_timer, timer_class(u->w, conf->timeout.keepalive));
 }
 
 /* Off its host's list of kept ones. */
 static void
 upstream_unlist(struct upstream *u)
 {
-	if (u->state != UPSTREAM_IDLE)
-		return;
 	list_del(&u->link);
 	u->host->nidle--;
 	timer_del(&u->idle_timer);
 }
 
+/* The place at its host, which an orphan has kept. */
+static void
+upstream_release(struct upstream *u)
+{
+	timer_del(&u->idle_timer);
+	bpool_release(u->host);
+}
+
 void
 upstream_close(struct upstream *u)
 {
-	must(u->state != UPSTREAM_DEAD);
-	upstream_unlist(u);
-	timer_del(&u->idle_timer);
+	if (!upstream_enter(u, UPSTREAM_DEAD))
+		return;
 	if (event_initialized(&u->rd))
 		event_del(&u->rd);
 	if (u->is_armed)
@@ -87,10 +216,7 @@ upstream_close(struct upstream *u)
 	u->is_armed = false;
 	close(u->fd);
 	u->fd = -1;
-	u->state = UPSTREAM_DEAD;
 	body_fini(&u->out);
-	if (u->is_orphan)
-		bpool_release(u->host);
 	bhost_unref(u->host);
 	list_add_tail(&upstream_dead, &u->link);
 	worker_post(u->w, &upstream_burial);
@@ -118,10 +244,6 @@ upstream_ended(struct upstream *u, ssize_t n)
 
 	if (n < 0 && err == EAGAIN)
 		return;
-	if (u->state == UPSTREAM_IDLE) {
-		upstream_close(u);
-		return;
-	}
 	if (u->tls && n < 0)
 		u->why = tls_why(u->tls);
 	u->is_eof = true;
@@ -140,8 +262,7 @@ upstream_poke(struct upstream *u)
 		event_active(&u->rd, EV_READ, 0);
 }
 
-/* Reads what is there, a few blocks at most. What comes on a kept connection that nobody asked
-   anything is the end of it, or nothing that can be trusted. */
+/* Reads what is there, a few blocks at most. */
 static void
 upstream_input(struct upstream *u)
 {
@@ -156,23 +277,36 @@ upstream_input(struct upstream *u)
 			upstream_ended(u, n);
 			return;
 		}
-		if (u->state == UPSTREAM_IDLE) {
-			buf_put(b);
-			upstream_close(u);
-			return;
-		}
 		b->used = (unsigned)n;
 		is_full = (size_t)n == b->room || (u->tls && tls_pending(u->tls));
 		u->events->input(u->arg, b, b->data, (size_t)n);
 		buf_put(b);
-		if (!is_full || u->state != UPSTREAM_BUSY || !u->is_reading)
+		if (!is_full || !upstream_rows[u->state].has_request || !u->is_reading)
 			return;
 	}
 	upstream_poke(u);
 }
 
-static void upstream_shake(struct upstream *);
-static void upstream_write(struct upstream *);
+static void
+upstream_answer(struct upstream *u)
+{
+	if (u->tls && u->is_armed && tls_wants_read(u->tls))
+		upstream_write(u);
+	else
+		upstream_input(u);
+}
+
+/* What comes on a kept connection that nobody asked anything is the end of it, or nothing that can
+   be trusted. */
+static void
+upstream_stray(struct upstream *u)
+{
+	char c;
+
+	if (upstream_recv(u, &c, 1) < 0 && errno == EAGAIN)
+		return;
+	upstream_close(u);
+}
 
 static void
 upstream_readable(evutil_socket_t fd, short what, void *arg)
@@ -182,12 +316,7 @@ upstream_readable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	worker_woken(u->w);
-	if (u->state == UPSTREAM_SHAKING)
-		upstream_shake(u);
-	else if (u->tls && u->is_armed && tls_wants_read(u->tls))
-		upstream_write(u);
-	else
-		upstream_input(u);
+	upstream_rows[u->state].readable(u);
 }
 
 void
@@ -264,7 +393,7 @@ upstream_flush(struct upstream *u)
 	struct iovec iov[UPSTREAM_IOV];
 	int64_t turn = 0;
 
-	if (u->is_armed || u->state != UPSTREAM_BUSY)
+	if (u->is_armed || !upstream_rows[u->state].has_request)
 		return true;
 	while (!body_is_empty(&u->out)) {
 		int64_t off, len;
@@ -316,7 +445,7 @@ upstream_write(struct upstream *u)
 static void
 upstream_ready(struct upstream *u)
 {
-	u->state = UPSTREAM_BUSY;
+	upstream_enter(u, UPSTREAM_BUSY);
 	if (!u->is_reading)
 		upstream_read(u, true);
 }
@@ -354,7 +483,7 @@ upstream_connected(struct upstream *u)
 		return;
 	}
 	if (u->tls) {
-		u->state = UPSTREAM_SHAKING;
+		upstream_enter(u, UPSTREAM_SHAKING);
 		upstream_shake(u);
 		return;
 	}
@@ -371,16 +500,7 @@ upstream_writable(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	worker_woken(u->w);
 	u->is_armed = false;
-	switch ((enum upstream_state)u->state) {
-	case UPSTREAM_CONNECTING:
-		upstream_connected(u);
-		break;
-	case UPSTREAM_SHAKING:
-		upstream_shake(u);
-		break;
-	default:
-		upstream_write(u);
-	}
+	upstream_rows[u->state].writable(u);
 }
 
 /* Has the backend closed a kept connection, or sent what nobody asked for? */
@@ -404,8 +524,7 @@ upstream_reuse(struct bhost *host, const struct upstream_events *events, void *a
 			upstream_close(u);
 			continue;
 		}
-		upstream_unlist(u);
-		u->state = UPSTREAM_BUSY;
+		upstream_enter(u, UPSTREAM_BUSY);
 		u->is_reused = true;
 		u->sent = 0;
 		u->events = events;
@@ -477,22 +596,12 @@ upstream_acknowledge(struct upstream *u)
 
 /* --- afterwards --- */
 
-static void
-upstream_idle_over(void *arg)
-{
-	upstream_close(arg);
-}
-
 void
 upstream_keep(struct upstream *u)
 {
 	const struct conf_pool *conf = bpool_conf(u->host->pool);
 
 	u->nrequests++;
-	if (u->is_orphan) {
-		u->is_orphan = false;
-		bpool_release(u->host);
-	}
 	if (u->host->is_gone || u->host->nidle >= (unsigned)conf->keepalive || u->is_eof ||
 	    u->is_armed || !body_is_empty(&u->out) || worker_is_draining(u->w) ||
 	    (conf->keepalive_requests > 0 && u->nrequests >= conf->keepalive_requests)) {
@@ -500,12 +609,7 @@ upstream_keep(struct upstream *u)
 		return;
 	}
 	upstream_read(u, true);
-	u->state = UPSTREAM_IDLE;
-	u->host->nidle++;
-	list_add_head(&u->host->idle, &u->link);
-	u->idle_timer.fn = upstream_idle_over;
-	u->idle_timer.arg = u;
-	timer_set(u->w, &u->idle_timer, timer_class(u->w, conf->timeout.keepalive));
+	upstream_enter(u, UPSTREAM_IDLE);
 }
 
 void
@@ -516,6 +620,12 @@ upstream_shutdown(struct upstream *u)
 }
 
 /* --- orphans: nobody waits for the answer --- */
+
+void
+upstream_part(struct upstream *u)
+{
+	upstream_enter(u, UPSTREAM_ORPHAN);
+}
 
 static void
 orphan_nothing(void *arg)
@@ -569,8 +679,6 @@ upstream_orphan(struct upstream *u, uint64_t ms)
 	u->events = &upstream_orphaned;
 	u->arg = u;
 	upstream_read(u, true);
-	u->idle_timer.fn = upstream_idle_over;
-	u->idle_timer.arg = u;
 	timer_set(u->w, &u->idle_timer, timer_class(u->w, (int64_t)ms));
 	if (!upstream_flush(u))
 		upstream_close(u);

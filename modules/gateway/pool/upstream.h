@@ -12,6 +12,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
+#include "common/base/fsm.h"
 #include "modules/gateway/codec/codec.h"
 #include "modules/gateway/pool/bpool.h"
 #include "modules/gateway/pool/tls.h"
@@ -19,10 +20,14 @@
 enum upstream_state {
 	UPSTREAM_CONNECTING,
 	UPSTREAM_SHAKING, /* TLS */
-	UPSTREAM_BUSY,
-	UPSTREAM_IDLE, /* kept, in its host's list */
-	UPSTREAM_DEAD, /* closed; freed by a notice */
+	UPSTREAM_BUSY,    /* with a request */
+	UPSTREAM_ORPHAN,  /* its exchange is gone, the backend is to finish */
+	UPSTREAM_IDLE,    /* kept, in its host's list */
+	UPSTREAM_DEAD,    /* closed; freed by a notice */
+	UPSTREAM_STATES,
 };
+
+extern const struct fsm upstream_fsm; /* the table is in upstream.c */
 
 struct upstream_events {
 	void (*connected)(void *arg); /* octets may be put into u->out and flushed */
@@ -38,9 +43,8 @@ struct upstream {
 	struct bhost *host;
 	struct worker *w;
 	int fd;
-	uint8_t state; /* enum upstream_state */
+	uint8_t state; /* enum upstream_state; only upstream_enter() changes it */
 	bool is_reused, is_reading, is_armed /* wr is added */, is_eof;
-	bool is_orphan; /* its exchange is gone: it gives its host back itself */
 	unsigned nrequests;
 	int64_t sent;    /* octets written for the current request */
 	uint64_t opened; /* worker_now_ns() when the connection was begun */
@@ -48,7 +52,7 @@ struct upstream {
 	struct body out; /* what is to be written */
 	struct tls *tls;
 	struct event rd, wr;
-	struct timer idle_timer;
+	struct timer idle_timer; /* while it is kept, or an orphan */
 	const struct upstream_events *events;
 	void *arg;
 	char codec[CODEC_STATE] __attribute__((aligned(16)));
@@ -81,9 +85,12 @@ void upstream_close(struct upstream *);
 /* The request is over: keeps the connection for the next one, or closes it where the pool says so.
  */
 void upstream_keep(struct upstream *);
-/* The request is gone but the backend is to finish: the connection takes care of itself, sends what
-   is queued (copied), reads and drops what comes, gives the host back when the backend has ended,
-   and ends after ms. */
+/* The exchange goes and the backend is to finish: the connection gives the host back itself, when
+   it is kept or closed. What it waits for until then follows (attempt_finish(), upstream_orphan()).
+ */
+void upstream_part(struct upstream *);
+/* An orphan takes care of itself: sends what is queued (copied), reads and drops what comes until
+   the backend has ended, and ends after ms. */
 void upstream_orphan(struct upstream *, uint64_t ms);
 
 #endif
