@@ -125,6 +125,7 @@ enum pool_event {
 	POOL_QUEUE_FULL,
 	POOL_RETRY,        /* by backend_budget_take, */
 	POOL_RETRY_DENIED, /* and this one too */
+	POOL_QUEUE_DOWN,   /* not waited for: every host was down for longer than the grace */
 	POOL_EVENTS
 };
 void backend_pool_count(struct shm *, unsigned pool_row, enum pool_event);

@@ -3,8 +3,8 @@
  * shm.c only: everybody else goes through backend.h.
  *
  * What stands before `ewma` in struct backend_cell and before `running` in struct backend_pool
- * keeps its place as long as SHM_VERSION is the same: backend_carry() relies on that. The counters
- * stand last; new ones are appended.
+ * keeps its place as long as SHM_VERSION is the same: backend_carry() relies on that. So do the
+ * counters, new ones are appended, and out_since behind the room for them.
  *
  * A word of state, in one piece so that a transition is one compare-and-swap:
  *     state 3 | cause 3 | level 4 | n 13 | at 41
@@ -17,6 +17,7 @@
 #include "common/balance/backend.h"
 
 enum { BACKEND_POOL_NAME = 64, BACKEND_LEVELS = 15, BACKEND_N_MAX = (1 << 13) - 1 };
+enum { BACKEND_POOL_COUNTERS = 8 }; /* room for enum pool_event */
 
 struct backend_cell {
 	_Atomic uint64_t key; /* of pool and address; 0: free; see backend_row.c */
@@ -50,7 +51,9 @@ struct backend_pool {
 	_Atomic uint64_t starts, deaths;
 	_Atomic int64_t last_death;
 	_Atomic int32_t last_status;
-	_Atomic uint64_t counters[POOL_EVENTS];
+	_Atomic uint64_t counters[BACKEND_POOL_COUNTERS];
+	_Atomic uint64_t out_since; /* clock_ms() since when no host is usable; 0: one is; see
+				       backend_outage.h */
 } __attribute__((aligned(64)));
 
 /* One per worker row, written by that worker only. */

@@ -19,6 +19,7 @@ backend_pool_count(struct shm *s, unsigned pool_row, enum pool_event what)
 {
 	struct backend_pool *p = shm_backend_pool(s, pool_row);
 
+	_Static_assert((int)POOL_EVENTS <= (int)BACKEND_POOL_COUNTERS, "room for all");
 	if (p && (unsigned)what < POOL_EVENTS)
 		atomic_fetch_add_explicit(&p->counters[what], 1, memory_order_relaxed);
 }

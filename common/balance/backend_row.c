@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "common/balance/backend_cell.h"
+#include "common/balance/backend_outage.h"
 #include "common/base/clock.h"
 #include "common/base/must.h"
 #include "common/segment/shm_keep.h"
@@ -599,6 +600,7 @@ row_carry_pool(struct shm *to, const struct backend_pool *p, size_t octets)
 	atomic_store(&mine->budget, atomic_load(&p->budget));
 	row_carry_counters(mine->counters, (const char *)p, offsetof(struct backend_pool, counters),
 	    octets, POOL_EVENTS);
+	backend_outage_carry(to, (unsigned)row, p, octets);
 	shm_point("carry: pool");
 }
 

@@ -19,6 +19,7 @@
 #include <time.h>
 
 #include "common/balance/backend_cell.h"
+#include "common/balance/backend_outage.h"
 #include "common/base/log.h"
 #include "common/base/must.h"
 #include "common/base/plain.h"
@@ -320,8 +321,10 @@ static bool
 state_went(struct shm *s, struct backend_at *at, struct backend_word out, uint64_t now)
 {
 	backend_count(s, at->row, BACKEND_EJECTIONS);
-	if (state_pool_of(s, at->row, now).usable == 0)
+	if (state_pool_of(s, at->row, now).usable == 0) {
 		state_hasten(s, at, now);
+		backend_outage_begin(s, atomic_load(&shm_backend(s, at->row)->pool_row), now);
+	}
 	return state_made(s, shm_backend(s, at->row), at, out);
 }
 
@@ -367,6 +370,8 @@ state_up(struct shm *s, struct backend_at *at, uint64_t *seen, struct backend_wo
 	shm_point("state: came");
 	if (!state_swap(c, seen, up))
 		return false;
+	if (atomic_load(&c->admin) == ADMIN_NONE)
+		backend_outage_end(s, atomic_load(&c->pool_row));
 	return state_made(s, c, at, up);
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "common/balance/backend_cell.h"
+#include "common/balance/backend_outage.h"
 #include "common/balance/backend_view.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -174,8 +175,10 @@ backend_pool_view(struct shm *s, unsigned pool_row, struct backend_pool_view *v)
 	v->queued_total = atomic_load(&p->counters[POOL_QUEUED]);
 	v->queue_timeouts = atomic_load(&p->counters[POOL_QUEUE_TIMEOUT]);
 	v->queue_full = atomic_load(&p->counters[POOL_QUEUE_FULL]);
+	v->queue_down = atomic_load(&p->counters[POOL_QUEUE_DOWN]);
 	v->retries = atomic_load(&p->counters[POOL_RETRY]);
 	v->retries_denied = atomic_load(&p->counters[POOL_RETRY_DENIED]);
+	backend_outage(s, pool_row, clock_ms(), &v->down_ms);
 	view_local(&v->local, p);
 	return true;
 }

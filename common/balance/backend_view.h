@@ -31,7 +31,8 @@ struct backend_pool_view {
 	char pool[64];
 	unsigned row;
 	unsigned queued, in_flight, hosts;
-	uint64_t queued_total, queue_timeouts, queue_full, retries, retries_denied;
+	uint64_t queued_total, queue_timeouts, queue_full, queue_down, retries, retries_denied;
+	uint64_t down_ms; /* for how long no host has been usable; 0: one is */
 	struct backend_local local;
 };
 

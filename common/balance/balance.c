@@ -10,6 +10,7 @@
  */
 #include <stdlib.h>
 
+#include "common/balance/backend_outage.h"
 #include "common/balance/balance_set.h"
 #include "common/base/must.h"
 
@@ -250,6 +251,18 @@ balance_pick(struct balance *b, const struct balance_ask *ask, unsigned *host, u
 	if (verdict != BALANCE_TAKEN && verdict != BALANCE_TRIAL)
 		*when = pick_when(b, verdict, ask->now);
 	return verdict;
+}
+
+bool
+balance_is_out(struct balance *b, uint64_t now, uint64_t *ms)
+{
+	*ms = 0;
+	balance_refresh(b, now);
+	if (b->cache->usable[0].n + b->cache->usable[1].n > 0)
+		return false;
+	/* Who has just ended it elsewhere saw another pool; the next look makes it agree. */
+	backend_outage(b->shm, b->pool_row, now, ms);
+	return true;
 }
 
 void

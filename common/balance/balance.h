@@ -56,6 +56,8 @@ void balance_fini(struct balance *);
 void balance_changed(struct balance *);
 enum balance_verdict balance_pick(
     struct balance *, const struct balance_ask *, unsigned *host, uint64_t *when);
+/* Whether every host is out, or there is none (BALANCE_DOWN, BALANCE_NONE); *ms: for how long. */
+bool balance_is_out(struct balance *, uint64_t now, uint64_t *ms);
 /* The request on this host is over (or never began). */
 void balance_release(struct balance *, unsigned row);
 

@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 
+#include "common/balance/backend_outage.h"
 #include "common/balance/balance_set.h"
 #include "common/base/must.h"
 
@@ -188,6 +189,7 @@ set_make(struct balance *b, uint64_t now)
 	}
 	for (int i = 0; i < 2; i++)
 		set_finish(b, &cache->usable[i], old[i], nold[i]);
+	backend_outage_note(b->shm, b->pool_row, cache->usable[0].n + cache->usable[1].n > 0, now);
 }
 
 void

@@ -115,7 +115,8 @@ const struct cfg_opt pool_opts[] = {
 	    .help = "How long a request may take in all, queue and retries included; 0: no "
 		    "limit." },
 	{ "timeout.queue", CFG_TIME, 0, POOL(timeout.queue), 0, HOUR, "10s",
-	    .help = "How long a request may wait for a host; 503 with Retry-After then." },
+	    .help = "How long a request may wait for a host; 503 with Retry-After then. See "
+		    "failover.grace." },
 	{ "timeout.keepalive", CFG_TIME, 0, POOL(timeout.keepalive), 100, DAY, "60s",
 	    .help =
 		"How long an idle connection to a backend is kept. It should be shorter than the "
@@ -150,6 +151,12 @@ const struct cfg_opt pool_opts[] = {
 	{ "failover.slow_start", CFG_TIME, 0, POOL(failover.slow_start), 0, HOUR, "0",
 	    .help = "The weight of a host that came back grows from a tenth for so long; 0: it "
 		    "has all of it at once." },
+	{ "failover.grace", CFG_TIME, 0, POOL(failover.grace), 0, DAY, "10s",
+	    .help = "Requests wait for a host, for timeout.queue at most, while all have been down "
+		    "for less than this: a hiccup, an application that starts again. In an outage "
+		    "that lasts longer they are answered with 503 at once, and the hosts go on "
+		    "being tried. 0: nobody waits for hosts that are down. Hosts that are only "
+		    "full are waited for in any case." },
 
 	{ "retry.attempts", CFG_INT, 0, POOL(retry.attempts), 1, 16, "3",
 	    .help =

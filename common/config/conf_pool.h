@@ -49,6 +49,7 @@ struct conf_pool_failover {
 	int64_t refused, unreachable, overload, errors, max;
 	int64_t eject;      /* percent of a pool that may be out for errors (not refused) */
 	int64_t slow_start; /* weight grows from a tenth for so long; 0: off */
+	int64_t grace;      /* an outage of all hosts is waited out while it is younger */
 };
 
 struct conf_pool_retry {
@@ -138,8 +139,7 @@ const struct conf_pool *conf_pool_find(const struct conf *, struct str name); /*
    "http://10.0.0.3:80", which makes a pool of one host that equal URLs share; NULL: reported. */
 const struct conf_pool *conf_pool_named(struct cfg_check *, const char *option, struct str name);
 
-extern const char *const pool_protocol_names[]; /* "fastcgi", … NULL-terminated */
-extern const char *const pool_balance_names[];
+extern const char *const pool_protocol_names[], *const pool_balance_names[]; /* NULL-terminated */
 
 static inline bool
 conf_status_has(const uint64_t *bits, int status)

@@ -106,11 +106,14 @@ statuspools_json(struct json *j, const struct statussnap *s)
 		json_object(j, NULL);
 		json_str(j, "name", str_of(p->view.pool));
 		json_u64(j, "hosts_usable", p->usable);
+		statuspools_json_time(
+		    j, "down_since", p->view.down_ms ? s->wall_ms - (int64_t)p->view.down_ms : 0);
 		json_u64(j, "in_flight", p->view.in_flight);
 		json_u64(j, "queued", p->view.queued);
 		json_u64(j, "queued_in_all", p->view.queued_total);
 		json_u64(j, "queue_timeouts", p->view.queue_timeouts);
 		json_u64(j, "queue_full", p->view.queue_full);
+		json_u64(j, "queue_down", p->view.queue_down);
 		json_u64(j, "retries", p->retries);
 		json_u64(j, "retries_denied", p->view.retries_denied);
 		statuspools_json_local(j, &p->view.local);
@@ -170,6 +173,8 @@ static const struct {
 	    POOL_AT(queue_timeouts), true },
 	{ "pool_queue_full_total", "counter", "Requests turned away by a full queue",
 	    POOL_AT(queue_full), true },
+	{ "pool_queue_down_total", "counter", "Requests not made to wait for hosts long down",
+	    POOL_AT(queue_down), true },
 	{ "pool_retries_denied_total", "counter", "Attempts not made for want of budget",
 	    POOL_AT(retries_denied), true },
 	{ "pool_processes", "gauge", "Local processes that run", POOL_AT(local.running), false },
@@ -206,6 +211,19 @@ statuspools_prometheus_pools(struct text *out, const struct statussnap *s)
 			    (unsigned long long)statuspools_value(
 				at, statuspools_of_pool[i].is_wide));
 		}
+	}
+}
+
+static void
+statuspools_prometheus_down(struct text *out, const struct statussnap *s)
+{
+	static const char name[] = "pool_down_seconds";
+
+	statuspools_metric(
+	    out, name, "gauge", "For how long no host has been usable; 0: at least one is");
+	for (unsigned i = 0; i < s->npools; i++) {
+		statuspools_series(out, name, s->pools[i].view.pool, NULL);
+		text_printf(out, "} %.3f\n", (double)s->pools[i].view.down_ms / 1e3);
 	}
 }
 
@@ -271,6 +289,7 @@ statuspools_prometheus(struct text *out, const struct statussnap *s)
 	if (s->npools == 0)
 		return;
 	statuspools_prometheus_pools(out, s);
+	statuspools_prometheus_down(out, s);
 	statuspools_metric(out, "backend_up", "gauge", "Whether a host takes new requests");
 	statuspools_each(out, s, "backend_up", 0, statuspools_put_up);
 	statuspools_metric(out, "backend_state", "gauge", "The state that a host is in");
@@ -395,22 +414,28 @@ statuspools_text(struct text *out, const struct statussnap *s, const struct stat
     const struct statusstyle *st)
 {
 	const struct backend_pool_view *v = &p->view;
+	char t[HUMAN_MAX];
 
 	text_printf(out, "\n%spool ", st->strong);
 	text_add_str(out, str_of(v->pool));
-	text_printf(out, "%s  %s%u of %u hosts usable%s, %u in flight, %u waiting, %llu retries",
-	    st->plain,
+	text_printf(out, "%s  %s%u of %u hosts usable", st->plain,
 	    p->usable == p->nhosts ? ""
 	    : p->usable            ? st->warn
 				   : st->bad,
-	    p->usable, p->nhosts, st->plain, v->in_flight, v->queued,
-	    (unsigned long long)p->retries);
+	    p->usable, p->nhosts);
+	if (v->down_ms)
+		text_printf(out, ", down for %s", human_time(t, v->down_ms));
+	text_printf(out, "%s, %u in flight, %u waiting, %llu retries", st->plain, v->in_flight,
+	    v->queued, (unsigned long long)p->retries);
 	if (v->retries_denied)
 		text_printf(out, " (%llu denied)", (unsigned long long)v->retries_denied);
 	if (v->queue_timeouts + v->queue_full)
 		text_printf(out, ", %s%llu waited in vain, %llu turned away%s", st->bad,
 		    (unsigned long long)v->queue_timeouts, (unsigned long long)v->queue_full,
 		    st->plain);
+	if (v->queue_down)
+		text_printf(out, ", %s%llu not made to wait for hosts long down%s", st->bad,
+		    (unsigned long long)v->queue_down, st->plain);
 	text_add(out, "\n", 1);
 	if (v->local.most) {
 		text_add(out, "  ", 2);

@@ -237,6 +237,9 @@ statussnap_new(struct shm *shm)
 			continue;
 		p->view = pools[i].view;
 		statussnap_hosts(p, hosts + used, n - used, all, n);
+		/* What tells of the outage may be a moment behind what tells of the hosts. */
+		if (p->usable)
+			p->view.down_ms = 0;
 		used += p->nhosts;
 		s->npools++;
 	}

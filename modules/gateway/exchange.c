@@ -150,14 +150,23 @@ exchange_ms(const struct exchange *x, const struct exchange_time *t)
 	return *(const int64_t *)((const char *)&x->pool_conf->timeout + t->at);
 }
 
+/* It has waited for a host in vain. */
 static void
 exchange_queue_over(struct exchange *x)
 {
+	long long queue = x->pool_conf->timeout.queue;
+	struct str why;
+	uint64_t ms;
+
+	if (bpool_is_out(x->pool, &ms))
+		why = arena_printf(&x->r->arena,
+		    "timeout.queue: no host for %lld ms, every one has been down for %.1f s", queue,
+		    (double)ms / 1e3);
+	else
+		why = arena_printf(&x->r->arena,
+		    "timeout.queue: no host for %lld ms, though not every one is down", queue);
 	backend_pool_count(worker_shm(x->w), bpool_row(x->pool), POOL_QUEUE_TIMEOUT);
-	exchange_refuse(x, 503, TERM_QUEUE, TERM_WAITING,
-	    arena_printf(&x->r->arena, "timeout.queue: no host for %lld ms",
-		(long long)x->pool_conf->timeout.queue)
-		.p);
+	exchange_refuse(x, 503, TERM_QUEUE, TERM_WAITING, why.p);
 }
 
 /* Nothing moved for the time of the state. */
@@ -259,6 +268,21 @@ exchange_log(const struct exchange *x, enum log_level level, const char *why, co
 	    then ? ", " : "", then ? then : "");
 }
 
+/* An outage is known from its first line on; requests that meet it come as fast as clients send. */
+static enum log_level
+exchange_lost_level(struct exchange *x, const char **why)
+{
+	unsigned long more;
+
+	if (!bpool_may_tell(x->pool, &more))
+		return LOG_INFO_;
+	if (more)
+		*why = arena_printf(
+		    &x->r->arena, "%s; %lu more requests since the last such line", *why, more)
+			   .p;
+	return LOG_WARN_;
+}
+
 void
 exchange_refuse(
     struct exchange *x, int status, enum term_who who, enum term_where where, const char *why)
@@ -273,7 +297,8 @@ exchange_refuse(
 	term_set(x->note.termination, who, where);
 	snprintf(then, sizeof(then), "%s", x->note.termination);
 	if (status >= 500)
-		exchange_log(x, LOG_WARN_, why, then);
+		exchange_log(
+		    x, who == TERM_LOST ? exchange_lost_level(x, &why) : LOG_WARN_, why, then);
 	exchange_enter(x, EXCHANGE_DONE);
 	if (x->body)
 		reqbody_stop(x->body);
@@ -406,11 +431,28 @@ exchange_failed(struct exchange *x, enum backend_cause cause, enum term_who who,
 
 /* --- a host --- */
 
+/* The outage is known, and too old to be waited for. */
+static void
+exchange_lost(struct exchange *x, uint64_t ms)
+{
+	backend_pool_count(worker_shm(x->w), bpool_row(x->pool), POOL_QUEUE_DOWN);
+	exchange_refuse(x, 503, TERM_LOST, TERM_WAITING,
+	    arena_printf(&x->r->arena, "failover.grace: every host has been down for %.1f s",
+		(double)ms / 1e3)
+		.p);
+}
+
 static void
 exchange_taken(void *arg, struct bhost *host, enum balance_verdict v)
 {
 	struct exchange *x = arg;
+	uint64_t ms;
 
+	if (!host) {
+		bpool_is_out(x->pool, &ms);
+		exchange_lost(x, ms);
+		return;
+	}
 	if (x->note.queue < 0)
 		x->note.queue = 0;
 	if (x->state == EXCHANGE_WAITING)
@@ -427,10 +469,14 @@ exchange_taken(void *arg, struct bhost *host, enum balance_verdict v)
 static void
 exchange_wait(struct exchange *x)
 {
-	uint64_t now = worker_now(x->w);
+	uint64_t now = worker_now(x->w), ms;
 	int64_t left;
 
 	exchange_enter(x, EXCHANGE_WAITING);
+	if (bpool_is_lost(x->pool, &ms)) {
+		exchange_lost(x, ms);
+		return;
+	}
 	if (!x->wait_until)
 		x->wait_until = now + (uint64_t)x->pool_conf->timeout.queue;
 	if (x->wait_until <= now) {

@@ -14,6 +14,7 @@ enum term_who {
 	TERM_SERVER_SLOW = 's', /* a timeout of the backend: connect, send, first_byte … */
 	TERM_PROXY = 'P',       /* we ended it by a rule: too large, cannot be encoded, shutdown */
 	TERM_QUEUE = 'Q',       /* no host had a place in time, or the queue was full */
+	TERM_LOST = 'D',        /* every host had been down for too long to be waited for */
 	TERM_RESOURCE = 'R',    /* something of ours ran out: disk, descriptors, memory */
 };
 

@@ -25,17 +25,21 @@ status_pools_head(struct text *out, const struct statussnap *s, const struct sta
 
 	text_printf(out, "<tr class=\"pool\"><td colspan=\"%d\"><b>", STATUS_POOLS_COLUMNS);
 	status_pools_escape(out, str_of(v->pool));
-	text_printf(out,
-	    "</b><span%s>%u of %u hosts usable</span> &middot; %u in flight &middot; %u waiting "
-	    "&middot; %s retries",
-	    p->usable < p->nhosts ? " class=\"few\"" : "", p->usable, p->nhosts, v->in_flight,
-	    v->queued, human_count(a, (double)p->retries));
+	text_printf(out, "</b><span%s>%u of %u hosts usable",
+	    p->usable < p->nhosts ? " class=\"few\"" : "", p->usable, p->nhosts);
+	if (v->down_ms)
+		text_printf(out, ", down for %s", human_time(a, v->down_ms));
+	text_printf(out, "</span> &middot; %u in flight &middot; %u waiting &middot; %s retries",
+	    v->in_flight, v->queued, human_count(a, (double)p->retries));
 	if (v->retries_denied)
 		text_printf(out, " (%s denied)", human_count(a, (double)v->retries_denied));
 	if (v->queue_timeouts + v->queue_full)
 		text_printf(out, " &middot; %s waited in vain, %s turned away",
 		    human_count(a, (double)v->queue_timeouts),
 		    human_count(b, (double)v->queue_full));
+	if (v->queue_down)
+		text_printf(out, " &middot; %s not made to wait for hosts long down",
+		    human_count(a, (double)v->queue_down));
 	if (v->local.most) {
 		text_add_str(out, STR(" &middot; "));
 		statuspools_local(out, s, &v->local);

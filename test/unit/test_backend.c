@@ -395,6 +395,7 @@ START_TEST(test_carry)
 	p = (unsigned)backend_pool_row(scene.shm, scene.pool.name);
 	ck_assert(backend_pool_view(scene.shm, p, &pv));
 	ck_assert_uint_eq(pv.queued_total, 1);
+	ck_assert_uint_eq(atomic_load(&shm_backend_pool(scene.shm, p)->out_since), NOW);
 	shm_close(old);
 }
 END_TEST

@@ -122,6 +122,7 @@ START_TEST(test_pools)
 	ck_assert(has("id=\"backends\">"));
 	ck_assert(has("<b>a&#38;b</b><span class=\"few\">1 of 2 hosts usable</span>"));
 	ck_assert(has("2 waiting"));
+	ck_assert(!has("not made to wait for hosts long down</tr>"));
 	ck_assert(
 	    has("data-k=\"host\">10.0.0.3:80<td class=\"l\" data-k=\"state\"><span class=\"s\" "
 		"data-s=\"up\">up</span>"));
@@ -130,6 +131,13 @@ START_TEST(test_pools)
 	ck_assert(has("data-k=\"p99\">2.5ms</tr>"));
 	ck_assert(has(">unix:/&#60;x&#62;<td"));
 	ck_assert(has("<tr class=\"why\"><td colspan=\"12\">refused (3 failures)</tr>"));
+	out.n = 0;
+	pool.usable = 0;
+	pool.view.down_ms = 72000;
+	pool.view.queue_down = 5;
+	status_html(s, "x", &out);
+	ck_assert(has("0 of 2 hosts usable, down for 1m 12s</span>"));
+	ck_assert(has("5 not made to wait for hosts long down</tr>"));
 }
 END_TEST
 

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include "common/balance/backend_cell.h"
+#include "common/balance/backend_outage.h"
 #include "common/base/clock.h"
 #include "common/base/json.h"
 #include "common/base/utf8.h"
@@ -123,8 +124,9 @@ START_TEST(test_json)
 	populate();
 	statusdoc_json(shm, &out);
 	HAS("\"pools\":[{\"name\":\"aardvark\",\"hosts_usable\":1,");
-	HAS("{\"name\":\"app\",\"hosts_usable\":1,\"in_flight\":3,\"queued\":2,");
-	HAS("\"queue_full\":1,");
+	HAS("{\"name\":\"app\",\"hosts_usable\":1,\"down_since\":null,\"in_flight\":3,\"queued\":"
+	    "2,");
+	HAS("\"queue_full\":1,\"queue_down\":0,");
 	HAS("\"processes\":null,\"hosts\":[{\"host\":\"10.0.0.3:80\",\"state\":\"up\",\"admin\":"
 	    "\"\","
 	    "\"usable\":true,\"cause\":\"\",\"since\":");
@@ -172,6 +174,33 @@ START_TEST(test_prometheus)
 	    "0.001");
 	HAS("argand_pool_queued{pool=\"app\"} 2\n");
 	HAS("argand_pool_queue_full_total{pool=\"app\"} 1\n");
+	HAS("argand_pool_queue_down_total{pool=\"app\"} 0\n");
+	HAS("argand_pool_down_seconds{pool=\"app\"} 0.000\n");
+}
+END_TEST
+
+/* An outage that began 72 seconds ago, and what became of requests. */
+START_TEST(test_outage)
+{
+	unsigned a = host("app", "10.0.0.3:80"), row;
+
+	ck_assert(refuse(a, CAUSE_REFUSED));
+	row = (unsigned)backend_pool_row(shm, STR("app"));
+	backend_outage_begin(shm, row, clock_ms() - 72000);
+	for (int i = 0; i < 3; i++)
+		backend_pool_count(shm, row, POOL_QUEUE_DOWN);
+	statusdoc_json(shm, &out);
+	HAS("\"hosts_usable\":0,\"down_since\":1");
+	HAS("\"queue_down\":3,");
+	out.n = 0;
+	statusdoc_text(shm, false, &out);
+	HAS("\npool app  0 of 1 hosts usable, down for 1m 12s, 0 in flight, 0 waiting, 0 retries, "
+	    "3 "
+	    "not made to wait for hosts long down\n");
+	out.n = 0;
+	statusdoc_prometheus(shm, &out);
+	HAS("argand_pool_queue_down_total{pool=\"app\"} 3\n");
+	HAS("argand_pool_down_seconds{pool=\"app\"} 72.");
 }
 END_TEST
 
@@ -366,6 +395,7 @@ suite_statuspools(void)
 	tcase_add_test(t, test_json);
 	tcase_add_test(t, test_text);
 	tcase_add_test(t, test_prometheus);
+	tcase_add_test(t, test_outage);
 	tcase_add_test(t, test_none);
 	tcase_add_test(t, test_hostile);
 	tcase_add_test(t, test_one_name_everywhere);

@@ -17,7 +17,7 @@
 #include "modules/gateway/pool/upstream.h"
 
 /* A waiting queue is looked at so often for what other workers gave back, ms. */
-enum { BPOOL_POLL = 10, BPOOL_TOUCH = 1000 };
+enum { BPOOL_POLL = 10, BPOOL_TOUCH = 1000, BPOOL_TELL = 1000 };
 
 /* A configured host: one address, or those that its name has now. */
 struct bpool_entry {
@@ -41,6 +41,8 @@ struct bpool {
 	unsigned nwaiting;
 	struct post wake;
 	struct event poll; /* while requests wait */
+	uint64_t told;     /* worker_now() of the last line about a request that met a lost pool */
+	unsigned long untold; /* such requests since */
 };
 
 static struct bpool *bpools;
@@ -327,6 +329,60 @@ bpool_poll_on(struct bpool *p, bool on)
 		event_del(&p->poll);
 }
 
+/* A name that was not answered yet may have addresses: a worker that has just begun knows less than
+   the others. */
+static bool
+bpool_is_new(const struct bpool *p)
+{
+	for (size_t i = 0; i < p->conf->nhosts; i++)
+		if (p->entries[i].name && resolver_is_new(p->entries[i].name))
+			return true;
+	return false;
+}
+
+bool
+bpool_is_out(struct bpool *p, uint64_t *ms)
+{
+	return balance_is_out(&p->balance, worker_now(p->w), ms);
+}
+
+bool
+bpool_is_lost(struct bpool *p, uint64_t *ms)
+{
+	return bpool_is_out(p, ms) && *ms >= (uint64_t)p->conf->failover.grace && !bpool_is_new(p);
+}
+
+bool
+bpool_may_tell(struct bpool *p, unsigned long *more)
+{
+	uint64_t now = worker_now(p->w);
+
+	*more = p->untold;
+	if (p->told && now < p->told + BPOOL_TELL) {
+		p->untold++;
+		return false;
+	}
+	p->told = now;
+	p->untold = 0;
+	return true;
+}
+
+/* The outage has become too old while they waited. Nobody joins the queue of a pool that is lost,
+   so this ends, whatever they do when they are told. */
+static void
+bpool_dismiss(struct bpool *p)
+{
+	struct link *l;
+	uint64_t ms;
+
+	while ((l = list_first(&p->waiting)) != NULL && bpool_is_lost(p, &ms)) {
+		struct bpool_waiter *q = container_of(l, struct bpool_waiter, link);
+
+		bpool_unwait(p, q);
+		q->fn(q->arg, NULL, BALANCE_DOWN);
+	}
+}
+
 /* Hosts may have become free: serves waiters in order, as many as there is room for. */
 static void
 bpool_wake(void *arg)
@@ -351,6 +407,7 @@ bpool_wake(void *arg)
 		bpool_unwait(p, q);
 		q->fn(q->arg, h, v);
 	}
+	bpool_dismiss(p);
 }
 
 static void

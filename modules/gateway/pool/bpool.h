@@ -33,7 +33,8 @@ struct bhost {
 	struct health_host health;
 };
 
-/* A request that waits for a host. fn(arg) is called, posted, with a host that is taken for it. */
+/* A request that waits for a host. fn(arg) is called, posted, with a host that is taken for it, or
+   with NULL when the pool is lost while it waits. */
 struct bpool_waiter {
 	struct link link;
 	struct balance_ask ask;
@@ -53,6 +54,13 @@ struct tls_pool *bpool_tls(const struct bpool *);
 /* Takes a host: *host, to be given back with bpool_release. Other verdicts: none. */
 enum balance_verdict bpool_acquire(struct bpool *, struct balance_ask *, struct bhost **host);
 void bpool_release(struct bhost *);
+/* Whether no host can get a request; *ms: for how long that has been so. */
+bool bpool_is_out(struct bpool *, uint64_t *ms);
+/* The same for so long (failover.grace) that nobody waits for a host any more. */
+bool bpool_is_lost(struct bpool *, uint64_t *ms);
+/* Whether a request that met a lost pool may have a line of its own in the log: one a second may;
+   the others since the last are counted in *more. */
+bool bpool_may_tell(struct bpool *, unsigned long *more);
 /* Whether requests wait: who comes now waits behind them. */
 bool bpool_has_queue(const struct bpool *);
 /* A request waits; false when the queue is full. */

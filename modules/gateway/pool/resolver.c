@@ -493,3 +493,9 @@ resolver_is_known(const struct resolver_name *n, const char **why)
 	*why = n->entry->why;
 	return n->entry->is_known;
 }
+
+bool
+resolver_is_new(const struct resolver_name *n)
+{
+	return !n->entry->is_known && !n->entry->is_failing;
+}

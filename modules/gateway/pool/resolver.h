@@ -31,5 +31,7 @@ void resolver_unwatch(struct resolver_name *);
 /* Whether a lookup has ever worked; else why not ("no such name", "timeout" …), a constant; "not
    answered yet" before the first answer. */
 bool resolver_is_known(const struct resolver_name *, const char **why);
+/* Whether the first lookup is still under way: nobody can say yet that there is no address. */
+bool resolver_is_new(const struct resolver_name *);
 
 #endif
