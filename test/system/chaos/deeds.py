@@ -58,7 +58,8 @@ class World:
         pools = ""
         for p in PROTOCOLS:
             hosts = [peer for q, peer in self.peers if q == p]
-            options = {"timeout": TIMEOUTS | MORE_TIMEOUTS.get(p, {}), "failover": FAILOVER | {"grace": one("10s", "0", "300ms")},
+            options = {"timeout": TIMEOUTS | MORE_TIMEOUTS.get(p, {}),
+                       "failover": FAILOVER | {"grace": one("10s", "0", "300ms")},
                        "retry": {"attempts": one(3, 1, 2)}, "max_queue": one(1024, 2), "max_head": one("64k", "128k"),
                        "balance": one("two-choices", "round-robin", "least-connections", "static")}
             keepalive = one(32, 0, 1)
