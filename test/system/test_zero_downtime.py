@@ -8,6 +8,7 @@ ARGAND_FULL=1 (make check-full): 50 reloads, 10 upgrades, 50 kills; else a few o
 """
 import os
 import random
+import select
 import signal
 import time
 
@@ -196,13 +197,27 @@ def test_broken_reload_changes_nothing(server):
 
 # ------------------------------------------------------------------------------- dying, hanging
 
+def kill_all(pids):
+    """kill -9; (ms before it, ms after the last of them was gone). A killed process closes its connections itself,
+    in a turn of the processor that it must wait for like everybody else: on a busy machine clients talk to it for
+    many milliseconds after the kill. The kernel tells of its end when all it had is closed."""
+    fds = [os.pidfd_open(p) for p in pids]
+    at = time.monotonic() * 1000
+    for p in pids:
+        os.kill(p, signal.SIGKILL)
+    for fd in fds:
+        assert select.select([fd], [], [], patience(10))[0], "a killed process lives on"
+    gone = time.monotonic() * 1000
+    for fd in fds:
+        os.close(fd)
+    return at, gone
+
+
 def kill_one(s, rng):
-    """Kills a random worker; returns (ms of the kill, victim, pids of the others)."""
+    """Kills a random worker; returns (ms of the kill, ms when it was gone, victim, pids of the others)."""
     victim = rng.choice(s.workers())
     others = set(s.workers()) - {victim}
-    at = time.monotonic() * 1000
-    os.kill(victim, signal.SIGKILL)
-    return at, victim, others
+    return *kill_all([victim]), victim, others
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -213,17 +228,18 @@ def test_killed_workers(server, mode):
         for _ in range(KILLS):
             # A worker that dies within a second of its birth begins a crash loop, which is held back.
             time.sleep(1.2)
-            at, victim, others = kill_one(s, rng)
+            at, gone, victim, others = kill_one(s, rng)
             wait_for(lambda: set(s.workers()) - others - {victim}, "a replacement", 5, 0.005)
             new = (set(s.workers()) - others - {victim}).pop()
             ready.append(time.monotonic() * 1000 - at)
-            kills.append((at, victim, new))
+            kills.append((at, gone, victim, new))
         time.sleep(0.3)
         r = load.stop()
     first = {w["pid"]: w["first"] for w in r["workers"]}
-    took = [first[new] - at for at, _, new in kills if new in first]
+    took = [first[new] - at for at, _, _, new in kills if new in first]
     report("kill -9 of a worker", mode, KILLS, r,
-           **{"new one ready ms": middle(ready), "its first answer ms": middle(took)})
+           **{"gone ms": middle([gone - at for at, gone, _, _ in kills]), "new one ready ms": middle(ready),
+              "its first answer ms": middle(took)})
     assert_only_deaths(r)
     for f in r["failures"]:
         assert_was_the_victims(f, kills)
@@ -245,13 +261,16 @@ def assert_only_deaths(r):
 
 
 def assert_was_the_victims(f, kills):
-    """A failed request was in the hands of the worker that had just been killed."""
-    mine = [k for k in kills if k[0] - 1 <= f["at"] <= k[0] + patience(1) * 1000]
+    """A failed request was in the hands of the worker that had just been killed: on a connection on which it had
+    answered before, or on a new one that was begun before it was gone, so that it can have accepted it. What waits
+    to be accepted is another's then, however late the victim goes."""
+    mine = [k for k in kills if k[0] <= f["at"] <= k[1] + patience(1) * 1000]
     assert mine, f"a failure without a kill: {f}"
-    at, victim, _ = mine[-1]
-    # Who is killed needs a turn of the processor to be gone.
-    assert f["begun"] <= at + 100 * harness.SLOW, f"begun after the kill, so nobody had accepted it: {f}, kill {at}"
-    assert f["worker"] in (0, victim), f"a request of another worker: {f}, victim {victim}"
+    at, gone, victim, _ = mine[-1]
+    if f["worker"]:
+        assert f["worker"] == victim, f"a request of another worker: {f}, victim {victim}"
+    else:
+        assert f["begun"] <= gone, f"begun after its end, so it had not accepted it: {f}, killed {at}, gone {gone}"
 
 
 def test_all_workers_killed_at_once(server):
@@ -259,13 +278,11 @@ def test_all_workers_killed_at_once(server):
     s = start(server, workers=3)
     with Load(s, "new", conns=16, rate=300, seconds=2) as load:
         time.sleep(0.5)
-        at = time.monotonic() * 1000
-        for p in s.workers():
-            os.kill(p, signal.SIGKILL)
+        _, gone = kill_all(s.workers())
         r = load.finish()
     report("all 3 workers killed at once", "new", 1, r, **{"longest wait ms": r["longest_wait_ms"]})
     assert_only_deaths(r)
-    assert all(f["begun"] <= at + 50 * harness.SLOW for f in r["failures"]), r["failures"]
+    assert all(f["begun"] <= gone for f in r["failures"]), (gone, r["failures"])
     assert r["longest_wait_ms"] <= 500 * harness.SLOW
 
 
