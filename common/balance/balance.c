@@ -265,6 +265,12 @@ balance_is_out(struct balance *b, uint64_t now, uint64_t *ms)
 	return true;
 }
 
+bool
+balance_has_trial(const struct balance *b, uint64_t now)
+{
+	return now >= b->cache->trial;
+}
+
 void
 balance_release(struct balance *b, unsigned row)
 {

@@ -58,6 +58,8 @@ enum balance_verdict balance_pick(
     struct balance *, const struct balance_ask *, unsigned *host, uint64_t *when);
 /* Whether every host is out, or there is none (BALANCE_DOWN, BALANCE_NONE); *ms: for how long. */
 bool balance_is_out(struct balance *, uint64_t now, uint64_t *ms);
+/* Whether a request would be let make a trial now; as of the last look at the hosts. */
+bool balance_has_trial(const struct balance *, uint64_t now);
 /* The request on this host is over (or never began). */
 void balance_release(struct balance *, unsigned row);
 

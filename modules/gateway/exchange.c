@@ -679,6 +679,7 @@ exchange_start(struct request *r, const struct gateway_conf *conf, bool is_autho
     const struct script *script)
 {
 	struct exchange *x = exchange_new(r, conf, is_authorizer);
+	uint64_t ms;
 
 	x->script = *script;
 	x->waiter.ask.avoids_trial = !x->is_idempotent;
@@ -688,6 +689,11 @@ exchange_start(struct request *r, const struct gateway_conf *conf, bool is_autho
 		timer_set(x->w, &x->total, timer_class(x->w, x->pool_conf->timeout.total));
 	if (r->length == 0 || is_authorizer) {
 		exchange_acquire(x);
+		return;
+	}
+	/* Nobody uploads for nothing. */
+	if (unlikely(bpool_is_hopeless(x->pool, &ms))) {
+		exchange_lost(x, ms);
 		return;
 	}
 	x->body = arena_calloc(&r->arena, sizeof(*x->body));

@@ -200,6 +200,35 @@ def test_overloaded(server, peers):
     assert host_state(s, a) == "up"
 
 
+@pytest.mark.parametrize("policy", ["buffer", "stream", "auto"])
+def test_uploads(server, policy):
+    """Nobody is let upload for nothing: the answer comes before the body is asked for, or read."""
+    routes = f'{{ path = "/app"; gateway = {{ backend = "app"; request_body = "{policy}"; }}; }}'
+    s = server(workers=1, routes=routes, backends=outage(*dead()), site='max_body = "1G";')
+    ask(s)
+    known(s)
+    for more in ([], [("Expect", "100-continue")]):
+        with s.connect() as c:
+            c.request("/app/x", "POST", [("Content-Length", "500000000"), *more])
+            began = time.monotonic()
+            r = c.response("POST")
+            assert r.status == 503 and time.monotonic() - began < patience(0.4), r
+    r = s.ask("POST", "/app/x", body=b"x" * 100000)
+    assert r.status == 503
+    assert s.status()["counters"]["spool_written"] == 0
+
+
+def test_error_page_from_the_same_pool(server):
+    """It cannot be had, and nobody waits for it either, be it for who comes now or for who waited."""
+    s = server(workers=1, backends=outage(*dead()), site='error_pages = ( { status = 503; path = "/app/sorry"; } );',
+               routes=ROUTES)
+    r, took = ask(s)
+    assert r.status == 503 and took < patience(4), took
+    for _ in range(5):
+        r, took = ask(s)
+        assert r.status == 503 and took < patience(0.4), took
+
+
 def test_operator(server, peers):
     """Hosts that are disabled are not there; when they are enabled they are."""
     a = peers("http", tcp=True)

@@ -141,6 +141,23 @@ START_TEST(test_looks)
 }
 END_TEST
 
+/* Only a host that is out for overload or errors is tried with requests, when its time is over. */
+START_TEST(test_trials)
+{
+	scene_out(hosts[0].row, CAUSE_OVERLOAD, NOW);
+	scene_out(hosts[1].row, CAUSE_REFUSED, NOW);
+	ck_assert_int_eq(age(NOW + 499), 499);
+	ck_assert(!balance_has_trial(&balance, NOW + 499));
+	ck_assert(balance_has_trial(&balance, NOW + 500));
+	ck_assert(backend_try(scene.shm, hosts[0].row, 4, 1000, NOW + 500));
+	ck_assert_int_eq(age(NOW + 501), 501);
+	ck_assert(!balance_has_trial(&balance, NOW + 501));
+	/* Who had it is silent: another may. */
+	ck_assert_int_eq(age(NOW + 1600), 1600);
+	ck_assert(balance_has_trial(&balance, NOW + 1600));
+}
+END_TEST
+
 /* Who should have said that an outage is over was killed: nobody believes it for longer than a
    tenth of a second, and the next outage is as old as it is. */
 START_TEST(test_stale)
@@ -241,6 +258,7 @@ suite_backend_outage(void)
 	tcase_add_test(c, test_transitions);
 	tcase_add_test(c, test_checks);
 	tcase_add_test(c, test_looks);
+	tcase_add_test(c, test_trials);
 	tcase_add_test(c, test_stale);
 	tcase_add_loop_test(c, test_hostile, 0, UNIT_COUNT(hostile_rows));
 	tcase_add_test(c, test_carried_from_without);

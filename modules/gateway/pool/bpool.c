@@ -353,6 +353,12 @@ bpool_is_lost(struct bpool *p, uint64_t *ms)
 }
 
 bool
+bpool_is_hopeless(struct bpool *p, uint64_t *ms)
+{
+	return bpool_is_lost(p, ms) && !balance_has_trial(&p->balance, worker_now(p->w));
+}
+
+bool
 bpool_may_tell(struct bpool *p, unsigned long *more)
 {
 	uint64_t now = worker_now(p->w);

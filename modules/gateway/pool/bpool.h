@@ -58,6 +58,8 @@ void bpool_release(struct bhost *);
 bool bpool_is_out(struct bpool *, uint64_t *ms);
 /* The same for so long (failover.grace) that nobody waits for a host any more. */
 bool bpool_is_lost(struct bpool *, uint64_t *ms);
+/* The same, and a request that comes now is not needed to find out whether a host is back. */
+bool bpool_is_hopeless(struct bpool *, uint64_t *ms);
 /* Whether a request that met a lost pool may have a line of its own in the log: one a second may;
    the others since the last are counted in *more. */
 bool bpool_may_tell(struct bpool *, unsigned long *more);
