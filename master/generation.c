@@ -15,7 +15,13 @@
 #include "master/reload.h"
 #include "master/spawn.h"
 
-enum { GEN_CUT_MS = 30000, GEN_END_MS = 5000, GEN_TERM_MS = 2000, GEN_CHECK_GAP_MS = 2000 };
+enum {
+	GEN_CUT_MS = 30000,
+	GEN_STOP_MS = 30000, /* where no configuration says it */
+	GEN_END_MS = 5000,
+	GEN_TERM_MS = 2000,
+	GEN_CHECK_GAP_MS = 2000
+};
 
 static struct link generations;
 
@@ -90,6 +96,14 @@ generation_cut_ms(void)
 }
 
 static uint64_t
+generation_stop_ms(void)
+{
+	const struct conf_process *p = generation_process();
+
+	return p ? (uint64_t)p->stop_timeout : GEN_STOP_MS;
+}
+
+static uint64_t
 generation_end_ms(void)
 {
 	return GEN_END_MS;
@@ -101,21 +115,33 @@ generation_term_ms(void)
 	return GEN_TERM_MS;
 }
 
+#define FROM(state) (1u << GEN_##state)
+
+/* Nothing leads back: a generation that is nearer to its end than a state stays where it is. */
 static const struct {
 	const char *name;
+	unsigned from; /* states that may come before */
 	void (*enter)(struct generation *);
 	uint64_t (*timeout)(void); /* NULL: none */
 	enum gen_state next;       /* when it is over */
 } gen_states[GEN_STATES] = {
-	[GEN_STARTING] = { "starting", NULL, NULL, GEN_STARTING },
-	[GEN_SERVING] = { "serving", NULL, NULL, GEN_SERVING },
-	[GEN_DRAINING] = { "draining", generation_leave, generation_drain_ms, GEN_TERM },
-	[GEN_CUT] = { "cut short", generation_cut, generation_cut_ms, GEN_TERM },
-	[GEN_STOPPING] = { "stopping", generation_stop, NULL, GEN_TERM },
-	[GEN_ENDING] = { "ending", generation_stop, generation_end_ms, GEN_TERM },
-	[GEN_TERM] = { "terminated", generation_term, generation_term_ms, GEN_KILL },
-	[GEN_KILL] = { "killed", generation_kill_now, NULL, GEN_KILL },
+	[GEN_STARTING] = { "starting", 0, NULL, NULL, GEN_STARTING },
+	[GEN_SERVING] = { "serving", FROM(STARTING), NULL, NULL, GEN_SERVING },
+	[GEN_DRAINING] = { "draining", FROM(STARTING) | FROM(SERVING), generation_leave,
+	    generation_drain_ms, GEN_TERM },
+	[GEN_CUT] = { "cut short", FROM(DRAINING), generation_cut, generation_cut_ms, GEN_TERM },
+	[GEN_STOPPING] = { "stopping",
+	    FROM(STARTING) | FROM(SERVING) | FROM(DRAINING) | FROM(CUT), generation_stop,
+	    generation_stop_ms, GEN_TERM },
+	[GEN_ENDING] = { "ending",
+	    FROM(STARTING) | FROM(SERVING) | FROM(DRAINING) | FROM(CUT) | FROM(STOPPING),
+	    generation_stop, generation_end_ms, GEN_TERM },
+	[GEN_TERM] = { "terminated", ~(FROM(TERM) | FROM(KILL)), generation_term,
+	    generation_term_ms, GEN_KILL },
+	[GEN_KILL] = { "killed", ~FROM(KILL), generation_kill_now, NULL, GEN_KILL },
 };
+
+#undef FROM
 
 static void
 generation_expired(void *arg)
@@ -221,22 +247,33 @@ generation_refill(struct generation *g)
 }
 
 void
-generation_enter(struct generation *g, enum gen_state state)
+generation_take(struct generation *g, enum gen_state state)
 {
 	uint64_t ms = gen_states[state].timeout ? gen_states[state].timeout() : 0;
 
+	must(gen_states[state].from & 1u << g->state);
 	log_debug("generation %u: %s -> %s", g->number, gen_states[g->state].name,
 	    gen_states[state].name);
-	if (state == GEN_STOPPING)
-		ms = generation_process() ? (uint64_t)generation_process()->stop_timeout : 30000;
 	g->state = state;
 	g->since = clock_ms();
 	alarm_del(&g->alarm);
-	if (ms || gen_states[state].timeout || state == GEN_STOPPING)
+	if (gen_states[state].timeout)
 		alarm_set(&g->alarm, ms, generation_expired, g);
-	if (gen_states[state].enter)
-		gen_states[state].enter(g);
+}
+
+void
+generation_resume(struct generation *g)
+{
+	if (gen_states[g->state].enter)
+		gen_states[g->state].enter(g);
 	generation_settle(g);
+}
+
+void
+generation_enter(struct generation *g, enum gen_state state)
+{
+	generation_take(g, state);
+	generation_resume(g);
 }
 
 void
@@ -371,8 +408,10 @@ generation_enter_all(enum gen_state state)
 
 	LIST_EACH(l, &generations)
 	{
-		if (generation_of(l) != serving)
-			generation_enter(generation_of(l), state);
+		struct generation *g = generation_of(l);
+
+		if (g != serving && gen_states[state].from & 1u << g->state)
+			generation_enter(g, state);
 	}
 	/* Last: the others' timeouts are read from its configuration. */
 	if (serving)

@@ -42,7 +42,11 @@ struct generation *generation_new(unsigned number, unsigned nseats, struct conf 
 void generation_start(struct generation *);
 /* Starts workers for seats that have none (of a generation that was handed over). */
 void generation_refill(struct generation *);
+/* The only way into a state: its time limit begins, its workers are told. */
 void generation_enter(struct generation *, enum gen_state);
+/* The same in two steps, for one that was handed over: take before its seats are, resume after. */
+void generation_take(struct generation *, enum gen_state);
+void generation_resume(struct generation *);
 /* Gives it up if it has no processes left. */
 void generation_settle(struct generation *);
 
@@ -60,7 +64,7 @@ struct link *generation_list(void);
 /* Generations that are neither starting nor serving; cuts the oldest if there are too many. */
 unsigned generation_draining(void);
 void generation_bound(unsigned most);
-/* All enter a state (stopping). */
+/* All enter a state (stopping), but those that are nearer to their end. */
 void generation_enter_all(enum gen_state);
 /* Processes of all generations. */
 unsigned generation_processes(void);

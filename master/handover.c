@@ -334,6 +334,15 @@ handover_read_error_log(struct handover_reader *r, const char *values)
 	return true;
 }
 
+/* What a generation goes on as. One that was starting when the other binary gave up never served. */
+static enum gen_state
+handover_state(enum gen_state before)
+{
+	if (before == GEN_SERVING)
+		return GEN_SERVING;
+	return before == GEN_TERM || before == GEN_KILL ? GEN_TERM : GEN_DRAINING;
+}
+
 static bool
 handover_read_generation(struct handover_reader *r, const char *values)
 {
@@ -347,7 +356,7 @@ handover_read_generation(struct handover_reader *r, const char *values)
 		ledger_set_serving(number);
 	r->gen = generation_new(number, seats, NULL, NULL);
 	r->gen->digest = digest;
-	r->gen->state = state == GEN_SERVING ? GEN_SERVING : GEN_DRAINING;
+	generation_take(r->gen, handover_state((enum gen_state)state));
 	return true;
 }
 
@@ -668,7 +677,8 @@ handover_has_seat(const struct ledger_entry *e)
 	return false;
 }
 
-/* What is left of workers that were not taken over: rows, and generations without anybody. */
+/* What is left of workers that were not taken over: rows, and generations without anybody. Those
+   that have somebody go on as what they are. */
 static void
 handover_settle(void)
 {
@@ -679,7 +689,7 @@ handover_settle(void)
 			ledger_del(e->segment, e->row);
 	}
 	LIST_EACH(l, generation_list())
-	generation_settle(container_of(l, struct generation, link));
+	generation_resume(container_of(l, struct generation, link));
 }
 
 /* Only now: until here we may have to leave everything to the old binary again. */

@@ -66,7 +66,7 @@ orphan_adopt(const struct orphans *o, unsigned number, unsigned n)
 	struct generation *g = generation_new(number, n, NULL, NULL);
 	struct seat *s = g->seats;
 
-	g->state = serves ? GEN_SERVING : GEN_DRAINING;
+	generation_take(g, serves ? GEN_SERVING : GEN_DRAINING);
 	for (unsigned i = 0; i < LEDGER_ENTRIES; i++) {
 		struct ledger_entry *e = o->pidfds[i] >= 0 ? ledger_at(i) : NULL;
 
@@ -77,8 +77,7 @@ orphan_adopt(const struct orphans *o, unsigned number, unsigned n)
 		s->index = e->seat;
 		seat_adopt(s++, e->row, e->who.pid, -1, o->pidfds[i], false);
 	}
-	if (!serves)
-		generation_enter(g, GEN_DRAINING);
+	generation_resume(g);
 }
 
 void
