@@ -2,8 +2,8 @@
 #
 # configure's findings come from config.mk, which is made anew whenever configure.ac changes. Objects
 # go to $(B): build/, or a folder of its own per SANITIZE value, so that both kinds stand side by side.
-# Sources are found, not listed: a new file in common/, master/, worker/, modules/, test/unit/ or
-# test/fuzz/ is part of the build at once.
+# Sources are found, not listed: a new file in common/, master/, worker/, modules/, test/unit/,
+# test/master/ or test/fuzz/ is part of the build at once.
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
@@ -54,6 +54,8 @@ FUZZERS := $(patsubst test/fuzz/fuzz_%.c,%,$(sort $(wildcard test/fuzz/fuzz_*.c)
 OBJ := $(SRC:%.c=$(B)/%.o)
 LIBOBJ := $(filter-out $(MAIN:%.c=$(B)/%.o),$(OBJ))
 UNITOBJ := $(UNIT:%.c=$(B)/%.o)
+MASTER := $(sort $(wildcard test/master/*.c))
+MASTEROBJ := $(MASTER:%.c=$(B)/%.o)
 
 ifeq ($(SANITIZE),)
 OPT = $(CFLAGS) $(HARDEN) $(FORTIFY) $(LTO)
@@ -111,7 +113,7 @@ write_if_changed = { mkdir -p $(dir $1) && cat >$1.new && \
 $(B)/flags: again
 	@printf '%s\n' '$(subst ','\'',$(COMPILE) | $(LINK) $(LIBS))' | $(call write_if_changed,$@)
 
--include $(OBJ:.o=.d) $(UNITOBJ:.o=.d)
+-include $(OBJ:.o=.d) $(UNITOBJ:.o=.d) $(MASTEROBJ:.o=.d)
 
 # The assembler includes it, so the compiler's list of dependencies does not know.
 $(B)/modules/status/html.o build/fuzz/modules/status/html.o: modules/status/status.html
@@ -128,6 +130,23 @@ $(B)/test/unit/main.o: $(B)/test/unit/suites.def
 $(B)/unit-tests: $(UNITOBJ) $(B)/libargand.a
 	@echo "  LINK  $@"
 	@$(LINK_TEST) -o $@ $(UNITOBJ) $(B)/libargand.a $(CHECK_LIBS) $(LIBS)
+
+# The master in a made-up machine: calls of the kernel's that test/master/world.c answers, and objects
+# of the library in whose place test/master has one of its own.
+$(B)/test/master/suites.def: again
+	@printf 'SUITE(%s)\n' $(patsubst test/master/test_%.c,%,$(filter test/master/test_%.c,$(MASTER))) | \
+		$(call write_if_changed,$@)
+
+$(B)/test/unit/main-master.o: test/unit/main.c $(B)/test/master/suites.def $(B)/flags
+	@mkdir -p $(@D)
+	@$(COMPILE) $(CHECK_CFLAGS) $(TEST_WARN) -I$(B) -DUNIT_SUITES='"test/master/suites.def"' -c -o $@ $<
+
+MASTER_WRAP := clock_ms execve fexecve fork kill localexec_start pipe2 poll procid_look procid_note \
+	procid_open procid_open_child procid_signal procid_starttime signalfd socketpair waitid waitpid
+$(B)/master-tests: $(MASTEROBJ) $(B)/test/unit/main-master.o $(B)/libargand.a
+	@echo "  LINK  $@"
+	@$(LINK_TEST) $(MASTER_WRAP:%=-Wl,--wrap=%) -o $@ $(MASTEROBJ) $(B)/test/unit/main-master.o \
+		$(B)/libargand.a $(CHECK_LIBS) $(LIBS)
 
 # The corpus of each fuzzer, through the fuzzer's own function, with any compiler.
 REPLAYS := $(FUZZERS:%=$(B)/replay/%)
@@ -148,7 +167,7 @@ $(B)/tools/%: test/load/%.c
 	@$(TOOL_COMPILE) -o $@ $<
 
 .PHONY: check check-build check-full check-unit check-replay check-system check-lint check-systemd
-check-build: $(B)/argand $(B)/unit-tests $(REPLAYS) $(TOOLS)
+check-build: $(B)/argand $(B)/unit-tests $(B)/master-tests $(REPLAYS) $(TOOLS)
 
 # check-full: what takes minutes too, fifty reloads and kills under load, instructions by callgrind.
 check check-full check-unit check-replay check-system check-lint: check-build

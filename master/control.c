@@ -355,6 +355,9 @@ void
 control_init(void)
 {
 	list_init(&self.clients);
+	self.nclients = 0;
+	self.path = NULL;
+	self.fd = -1;
 }
 
 int

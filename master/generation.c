@@ -24,6 +24,7 @@ enum {
 };
 
 static struct link generations;
+static uint64_t generations_checked; /* clock_ms(), of the last look at their workers */
 
 /* A worker that serves sees the generation change. One that is not ready yet never served, and
    would wait for its generation for ever. */
@@ -130,9 +131,8 @@ static const struct {
 	[GEN_DRAINING] = { "draining", FROM(STARTING) | FROM(SERVING), generation_leave,
 	    generation_drain_ms, GEN_TERM },
 	[GEN_CUT] = { "cut short", FROM(DRAINING), generation_cut, generation_cut_ms, GEN_TERM },
-	[GEN_STOPPING] = { "stopping",
-	    FROM(STARTING) | FROM(SERVING) | FROM(DRAINING) | FROM(CUT), generation_stop,
-	    generation_stop_ms, GEN_TERM },
+	[GEN_STOPPING] = { "stopping", FROM(STARTING) | FROM(SERVING) | FROM(DRAINING) | FROM(CUT),
+	    generation_stop, generation_stop_ms, GEN_TERM },
 	[GEN_ENDING] = { "ending",
 	    FROM(STARTING) | FROM(SERVING) | FROM(DRAINING) | FROM(CUT) | FROM(STOPPING),
 	    generation_stop, generation_end_ms, GEN_TERM },
@@ -157,6 +157,7 @@ void
 generation_init(void)
 {
 	list_init(&generations);
+	generations_checked = 0;
 }
 
 struct link *
@@ -451,10 +452,9 @@ generation_reap(pid_t pid, int status)
 void
 generation_check(void)
 {
-	static uint64_t last;
-	uint64_t now = clock_ms(), gap = last ? now - last : 0;
+	uint64_t now = clock_ms(), gap = generations_checked ? now - generations_checked : 0;
 
-	last = now;
+	generations_checked = now;
 	if (gap > GEN_CHECK_GAP_MS)
 		return;
 	LIST_EACH(l, &generations)

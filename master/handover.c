@@ -45,6 +45,13 @@ static struct {
 	unsigned last; /* generation */
 } self = { .exe = -1 };
 
+void
+handover_init(void)
+{
+	memset(&self, 0, sizeof(self));
+	self.exe = -1;
+}
+
 extern char **environ;
 
 /* ---- writing ---- */
@@ -334,7 +341,8 @@ handover_read_error_log(struct handover_reader *r, const char *values)
 	return true;
 }
 
-/* What a generation goes on as. One that was starting when the other binary gave up never served. */
+/* What a generation goes on as. One that was starting when the other binary gave up never served.
+ */
 static enum gen_state
 handover_state(enum gen_state before)
 {

@@ -10,6 +10,7 @@
 
 enum { HANDOVER_VERSION = 1 };
 
+void handover_init(void);
 /* Old binary: writes the record and executes exe. Returns only when that failed, with the reason in
    report; nothing has changed then. */
 void handover_give(const char *exe, struct text *report);

@@ -35,6 +35,14 @@ static struct {
 	struct ledger *at;
 } self = { .fd = -1 };
 
+void
+ledger_init(void)
+{
+	self.fd = -1;
+	self.is_inherited = false;
+	self.at = NULL;
+}
+
 /* Without MADV_DONTFORK every worker would have it. */
 static bool
 ledger_map(int fd)

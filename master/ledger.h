@@ -21,6 +21,7 @@ struct ledger_entry {
 	struct procid who;
 };
 
+void ledger_init(void);
 /* Takes the inherited one, or makes one. -1 with errno. */
 int ledger_open(void);
 /* Whether it was inherited: then who is not in it is not a worker of a master before this one. */

@@ -44,6 +44,8 @@ void
 listener_init(void)
 {
 	list_init(&self.all);
+	self.slots = self.committed = 0;
+	self.steer_failed = false;
 }
 
 const struct link *

@@ -22,6 +22,8 @@ void
 logs_init(void)
 {
 	list_init(&self.all);
+	self.error_name = NULL;
+	self.error_fd = -1;
 }
 
 const struct link *

@@ -440,6 +440,28 @@ master_raise_limit(void)
 	}
 }
 
+/* Everybody begins anew, whatever ran in this process before. */
+static void
+master_init(void)
+{
+	memset(&self, 0, sizeof(self));
+	master.shm = master.shm_old = NULL;
+	loop_init();
+	inherit_init();
+	ledger_init();
+	listener_init();
+	local_init();
+	logs_init();
+	control_init();
+	probe_init();
+	generation_init();
+	reload_init();
+	upgrade_init();
+	handover_init();
+	pidfile_init();
+	notify_init();
+}
+
 int
 master_run(void)
 {
@@ -449,13 +471,7 @@ master_run(void)
 	master.pid = getpid();
 	log_open(STDERR_FILENO, log_form_for_stderr());
 	log_who("master");
-	loop_init();
-	listener_init();
-	local_init();
-	logs_init();
-	control_init();
-	generation_init();
-	notify_init();
+	master_init();
 	master_open_signals();
 	if (handover_take()) {
 		master_on_child(); /* those who died while nobody listened */

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -43,7 +44,14 @@ static struct {
 	size_t warned;      /* octets of report that are warnings of a configuration that is used */
 	struct text changes;
 	size_t nchanges;
-} self = { .phase = RELOAD_STARTING }; /* until reload_first() has come to an end */
+} self;
+
+void
+reload_init(void)
+{
+	memset(&self, 0, sizeof(self));
+	self.phase = RELOAD_STARTING; /* until reload_first() has come to an end */
+}
 
 bool
 reload_is_busy(void)

@@ -6,6 +6,7 @@
 
 #include "master/generation.h"
 
+void reload_init(void);
 /* Asks for a reload. Requests that come while one is under way share the next one. why: in the log.
  */
 void reload_request(const char *why);

@@ -25,6 +25,12 @@ static struct {
 	struct probe probe;
 } self;
 
+void
+upgrade_init(void)
+{
+	memset(&self, 0, sizeof(self));
+}
+
 bool
 upgrade_is_busy(void)
 {

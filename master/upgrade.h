@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+void upgrade_init(void);
 void upgrade_request(const char *why);
 bool upgrade_is_busy(void);
 /* A reload is over: one that had to wait for that goes on. */

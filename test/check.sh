@@ -42,18 +42,27 @@ tally() {
 # With sanitizers a process per suite in place of one per test: thousands of children would take long,
 # and a leak shows at the end of each process. Suites that expect a process to die need theirs.
 run_unit() {
-	if [ -z "$SANITIZE" ]; then
-		"$B/unit-tests"
-		return
-	fi
 	status=0
-	for file in test/unit/test_*.c; do
-		fork=no
-		! grep -qE 'tcase_add_(loop_)?(test_raise_signal|exit_test)' "$file" || fork=yes
-		name=${file#test/unit/test_}
-		CK_FORK=$fork "$B/unit-tests" "${name%.c}" || { echo "unit: $name failed"; status=1; }
+	for folder in unit master; do
+		run_suites "$B/$folder-tests" "test/$folder" || status=1
 	done
 	return $status
+}
+
+# run_suites PROGRAM FOLDER
+run_suites() {
+	if [ -z "$SANITIZE" ]; then
+		"$1"
+		return
+	fi
+	bad=0
+	for file in "$2"/test_*.c; do
+		fork=no
+		! grep -qE 'tcase_add_(loop_)?(test_raise_signal|exit_test)' "$file" || fork=yes
+		name=${file##*/test_}
+		CK_FORK=$fork "$1" "${name%.c}" || { echo "unit: $name failed"; bad=1; }
+	done
+	return $bad
 }
 
 part_unit() {

@@ -25,6 +25,12 @@ static struct {
 } self;
 
 void
+inherit_init(void)
+{
+	self.n = 0;
+}
+
+void
 inherit_add(int fd, const char *name)
 {
 	if (self.n == self.room) {

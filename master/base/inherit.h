@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
+void inherit_init(void);
 /* Takes what $LISTEN_PID and $LISTEN_FDS say is ours, and clears these variables. */
 void inherit_from_manager(void);
 void inherit_add(int fd, const char *name);

@@ -19,6 +19,7 @@ loop_init(void)
 {
 	list_init(&self.watches);
 	list_init(&self.alarms);
+	self.n = 0;
 }
 
 void

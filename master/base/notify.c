@@ -41,6 +41,8 @@ notify_init(void)
 	const char *path = getenv("NOTIFY_SOCKET");
 	size_t n = path ? strlen(path) : 0;
 
+	self.fd = -1;
+	self.queued = 0;
 	if (n < 2 || n >= sizeof(self.addr.sun_path) || (path[0] != '/' && path[0] != '@'))
 		return;
 	self.addr.sun_family = AF_UNIX;

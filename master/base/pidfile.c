@@ -18,6 +18,13 @@ static struct {
 	pid_t pid;
 } self;
 
+void
+pidfile_init(void)
+{
+	self.path = NULL;
+	self.pid = 0;
+}
+
 /* The number in it; 0: it is empty, -1: it is something else. */
 static long
 pidfile_read(int fd)

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +13,12 @@
 enum { PROBE_MS = 60000, PROBE_OUTPUT_MAX = 1 << 18, PROBES = 4 };
 
 static struct probe *probes[PROBES]; /* those running */
+
+void
+probe_init(void)
+{
+	memset(probes, 0, sizeof(probes));
+}
 
 static void
 probe_forget(struct probe *p)

@@ -19,6 +19,7 @@ struct probe {
 	void (*done)(int status, struct text *out);
 };
 
+void probe_init(void);
 /* Runs fn in a child; what it prints to the stream comes back, what it returns is the status. */
 int probe_call(struct probe *, int (*fn)(FILE *));
 /* Executes a program; its stdout and stderr come back. */

@@ -58,6 +58,7 @@ void
 local_init(void)
 {
 	list_init(&self.all);
+	self.is_stopping = false;
 }
 
 struct link *

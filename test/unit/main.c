@@ -5,8 +5,12 @@
 #include "common/base/fsm.h"
 #include "test/unit/unit.h"
 
+#ifndef UNIT_SUITES
+#define UNIT_SUITES "test/unit/suites.def"
+#endif
+
 #define SUITE(name) Suite *suite_##name(void);
-#include "test/unit/suites.def"
+#include UNIT_SUITES
 #undef SUITE
 
 static const struct suite {
@@ -14,7 +18,7 @@ static const struct suite {
 	Suite *(*make)(void);
 } suites[] = {
 #define SUITE(name) { #name, suite_##name },
-#include "test/unit/suites.def"
+#include UNIT_SUITES
 #undef SUITE
 };
 
@@ -33,7 +37,7 @@ suite_add(SRunner *runner, const char *name)
 	const struct suite *s = suite_find(name);
 
 	if (!s) {
-		fprintf(stderr, "unit-tests: there is no suite \"%s\"\n", name);
+		fprintf(stderr, "there is no suite \"%s\"\n", name);
 		return -1;
 	}
 	srunner_add_suite(runner, s->make());
