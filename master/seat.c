@@ -48,7 +48,8 @@ static const struct {
 } seat_states[SEAT_STATES] = {
 	[SEAT_EMPTY] = { "empty", false, 0, 0, NULL },
 	[SEAT_WAITING] = { "waiting", false,
-	    FROM(EMPTY) | FROM(STARTING) | FROM(SERVING) | FROM(DYING), 0, seat_due },
+	    FROM(EMPTY) | FROM(WAITING) | FROM(STARTING) | FROM(SERVING) | FROM(DYING), 0,
+	    seat_due },
 	[SEAT_STARTING] = { "starting", true, FROM(EMPTY) | FROM(WAITING), SEAT_START_MS,
 	    seat_expired },
 	[SEAT_SERVING] = { "serving", true, FROM(STARTING) | FROM(EMPTY), 0, NULL },
