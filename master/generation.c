@@ -17,9 +17,11 @@
 
 enum {
 	GEN_CUT_MS = 30000,
-	GEN_STOP_MS = 30000, /* where no configuration says it */
+	GEN_DRAIN_MS = 3600000, /* where no configuration says it */
+	GEN_STOP_MS = 30000,    /* the same */
 	GEN_END_MS = 5000,
 	GEN_TERM_MS = 2000,
+	GEN_GRACE_MS = 1000, /* workers look at the time to drain themselves */
 	GEN_CHECK_GAP_MS = 2000
 };
 
@@ -72,47 +74,52 @@ generation_kill_now(struct generation *g)
 	generation_kill(g, SIGKILL);
 }
 
+/* By whose times it goes: those that it still has a configuration for, and by now the others'. */
 static const struct conf_process *
-generation_process(void)
+generation_process(const struct generation *g)
 {
-	struct generation *g = generation_serving();
+	const struct generation *serving = generation_serving();
 
-	return g && g->conf ? &g->conf->process : NULL;
+	if (g->conf)
+		return &g->conf->process;
+	return serving && serving->conf ? &serving->conf->process : NULL;
 }
 
 static uint64_t
-generation_drain_ms(void)
+generation_drain_ms(const struct generation *g)
 {
-	const struct conf_process *p = generation_process();
+	const struct conf_process *p = generation_process(g);
 
-	return p ? (uint64_t)p->drain_timeout : 3600000;
+	return p ? (uint64_t)p->drain_timeout + GEN_GRACE_MS : GEN_DRAIN_MS;
 }
 
 static uint64_t
-generation_cut_ms(void)
+generation_cut_ms(const struct generation *g)
 {
-	uint64_t ms = generation_drain_ms();
+	uint64_t ms = generation_drain_ms(g);
 
 	return ms < GEN_CUT_MS ? ms : GEN_CUT_MS;
 }
 
 static uint64_t
-generation_stop_ms(void)
+generation_stop_ms(const struct generation *g)
 {
-	const struct conf_process *p = generation_process();
+	const struct conf_process *p = generation_process(g);
 
 	return p ? (uint64_t)p->stop_timeout : GEN_STOP_MS;
 }
 
 static uint64_t
-generation_end_ms(void)
+generation_end_ms(const struct generation *g)
 {
+	(void)g;
 	return GEN_END_MS;
 }
 
 static uint64_t
-generation_term_ms(void)
+generation_term_ms(const struct generation *g)
 {
+	(void)g;
 	return GEN_TERM_MS;
 }
 
@@ -123,8 +130,8 @@ static const struct {
 	const char *name;
 	unsigned from; /* states that may come before */
 	void (*enter)(struct generation *);
-	uint64_t (*timeout)(void); /* NULL: none */
-	enum gen_state next;       /* when it is over */
+	uint64_t (*timeout)(const struct generation *); /* NULL: none */
+	enum gen_state next;                            /* when it is over */
 } gen_states[GEN_STATES] = {
 	[GEN_STARTING] = { "starting", 0, NULL, NULL, GEN_STARTING },
 	[GEN_SERVING] = { "serving", FROM(STARTING), NULL, NULL, GEN_SERVING },
@@ -250,8 +257,6 @@ generation_refill(struct generation *g)
 void
 generation_take(struct generation *g, enum gen_state state)
 {
-	uint64_t ms = gen_states[state].timeout ? gen_states[state].timeout() : 0;
-
 	must(gen_states[state].from & 1u << g->state);
 	log_debug("generation %u: %s -> %s", g->number, gen_states[g->state].name,
 	    gen_states[state].name);
@@ -259,7 +264,7 @@ generation_take(struct generation *g, enum gen_state state)
 	g->since = clock_ms();
 	alarm_del(&g->alarm);
 	if (gen_states[state].timeout)
-		alarm_set(&g->alarm, ms, generation_expired, g);
+		alarm_set(&g->alarm, gen_states[state].timeout(g), generation_expired, g);
 }
 
 void
