@@ -418,6 +418,7 @@ master_end(void)
 {
 	control_done(CONTROL_STOP, STR("stopped"), 0);
 	control_done(CONTROL_RELOAD, STR("the server stops"), 1);
+	control_done(CONTROL_NEXT, STR("the server stops"), 1);
 	control_done(CONTROL_UPGRADE, STR("the server stops"), 1);
 	control_close();
 	pidfile_remove();

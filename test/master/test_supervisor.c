@@ -193,6 +193,8 @@ static const struct story ends[] = {
 	{ "gracefully, before anybody serves", two, born_slow, 0, { AT(500, signal, SIGQUIT) } },
 	{ "while a configuration is checked", two, born_slow, 0,
 	    { AT(2000, ask, 0, "reload"), TERM(2500) } },
+	{ "while new workers start", two, born_slow, 0,
+	    { AT(2000, ask, 0, "reload"), AT(2100, ask, 0, "reload"), TERM(3500) } },
 	{ "while old ones drain", two, born_faithful, 0, { HUP(1000), TERM(2000) } },
 	{ "while the seat of a dead one waits", two, born_young_deaths, 0,
 	    { AT(2000, kill, 0), TERM(10000) } },
