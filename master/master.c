@@ -421,6 +421,7 @@ master_end(void)
 	control_done(CONTROL_NEXT, STR("the server stops"), 1);
 	control_done(CONTROL_UPGRADE, STR("the server stops"), 1);
 	control_close();
+	probe_fini();
 	pidfile_remove();
 	listener_unlink();
 	local_unlink();

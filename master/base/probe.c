@@ -98,13 +98,18 @@ probe_reap(pid_t pid, int status)
 }
 
 void
-probe_cancel(struct probe *p)
+probe_fini(void)
 {
-	if (p->pid == 0)
-		return;
-	kill(p->pid, SIGKILL);
-	probe_forget(p);
-	text_free(&p->out);
+	for (int i = 0; i < PROBES; i++) {
+		struct probe *p = probes[i];
+
+		if (!p)
+			continue;
+		if (p->pid > 0)
+			kill(p->pid, SIGKILL);
+		probe_forget(p);
+		text_free(&p->out);
+	}
 }
 
 static void

@@ -26,7 +26,7 @@ int probe_call(struct probe *, int (*fn)(FILE *));
 int probe_exec(struct probe *, const char *path, char *const argv[]);
 /* True when pid was a probe. */
 bool probe_reap(pid_t pid, int status);
-/* Ends it; done is not called. */
-void probe_cancel(struct probe *);
+/* The master ends: those that run are killed. */
+void probe_fini(void);
 
 #endif

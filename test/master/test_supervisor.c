@@ -111,6 +111,13 @@ born_crashing(struct proc *p, enum proc_kind kind)
 		p->plan.status = SIGSEGV;
 }
 
+static void
+born_endless(struct proc *p, enum proc_kind kind)
+{
+	if (kind == PROC_CHECK)
+		p->plan.dies = NEVER;
+}
+
 static const struct story stories[] = {
 	{ "start and end", two, NULL, 0,
 	    { AT(100, serves, 2), AT(100, number, 1), TERM(1000),
@@ -162,6 +169,9 @@ static const struct story stories[] = {
 	{ "a check that crashes", two, born_crashing, 0,
 	    { AT(1000, ask, 0, "reload"), AT(1100, refused, 1),
 		AT(1100, says, 1, "crashed the checker (SIGSEGV)"), TERM(2000) } },
+	{ "a check that does not end", two, born_endless, 0,
+	    { AT(1000, ask, 0, "reload"), AT(60990, answered, 0), AT(61100, refused, 1),
+		AT(61100, serves, 2), HUP(62000), TERM(62100) } },
 	{ "no address to be had", two, NULL, 0,
 	    { AT(1000, no_listen, EX_TEMPFAIL), AT(1000, ask, 0, "reload"), AT(1100, refused, 1),
 		AT(1100, no_listen, 0), AT(1100, ask, 0, "reload"), AT(1200, number, 2),

@@ -776,7 +776,8 @@ world_close(void)
 	for (unsigned i = 0; i < world.nclients; i++)
 		world_must(world.clients[i] < 0, "client %u was not answered", i);
 	for (unsigned i = 0; i < world.nprocs; i++)
-		world_must(!world.procs[i].is_alive && world.procs[i].is_waited,
+		world_must(!world.procs[i].is_alive &&
+			       (world.procs[i].is_waited || world.procs[i].kind == PROC_CHECK),
 		    "process %d is left", (int)world.procs[i].pid);
 	close(self.signals);
 	close(self.signalfd);
