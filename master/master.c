@@ -408,7 +408,7 @@ master_start(struct text *report)
 		return EXIT_FAILURE;
 	}
 	status = reload_first(report);
-	if (!status && report->n) /* warnings */
+	if (!status && report->n && !self.is_stopping) /* warnings */
 		fprintf(stderr, "%.*s", STR_FMT(text_str(report)));
 	return status;
 }
@@ -468,6 +468,7 @@ int
 master_run(void)
 {
 	struct text report = { 0 };
+	int status;
 
 	master_raise_limit();
 	master.pid = getpid();
@@ -478,9 +479,9 @@ master_run(void)
 	if (handover_take()) {
 		master_on_child(); /* those who died while nobody listened */
 	} else {
-		self.status = master_start(&report);
-		if (self.status)
-			master_fail(self.status, text_str(&report));
+		status = master_start(&report);
+		if (status)
+			master_fail(status, text_str(&report));
 	}
 	text_free(&report);
 	alarm_set(&self.tick, MASTER_TICK_MS, master_tick, NULL);

@@ -46,7 +46,8 @@ story_run(const struct story *story)
 
 	self.story = story;
 	self.at = 0;
-	listener_fake = (struct listener_fake){ 0 };
+	listener_fake = (struct listener_fake){ .fails = story->no_listen };
+	world.fails_fork = story->no_fork;
 	rules_begin();
 	world.act = story_act;
 	world.due = story_due;

@@ -29,7 +29,9 @@ enum { STORY_STEPS = 24 };
 struct story {
 	const char *what, *conf;
 	void (*born)(struct proc *, enum proc_kind);
-	int status; /* of the master, at its end */
+	int status;    /* of the master, at its end */
+	int no_fork;   /* so many of the first ones fail */
+	int no_listen; /* the status of opening addresses at the start */
 	struct step steps[STORY_STEPS];
 };
 

@@ -402,6 +402,14 @@ world_bear(enum proc_kind kind, int fd)
 	self.next_kind = kind;
 }
 
+static bool
+world_fails(int *n)
+{
+	if (*n < 0)
+		return ++*n == 0;
+	return *n > 0 && (*n)-- > 0;
+}
+
 pid_t
 __wrap_fork(void)
 {
@@ -409,8 +417,7 @@ __wrap_fork(void)
 
 	if (!world.is_on)
 		return __real_fork();
-	if (world.fails_fork) {
-		world.fails_fork -= world.fails_fork > 0;
+	if (world_fails(&world.fails_fork)) {
 		errno = EAGAIN;
 		return -1;
 	}
@@ -738,7 +745,6 @@ world_open(uint64_t seed)
 			close(world.procs[i].pidfd);
 	world.nprocs = world.nclients = world.nanswered = world.nfailed = world.turns = 0;
 	world.execs = 0;
-	world.fails_fork = 0;
 	world.fails_exec = false;
 	world.answer[0] = '\0';
 	world.seed = self.rest = seed;

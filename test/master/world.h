@@ -61,7 +61,7 @@ struct world {
 	int clients[WORLD_CLIENTS]; /* our ends of the control socket's clients; -1: answered */
 	unsigned nclients, nanswered, nfailed;
 	char answer[4096]; /* the last one */
-	int fails_fork;    /* so many of the next ones; -1: all */
+	int fails_fork;    /* so many of the next ones; -n: the n-th from now on, once */
 	bool fails_exec;
 	bool is_jumbled; /* events come late and in any order */
 	unsigned execs;
