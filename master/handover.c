@@ -426,11 +426,25 @@ handover_adopt(struct seat *s, unsigned row, pid_t pid, int chan)
 		close(chan);
 }
 
+/* Its own, so that an empty one is filled with whom it lacks. Binaries before may have given one
+   number twice: then any. */
+static struct seat *
+handover_seat(struct generation *g, unsigned index)
+{
+	if (index < g->nseats && g->seats[index].state == SEAT_EMPTY)
+		return &g->seats[index];
+	for (unsigned i = 0; i < g->nseats; i++)
+		if (g->seats[i].state == SEAT_EMPTY)
+			return &g->seats[i];
+	return NULL;
+}
+
 static bool
 handover_read_seat(struct handover_reader *r, const char *values)
 {
 	int row, pid, chan, is_child, segment;
 	struct shm *shm = NULL;
+	struct seat *s;
 	unsigned index, i;
 
 	if (!r->gen || sscanf(values, "%u %d %d %d %d %d", &index, &row, &pid, &chan, &is_child,
@@ -443,13 +457,12 @@ handover_read_seat(struct handover_reader *r, const char *values)
 		return true;
 	if (!shm || pid <= 0 || row < 0 || !shm_worker(shm, (unsigned)row))
 		return false;
-	for (i = 0; i < r->gen->nseats && r->gen->seats[i].state != SEAT_EMPTY; i++)
-		continue;
-	if (i == r->gen->nseats)
+	s = handover_seat(r->gen, index);
+	if (!s)
 		return false;
-	r->gen->seats[i].shm = shm;
-	r->gen->seats[i].index = index;
-	handover_adopt(&r->gen->seats[i], (unsigned)row, pid, handover_is_chan(chan) ? chan : -1);
+	s->shm = shm;
+	s->index = index;
+	handover_adopt(s, (unsigned)row, pid, handover_is_chan(chan) ? chan : -1);
 	return true;
 }
 
@@ -634,6 +647,8 @@ handover_resume(const char *why)
 	struct conf *conf = master_conf(&report);
 
 	self.is_taken = false;
+	close(self.exe);
+	self.exe = -1;
 	if (conf && g && conf->digest == g->digest)
 		g->conf = conf;
 	else if (conf)

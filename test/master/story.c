@@ -53,6 +53,8 @@ story_run(const struct story *story)
 	world.due = story_due;
 	world.born = story->born;
 	world.is_jumbled = false;
+	world.may_exec = story->may_exec;
+	world.passes = story->passes;
 	status = world_run(story->conf, 1);
 	ck_assert_msg(
 	    !story_next(), "%s: the master has ended before step %u", story->what, self.at);
@@ -65,6 +67,16 @@ story_is(int got, int wanted, const char *what)
 {
 	world_must(got == wanted, "%s: step %u: %d, not %d: %s", self.story->what, self.at - 1, got,
 	    wanted, what);
+}
+
+unsigned
+story_nth(const struct proc *p)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < world.nprocs; i++)
+		n += world.procs[i].kind == PROC_WORKER && &world.procs[i] < p;
+	return n;
 }
 
 /* ---- what happens ---- */

@@ -32,10 +32,14 @@ struct story {
 	int status;    /* of the master, at its end */
 	int no_fork;   /* so many of the first ones fail */
 	int no_listen; /* the status of opening addresses at the start */
+	bool may_exec;
+	void (*passes)(void); /* between two binaries */
 	struct step steps[STORY_STEPS];
 };
 
 void story_run(const struct story *);
+/* Which worker it is, in the order of their birth. */
+unsigned story_nth(const struct proc *);
 
 /* What happens. */
 void story_signal(int n, const char *); /* to the master */

@@ -19,22 +19,11 @@ static const char two[] = STORY_CONF(2, ""), four[] = STORY_CONF(4, ""), one[] =
 static const char short_drain[] = STORY_CONF(2, "drain_timeout = \"5s\";");
 static const char bounded[] = STORY_CONF(1, "max_generations = 2;");
 
-/* Which workers, in the order of their birth, are what. */
-static unsigned
-nth(const struct proc *p)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < world.nprocs; i++)
-		n += world.procs[i].kind == PROC_WORKER && &world.procs[i] < p;
-	return n;
-}
-
-/* The fourth and those after it until the tenth die as soon as they run. */
+/* The third and those after it until the tenth die as soon as they run. */
 static void
 born_young_deaths(struct proc *p, enum proc_kind kind)
 {
-	if (kind == PROC_WORKER && nth(p) >= 2 && nth(p) < 10) {
+	if (kind == PROC_WORKER && story_nth(p) >= 2 && story_nth(p) < 10) {
 		p->plan.dies = 1;
 		p->plan.status = 1 << 8;
 	}
@@ -43,7 +32,7 @@ born_young_deaths(struct proc *p, enum proc_kind kind)
 static void
 born_dead(struct proc *p, enum proc_kind kind)
 {
-	if (kind == PROC_WORKER && nth(p) >= 2) {
+	if (kind == PROC_WORKER && story_nth(p) >= 2) {
 		p->plan.dies = 3;
 		p->plan.status = SIGABRT;
 	}
@@ -52,7 +41,7 @@ born_dead(struct proc *p, enum proc_kind kind)
 static void
 born_never_ready(struct proc *p, enum proc_kind kind)
 {
-	if (kind == PROC_WORKER && nth(p) >= 2)
+	if (kind == PROC_WORKER && story_nth(p) >= 2)
 		p->plan.ready = NEVER;
 }
 
@@ -60,7 +49,7 @@ static void
 born_never_ready_deaf(struct proc *p, enum proc_kind kind)
 {
 	born_never_ready(p, kind);
-	p->plan.is_deaf = kind == PROC_WORKER && nth(p) >= 2;
+	p->plan.is_deaf = kind == PROC_WORKER && story_nth(p) >= 2;
 }
 
 static void
@@ -91,7 +80,7 @@ born_deaf(struct proc *p, enum proc_kind kind)
 static void
 born_hanging(struct proc *p, enum proc_kind kind)
 {
-	if (kind == PROC_WORKER && nth(p) == 0)
+	if (kind == PROC_WORKER && story_nth(p) == 0)
 		p->plan.hangs = 1000;
 }
 
@@ -107,8 +96,10 @@ born_refusing(struct proc *p, enum proc_kind kind)
 static void
 born_crashing(struct proc *p, enum proc_kind kind)
 {
-	if (kind == PROC_CHECK)
-		p->plan.status = SIGSEGV;
+	if (kind != PROC_CHECK)
+		return;
+	p->plan.says = NULL;
+	p->plan.status = SIGSEGV;
 }
 
 static void

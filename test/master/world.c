@@ -20,9 +20,9 @@
 #include "common/segment/shm_keep.h"
 #include "master/control.h"
 #include "master/generation.h"
+#include "master/handover.h"
 #include "master/ledger.h"
 #include "master/local/exec.h"
-#include "master/local/local.h"
 #include "master/master.h"
 #include "test/master/world.h"
 
@@ -47,8 +47,6 @@ static struct {
 	sigset_t mask;
 	void (*abort_before)(int);
 	jmp_buf image;
-	struct link graves[64]; /* lists of the binaries before: not leaked, but gone with them */
-	unsigned ngraves;
 } self;
 
 int __real_poll(struct pollfd *, nfds_t, int);
@@ -61,6 +59,9 @@ int __real_pipe2(int[2], int);
 int __real_socketpair(int, int, int, int[2]);
 int __real_signalfd(int, const sigset_t *, int);
 uint64_t __real_clock_ms(void);
+/* Of a leak sanitizer: memory that goes with a binary, when another one is executed, is no leak. */
+void __lsan_disable(void) __attribute__((weak));
+void __lsan_enable(void) __attribute__((weak));
 pid_t __real_localexec_start(const struct localspec *, int, int);
 
 /* ---- chance ---- */
@@ -341,6 +342,9 @@ proc_signal(struct proc *p, int sig)
 		proc_die(p, sig);
 }
 
+/* What a binary answers that is asked whether it can take over. */
+static const char world_version[] = "handover 1\n";
+
 static pid_t
 proc_new(enum proc_kind kind, int fd)
 {
@@ -359,8 +363,10 @@ proc_new(enum proc_kind kind, int fd)
 	fd = world_own(p->pidfd);
 	close(p->pidfd);
 	p->pidfd = fd;
-	if (kind == PROC_CHECK)
+	if (kind == PROC_CHECK) {
 		p->plan.dies = 5;
+		p->plan.says = world_version;
+	}
 	if (world.born)
 		world.born(p, kind);
 	return p->pid;
@@ -604,6 +610,7 @@ __wrap_execve(const char *path, char *const argv[], char *const envp[])
 	errno = ENOENT;
 	if (world.fails_exec)
 		return -1;
+	world_must(world.may_exec, "%s is executed", path);
 	longjmp(self.image, 1);
 }
 
@@ -614,20 +621,13 @@ __wrap_fexecve(int fd, char *const argv[], char *const envp[])
 	return __wrap_execve("", argv, envp);
 }
 
-static void
-world_bury(const struct link *list)
-{
-	world_must(self.ngraves < 64, "more than %u lists", self.ngraves);
-	self.graves[self.ngraves++] = *list;
-}
-
-/* Memory goes with the binary before, and what it had closed on exec. */
+/* What is to be closed on exec goes, and whoever dies just now. */
 static void
 world_exec(void)
 {
 	world.execs++;
-	world_bury(generation_list());
-	world_bury(local_list());
+	if (world.passes)
+		world.passes();
 	for (int fd = 3; fd < WORLD_FDS; fd++)
 		if (!self.was_open[fd] && world_is_open(fd) && fcntl(fd, F_GETFD) & FD_CLOEXEC)
 			close(fd);
@@ -750,7 +750,6 @@ world_open(uint64_t seed)
 	world.seed = self.rest = seed;
 	world.now = WORLD_START;
 	self.next = self.signals = -1;
-	self.ngraves = 0;
 	for (int fd = 0; fd < WORLD_FDS; fd++)
 		self.was_open[fd] = world_is_open(fd);
 	if (self.log <= 0) {
@@ -777,7 +776,7 @@ world_close(void)
 	for (int fd = 3; fd < WORLD_FDS; fd++)
 		world_must(self.was_open[fd] || !world_is_open(fd) ||
 			       (master.shm && fd == shm_fd(master.shm)) || fd == ledger_fd() ||
-			       fd == self.signalfd,
+			       fd == self.signalfd || handover_is_taken(),
 		    "descriptor %d is left", fd);
 	for (unsigned i = 0; i < world.nclients; i++)
 		world_must(world.clients[i] < 0, "client %u was not answered", i);
@@ -807,10 +806,14 @@ world_run(const char *conf, uint64_t seed)
 
 	world_open(seed);
 	master = (struct master){ .text = conf, .name = "world", .argv = argv, .exe = argv[0] };
+	if (world.may_exec && __lsan_disable)
+		__lsan_disable();
 	if (setjmp(self.image))
 		world_exec();
 	status = master_run();
 	world_close();
+	if (world.may_exec && __lsan_enable)
+		__lsan_enable();
 	if (ledger_fd() >= 0)
 		close(ledger_fd());
 	if (master.shm)

@@ -62,7 +62,7 @@ struct world {
 	unsigned nclients, nanswered, nfailed;
 	char answer[4096]; /* the last one */
 	int fails_fork;    /* so many of the next ones; -n: the n-th from now on, once */
-	bool fails_exec;
+	bool fails_exec, may_exec;
 	bool is_jumbled; /* events come late and in any order */
 	unsigned execs;
 	/* the caller's */
@@ -70,6 +70,7 @@ struct world {
 	void (*act)(void);     /* whenever the master waits: does what is due */
 	uint64_t (*due)(void); /* when act wants to be called again; NEVER */
 	void (*look)(void);    /* whenever the master waits: whether all is as it must be */
+	void (*passes)(void);  /* between two binaries */
 	void (*struck)(const struct proc *, int signal); /* the master signals a living process */
 };
 
