@@ -268,6 +268,15 @@ generation_take(struct generation *g, enum gen_state state)
 }
 
 void
+generation_limit(struct generation *g, uint64_t due)
+{
+	uint64_t now = clock_ms();
+
+	if (link_is_on(&g->alarm.link) && due < g->alarm.due)
+		alarm_set(&g->alarm, due > now ? due - now : 0, generation_expired, g);
+}
+
+void
 generation_resume(struct generation *g)
 {
 	if (gen_states[g->state].enter)

@@ -47,6 +47,8 @@ void generation_enter(struct generation *, enum gen_state);
 /* The same in two steps, for one that was handed over: take before its seats are, resume after. */
 void generation_take(struct generation *, enum gen_state);
 void generation_resume(struct generation *);
+/* Its time in this state is over then (clock_ms()), if it was to last longer. */
+void generation_limit(struct generation *, uint64_t due);
 /* Gives it up if it has no processes left. */
 void generation_settle(struct generation *);
 

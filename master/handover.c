@@ -106,8 +106,9 @@ handover_write_logs(FILE *f, bool keep)
 static void
 handover_write_generation(FILE *f, struct generation *g, bool keep)
 {
-	fprintf(f, "generation %u %u %u %llx\n", g->number, (unsigned)g->state, g->nseats,
-	    (unsigned long long)g->digest);
+	fprintf(f, "generation %u %u %u %llx %llu\n", g->number, (unsigned)g->state, g->nseats,
+	    (unsigned long long)g->digest,
+	    (unsigned long long)(link_is_on(&g->alarm.link) ? g->alarm.due : 0));
 	for (size_t i = 0; i < g->logs.n; i++)
 		fprintf(f, "writes %s\n", g->logs.v[i]->name);
 	for (unsigned i = 0; i < g->nseats; i++) {
@@ -355,9 +356,9 @@ static bool
 handover_read_generation(struct handover_reader *r, const char *values)
 {
 	unsigned number, state, seats;
-	unsigned long long digest;
+	unsigned long long digest, due = 0;
 
-	if (sscanf(values, "%u %u %u %llx", &number, &state, &seats, &digest) != 4 ||
+	if (sscanf(values, "%u %u %u %llx %llu", &number, &state, &seats, &digest, &due) < 4 ||
 	    state >= GEN_STATES || seats > SHM_WORKERS || ledger_fd() < 0)
 		return false;
 	if (state == GEN_SERVING)
@@ -365,6 +366,8 @@ handover_read_generation(struct handover_reader *r, const char *values)
 	r->gen = generation_new(number, seats, NULL, NULL);
 	r->gen->digest = digest;
 	generation_take(r->gen, handover_state((enum gen_state)state));
+	if (due)
+		generation_limit(r->gen, due); /* some binaries before did not say */
 	return true;
 }
 
