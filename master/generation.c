@@ -433,6 +433,15 @@ generation_enter_all(enum gen_state state)
 		generation_enter(serving, state);
 }
 
+bool
+generation_lacks(const struct generation *g)
+{
+	for (unsigned i = 0; i < g->nseats; i++)
+		if (!seat_has_process(&g->seats[i]))
+			return true;
+	return false;
+}
+
 unsigned
 generation_processes(void)
 {

@@ -68,6 +68,8 @@ unsigned generation_draining(void);
 void generation_bound(unsigned most);
 /* All enter a state (stopping), but those that are nearer to their end. */
 void generation_enter_all(enum gen_state);
+/* Whether one of its seats has no process. */
+bool generation_lacks(const struct generation *);
 /* Processes of all generations. */
 unsigned generation_processes(void);
 /* True when pid was a worker. */

@@ -628,16 +628,22 @@ handover_done(const struct text *report)
 	control_done(CONTROL_UPGRADE, text_str(report), 0);
 }
 
-static void
-handover_reopen(struct generation *g, struct text *report)
+/* Takes conf. False: its addresses were not to be had; what was inherited of them still is. */
+static bool
+handover_reopen(struct generation *g, struct conf *conf, struct text *report)
 {
-	listener_open(g->conf, report);
-	if (local_open(g->conf, report) == 0)
+	if (listener_open(conf, report) != 0) {
+		conf_free(conf);
+		return false;
+	}
+	g->conf = conf;
+	if (local_open(conf, report) == 0)
 		local_commit(g->number);
 	else
 		local_rollback();
-	listener_commit(g->conf);
+	listener_commit(conf);
 	generation_refill(g);
+	return true;
 }
 
 /* We are the old binary again: the generation that served serves on, with its configuration if
@@ -652,15 +658,15 @@ handover_resume(const char *why)
 	self.is_taken = false;
 	close(self.exe);
 	self.exe = -1;
-	if (conf && g && conf->digest == g->digest)
-		g->conf = conf;
-	else if (conf)
-		conf_free(conf);
-	if (!g || !g->conf)
-		log_warnx("the configuration has changed meanwhile: reload to have dead workers "
-			  "replaced");
-	else
-		handover_reopen(g, &report);
+	report.n = 0;
+	if (!conf || !g || conf->digest != g->digest) {
+		log_warnx("the configuration has changed meanwhile: it is loaded when a worker "
+			  "dies");
+		if (conf)
+			conf_free(conf);
+	} else if (!handover_reopen(g, conf, &report)) {
+		log_errorx("%.*s", (int)strcspn(report.p, "\n"), report.p);
+	}
 	report.n = 0;
 	text_printf(
 	    &report, "%sNot upgraded; generation %u goes on serving.\n", why, g ? g->number : 0);

@@ -34,11 +34,13 @@ enum reload_phase { RELOAD_IDLE, RELOAD_CHECKING, RELOAD_STARTING, RELOAD_SWITCH
 /* How long the answer waits for the old workers to leave their listeners (one tick of theirs). */
 enum { RELOAD_SWITCH_MS = 500, RELOAD_LOOK_MS = 5 };
 
+enum { RELOAD_HEAL_MS = 5000 };
+
 static struct {
 	enum reload_phase phase;
 	bool again;                 /* asked for while busy */
 	uint64_t started, switched; /* ms */
-	struct alarm look;
+	struct alarm look, heal;
 	struct probe probe;
 	struct text report; /* for those who asked: warnings, changes */
 	size_t warned;      /* octets of report that are warnings of a configuration that is used */
@@ -89,6 +91,22 @@ reload_end(int status)
 	reload_next();
 }
 
+static void
+reload_heal_due(void *arg)
+{
+	struct generation *g = generation_serving();
+
+	(void)arg;
+	if (g && !g->conf && generation_lacks(g))
+		reload_request("workers are missing");
+}
+
+void
+reload_heal(void)
+{
+	alarm_set(&self.heal, RELOAD_HEAL_MS, reload_heal_due, NULL);
+}
+
 /* Why it failed, without what the configuration was warned of: that is not why. */
 static void
 reload_drop_warnings(void)
@@ -134,6 +152,7 @@ reload_fail(int status)
 	notify_send("STATUS=reload failed, generation %u serves on: %.*s", number,
 	    (int)(line.n < 400 ? line.n : 400), line.p);
 	reload_end(status);
+	reload_heal();
 }
 
 /* ---- the switch ---- */
@@ -498,6 +517,7 @@ reload_resume(void)
 {
 	reload_clear();
 	master_notify();
+	reload_heal();
 }
 
 int

@@ -20,6 +20,9 @@ int reload_first(struct text *report);
 /* Instead of reload_first(), when the generation that serves is ours: nothing is under way. */
 void reload_resume(void);
 
+/* Soon: where the generation that serves is of another binary, and lacks workers, loads anew. */
+void reload_heal(void);
+
 /* On a timer: puts right what workers follow and any of them can write. */
 void reload_keep(void);
 

@@ -55,7 +55,8 @@ story_run(const struct story *story)
 	world.is_jumbled = false;
 	world.may_exec = story->may_exec;
 	world.passes = story->passes;
-	status = world_run(story->conf, 1);
+	world_seed(1);
+	status = world_run(story->conf);
 	ck_assert_msg(
 	    !story_next(), "%s: the master has ended before step %u", story->what, self.at);
 	ck_assert_msg(

@@ -4,6 +4,7 @@
  */
 #include <signal.h>
 #include <stdlib.h>
+#include <sysexits.h>
 
 #include "test/master/story.h"
 #include "test/unit/unit.h"
@@ -103,6 +104,15 @@ static const struct story stories[] = {
 	    .steps = { AT(1000, ask, 0, "upgrade"), AT(1100, execs, 1), AT(31100, execs, 2),
 		AT(31100, number, 1), AT(31100, serves, 2), AT(31100, refused, 1),
 		AT(32000, kill, 0), AT(32100, serves, 2), AT(34000, processes, 2), TERM(34000) } },
+	{ "its configuration is wrong, and when that is mended all have died", two,
+	    .may_exec = true,
+	    .steps = { AT(1000, edit, 0, wrong), UPGRADE(1000), AT(1100, number, 1),
+		AT(2000, kill, 0), AT(3000, kill, 1), AT(3500, serves, 0), AT(4000, edit, 0, two),
+		AT(9000, serves, 2), AT(9000, number, 2), TERM(9000) } },
+	{ "its addresses are not to be had, nor are they when it goes back", two, .may_exec = true,
+	    .steps = { AT(1000, no_listen, EX_TEMPFAIL), UPGRADE(1000), AT(1100, execs, 2),
+		AT(1100, number, 1), AT(1100, serves, 2), AT(2000, kill, 0), AT(3000, serves, 1),
+		AT(4000, no_listen, 0), AT(9000, serves, 2), AT(9000, number, 2), TERM(12000) } },
 	{ "a seat waits when it goes back", three, born_one_waits, .may_exec = true,
 	    .steps = { AT(2000, kill, 0), UPGRADE(6000), AT(6100, execs, 1), AT(37000, execs, 2),
 		AT(37000, number, 1), AT(37100, serves, 3), AT(39000, processes, 3),
