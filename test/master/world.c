@@ -76,6 +76,12 @@ world_random(void)
 	return z ^ z >> 31;
 }
 
+void
+world_seed(uint64_t seed)
+{
+	world.seed = self.rest = seed;
+}
+
 unsigned
 world_any(unsigned n)
 {
@@ -738,7 +744,7 @@ __wrap_poll(struct pollfd *fds, nfds_t n, int timeout)
 /* ---- running ---- */
 
 static void
-world_open(uint64_t seed)
+world_open(void)
 {
 	for (unsigned i = 0; i < world.nprocs; i++)
 		if (world.procs[i].pidfd > 0)
@@ -747,7 +753,6 @@ world_open(uint64_t seed)
 	world.execs = 0;
 	world.fails_exec = false;
 	world.answer[0] = '\0';
-	world.seed = self.rest = seed;
 	world.now = WORLD_START;
 	self.next = self.signals = -1;
 	for (int fd = 0; fd < WORLD_FDS; fd++)
@@ -799,12 +804,12 @@ world_edit(const char *conf)
 }
 
 int
-world_run(const char *conf, uint64_t seed)
+world_run(const char *conf)
 {
 	static char *argv[] = { (char *)(uintptr_t) "argand", NULL };
 	static volatile int status;
 
-	world_open(seed);
+	world_open();
 	master = (struct master){ .text = conf, .name = "world", .argv = argv, .exe = argv[0] };
 	if (world.may_exec && __lsan_disable)
 		__lsan_disable();

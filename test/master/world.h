@@ -76,8 +76,8 @@ struct world {
 
 extern struct world world;
 
-/* Runs the master until it ends, with that configuration; its exit status. */
-int world_run(const char *conf, uint64_t seed);
+/* Runs the master until it ends, with that configuration; its exit status. After world_seed(). */
+int world_run(const char *conf);
 /* The configuration is another one from now on. */
 void world_edit(const char *conf);
 /* To the master. */
@@ -92,6 +92,8 @@ bool world_hangs(const struct proc *);
 unsigned world_count(enum proc_kind); /* alive */
 /* How often a text stands in the log of the master. */
 unsigned world_says(const char *text);
+/* Chance begins anew; world_run() goes on from there. */
+void world_seed(uint64_t);
 /* Below n, evenly. */
 unsigned world_any(unsigned n);
 bool world_chance(unsigned percent);
