@@ -63,6 +63,7 @@ rules_of_seat(const struct seat *s)
 {
 	struct proc *p = world_find(s->pid);
 	struct generation *g = s->gen;
+	struct ledger_entry *e;
 
 	if (!seat_has_process(s)) {
 		world_must(s->pid == 0 && s->row < 0 && s->chan < 0 && s->pidfd < 0,
@@ -84,9 +85,8 @@ rules_of_seat(const struct seat *s)
 	    "seat %u of generation %u is %s for ever", s->index, g->number, seat_state_name(s));
 	world_must(g->state != GEN_KILL || s->state == SEAT_DYING,
 	    "seat %u of a killed generation is %s", s->index, seat_state_name(s));
-	world_must(ledger_find(shm_id(s->shm), (unsigned)s->row) &&
-		       ledger_find(shm_id(s->shm), (unsigned)s->row)->who.pid == s->pid,
-	    "the ledger does not name process %d", (int)s->pid);
+	e = ledger_find(shm_id(s->shm), (unsigned)s->row);
+	world_must(e && e->who.pid == s->pid, "the ledger does not name process %d", (int)s->pid);
 }
 
 /* Each process has one seat, each seat a row and a number of its own. */

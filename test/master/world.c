@@ -37,6 +37,7 @@ struct world world;
 
 static struct {
 	int log, stderr_before; /* what the master writes to its standard error */
+	bool is_news;           /* the master has said something to somebody since they looked */
 	bool is_roused;         /* there is something new to wait for */
 	int signals, signalfd;  /* our end and the master's of its signals */
 	int next;               /* our end of what the next process is born with; -1 */
@@ -59,6 +60,7 @@ int __real_pipe2(int[2], int);
 int __real_socketpair(int, int, int, int[2]);
 int __real_signalfd(int, const sigset_t *, int);
 uint64_t __real_clock_ms(void);
+ssize_t __real_send(int, const void *, size_t, int);
 /* Of a leak sanitizer: memory that goes with a binary, when another one is executed, is no leak. */
 void __lsan_disable(void) __attribute__((weak));
 void __lsan_enable(void) __attribute__((weak));
@@ -299,7 +301,8 @@ proc_step(struct proc *p)
 	}
 	if (p->kind != PROC_WORKER || world_hangs(p))
 		return;
-	proc_hear(p);
+	if (self.is_news)
+		proc_hear(p);
 	if (s)
 		proc_serve(p, s);
 	if (p->leaving != NEVER && p->plan.drains != NEVER &&
@@ -381,6 +384,7 @@ proc_new(enum proc_kind kind, int fd)
 /* ---- the kernel's calls ---- */
 
 uint64_t __wrap_clock_ms(void);
+ssize_t __wrap_send(int, const void *, size_t, int);
 pid_t __wrap_fork(void);
 int __wrap_kill(pid_t, int);
 pid_t __wrap_waitpid(pid_t, int *, int);
@@ -445,6 +449,13 @@ __wrap_socketpair(int domain, int type, int protocol, int ends[2])
 	if (world.is_on && rc == 0)
 		world_bear(PROC_WORKER, ends[1]);
 	return rc;
+}
+
+ssize_t
+__wrap_send(int fd, const void *data, size_t n, int flags)
+{
+	self.is_news = true;
+	return __real_send(fd, data, n, flags);
 }
 
 int
@@ -602,10 +613,17 @@ __wrap_procid_signal(int pidfd, int sig)
 
 /* ---- another binary ---- */
 
-static bool
-world_is_open(int fd)
+/* Which descriptors are open. */
+static void
+world_list(bool is_open[WORLD_FDS])
 {
-	return fcntl(fd, F_GETFD) >= 0;
+	struct pollfd fds[WORLD_FDS];
+
+	for (int fd = 0; fd < WORLD_FDS; fd++)
+		fds[fd] = (struct pollfd){ .fd = fd };
+	__real_poll(fds, WORLD_FDS, 0);
+	for (int fd = 0; fd < WORLD_FDS; fd++)
+		is_open[fd] = !(fds[fd].revents & POLLNVAL);
 }
 
 int
@@ -631,11 +649,14 @@ __wrap_fexecve(int fd, char *const argv[], char *const envp[])
 static void
 world_exec(void)
 {
+	bool is_open[WORLD_FDS];
+
 	world.execs++;
 	if (world.passes)
 		world.passes();
+	world_list(is_open);
 	for (int fd = 3; fd < WORLD_FDS; fd++)
-		if (!self.was_open[fd] && world_is_open(fd) && fcntl(fd, F_GETFD) & FD_CLOEXEC)
+		if (!self.was_open[fd] && is_open[fd] && fcntl(fd, F_GETFD) & FD_CLOEXEC)
 			close(fd);
 }
 
@@ -683,7 +704,9 @@ world_step(void)
 {
 	for (unsigned i = 0; i < world.nprocs; i++)
 		proc_step(&world.procs[i]);
-	world_hear();
+	if (self.is_news)
+		world_hear();
+	self.is_news = false;
 	if (world.act)
 		world.act();
 	if (world.look)
@@ -755,8 +778,7 @@ world_open(void)
 	world.answer[0] = '\0';
 	world.now = WORLD_START;
 	self.next = self.signals = -1;
-	for (int fd = 0; fd < WORLD_FDS; fd++)
-		self.was_open[fd] = world_is_open(fd);
+	world_list(self.was_open);
 	if (self.log <= 0) {
 		int fd = memfd_create("world-log", MFD_CLOEXEC);
 
@@ -777,9 +799,12 @@ world_open(void)
 static void
 world_close(void)
 {
+	bool is_open[WORLD_FDS];
+
 	world_hear();
+	world_list(is_open);
 	for (int fd = 3; fd < WORLD_FDS; fd++)
-		world_must(self.was_open[fd] || !world_is_open(fd) ||
+		world_must(self.was_open[fd] || !is_open[fd] ||
 			       (master.shm && fd == shm_fd(master.shm)) || fd == ledger_fd() ||
 			       fd == self.signalfd || handover_is_taken(),
 		    "descriptor %d is left", fd);
