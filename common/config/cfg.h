@@ -16,6 +16,7 @@
 #define CONFIG_CFG_H
 
 #include "common/base/arena.h"
+#include "common/config/regex_ends.h"
 
 enum cfg_type {
 	CFG_END,     /* ends a table */
@@ -66,6 +67,7 @@ struct cfg_place {
 struct cfg_regex {
 	struct str source;
 	void *code; /* pcre2_code; NULL when not set */
+	struct regex_ends ends;
 	struct cfg_place place;
 };
 

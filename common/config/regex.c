@@ -55,6 +55,7 @@ regex_compile(struct cfg_regex *re, struct str source, const char **why, size_t 
 		*offset = at < source.n ? at : source.n;
 		return false;
 	}
+	re->ends = regex_ends_of(source);
 	/* Best effort: where memory must not be executable the interpreter serves. */
 	if (!regex_is_interpreted)
 		(void)pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE);
@@ -66,6 +67,7 @@ regex_free(struct cfg_regex *re)
 {
 	regex_code_free(re->code);
 	re->code = NULL;
+	re->ends = (struct regex_ends){ 0 };
 }
 
 void
@@ -108,7 +110,7 @@ regex_failed(const char **why)
 }
 
 struct regex_result
-regex_match(const struct cfg_regex *re, struct str subject, struct str captures[REGEX_CAPTURES])
+regex_search(const struct cfg_regex *re, struct str subject, struct str captures[REGEX_CAPTURES])
 {
 	const PCRE2_SIZE *v;
 	int i, n;

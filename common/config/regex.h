@@ -23,11 +23,21 @@ struct regex_result {
 	enum regex_verdict is;
 };
 
+/* As regex_match, with PCRE2 for every subject, also for one that can be told by its ends. */
+struct regex_result regex_search(const struct cfg_regex *, struct str subject,
+    struct str captures[REGEX_CAPTURES]) __attribute__((warn_unused_result));
+
 /* Whether the expression matches somewhere in subject. captures may be NULL; after a match all
    REGEX_CAPTURES are set, to parts of subject; p is NULL for one that took no part. An expression
    that is not set (code NULL) never matches. One thread per process may match. */
-struct regex_result regex_match(const struct cfg_regex *, struct str subject,
-    struct str captures[REGEX_CAPTURES]) __attribute__((warn_unused_result));
+static inline __attribute__((warn_unused_result)) struct regex_result
+regex_match(const struct cfg_regex *re, struct str subject, struct str captures[REGEX_CAPTURES])
+{
+	if (!regex_ends_fit(&re->ends, subject))
+		return (struct regex_result){ REGEX_MISMATCH };
+	return regex_search(re, subject, captures);
+}
+
 /* The expression that failed last, and at what; for the log. */
 const struct cfg_regex *regex_failed(const char **why);
 

@@ -358,7 +358,7 @@ doubt_is_undecided(struct str source)
 		for (size_t i = begin; i < DOUBT_PATH; i++)
 			path[i] = units[u][(i - begin) % strlen(units[u])];
 		path[DOUBT_PATH - 1] = '\x01';
-		is_undecided = regex_match(&re, str_n(path, DOUBT_PATH), NULL).is == REGEX_FAILED;
+		is_undecided = regex_search(&re, str_n(path, DOUBT_PATH), NULL).is == REGEX_FAILED;
 	}
 	regex_free(&re);
 	return is_undecided;

@@ -260,6 +260,17 @@ route_has_method(const struct route *r, int method)
 	return !r->methods || (r->methods >> method & 1);
 }
 
+/* Most routes differ in their last octet: that is looked at before anything else. */
+static inline bool
+route_may_have_path(const struct route *r, struct str path)
+{
+	size_t n = r->path.n;
+
+	return n == 1 || r->kind == ROUTE_REGEX ||
+	       (path.n >= n && path.p[n - 1] == r->path.p[n - 1]);
+}
+
+/* Of a route that may have it. */
 static inline enum regex_verdict
 route_has_path(const struct route *r, struct str path)
 {
@@ -269,12 +280,9 @@ route_has_path(const struct route *r, struct str path)
 		return regex_match(&r->regex, path, NULL).is;
 	if (r->kind == ROUTE_PREFIX && n == 1)
 		return REGEX_MATCH;
-	/* Most routes differ in their last octet: the call is saved. */
-	if (path.n < n || path.p[n - 1] != r->path.p[n - 1])
-		return REGEX_MISMATCH;
 	if (path.n > n && (r->kind == ROUTE_EXACT || path.p[n] != '/'))
 		return REGEX_MISMATCH;
-	return memcmp(path.p, r->path.p, n) == 0 ? REGEX_MATCH : REGEX_MISMATCH;
+	return path.n >= n && memcmp(path.p, r->path.p, n) == 0 ? REGEX_MATCH : REGEX_MISMATCH;
 }
 
 /* The first route with this very path (or prefix) that comes before the best one so far. */
@@ -329,9 +337,11 @@ site_route(const struct site *site, struct str path, int method)
 	if (site->routing)
 		return route_by_index(site, path, method);
 	for (; r < last; r++) {
-		enum regex_verdict v =
-		    route_has_method(r, method) ? route_has_path(r, path) : REGEX_MISMATCH;
+		enum regex_verdict v;
 
+		if (!route_may_have_path(r, path) || !route_has_method(r, method))
+			continue;
+		v = route_has_path(r, path);
 		if (v != REGEX_MISMATCH)
 			return v == REGEX_MATCH ? r : NULL;
 	}

@@ -100,7 +100,7 @@ START_TEST(test_bounded)
 	for (int interpreted = 0; interpreted < 2; interpreted++) {
 		regex_is_interpreted = interpreted;
 		ck_assert(regex_compile(&re, str_of(bounds[_i].source), &why, &offset));
-		ck_assert_msg(regex_match(&re, str_n(subject, n + end), NULL).is == bounds[_i].is,
+		ck_assert_msg(regex_search(&re, str_n(subject, n + end), NULL).is == bounds[_i].is,
 		    "%s, %s", bounds[_i].source, interpreted ? "interpreted" : "compiled");
 		if (bounds[_i].is == REGEX_FAILED) {
 			ck_assert_ptr_eq(regex_failed(&why), &re);
