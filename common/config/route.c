@@ -260,14 +260,16 @@ route_has_method(const struct route *r, int method)
 	return !r->methods || (r->methods >> method & 1);
 }
 
-/* Most routes differ in their last octet: that is looked at before anything else. */
+/* What nearly all routes fail by that a path is not for, before anything is called: most differ in
+   their last octet. */
 static inline bool
 route_may_have_path(const struct route *r, struct str path)
 {
 	size_t n = r->path.n;
 
-	return n == 1 || r->kind == ROUTE_REGEX ||
-	       (path.n >= n && path.p[n - 1] == r->path.p[n - 1]);
+	if (r->kind == ROUTE_REGEX)
+		return regex_ends_fit(&r->regex.ends, path);
+	return n == 1 || (path.n >= n && path.p[n - 1] == r->path.p[n - 1]);
 }
 
 /* Of a route that may have it. */
@@ -303,7 +305,7 @@ route_try(const struct site *site, uint32_t hash, struct str path, bool is_whole
 }
 
 /* Looks up every prefix of the path that ends with a segment. */
-static const struct route *
+static __attribute__((noinline)) const struct route *
 route_by_index(const struct site *site, struct str path, int method)
 {
 	const struct route_index *x = site->routing;
@@ -329,13 +331,10 @@ route_by_index(const struct site *site, struct str path, int method)
 	return &site->routes[best];
 }
 
-const struct route *
-site_route(const struct site *site, struct str path, int method)
+/* From r on, which may have the path. */
+static __attribute__((noinline)) const struct route *
+route_in_order(const struct route *r, const struct route *last, struct str path, int method)
 {
-	const struct route *r = site->routes, *last = r + site->nroutes - 1;
-
-	if (site->routing)
-		return route_by_index(site, path, method);
 	for (; r < last; r++) {
 		enum regex_verdict v;
 
@@ -346,4 +345,16 @@ site_route(const struct site *site, struct str path, int method)
 			return v == REGEX_MATCH ? r : NULL;
 	}
 	return last;
+}
+
+const struct route *
+site_route(const struct site *site, struct str path, int method)
+{
+	const struct route *r = site->routes, *last = r + site->nroutes - 1;
+
+	if (site->routing)
+		return route_by_index(site, path, method);
+	while (r < last && !route_may_have_path(r, path))
+		r++;
+	return r < last ? route_in_order(r, last, path, method) : last;
 }
