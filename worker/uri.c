@@ -305,18 +305,48 @@ uri_is_odd(const char *p, const char *end)
 	return p + 1 < end && (p[1] == '/' || p[1] == '.');
 }
 
+/* Whether a step of octets from p on are all letters, digits or some of the others that need no
+   look (never one that does), in segments that do not begin with a dot and are not empty. The octet
+   before p belongs to the path, too. */
+static inline bool
+uri_is_simple(const char *p)
+{
+	octets_vec v = octets_load(p), before = octets_load(p - 1);
+	octets_vec is_letter = (octets_vec)((v | 0x20) - 'a' < 26);
+	octets_vec is_digit = (octets_vec)(v - '-' <= '9' - '-'); /* and '-', '.', '/' */
+	octets_vec is_odd = octets_is(before, '/') & (octets_is(v, '/') | octets_is(v, '.'));
+
+	return octets_mask((is_letter | is_digit | octets_is(v, '_')) & ~is_odd) == 0xffff;
+}
+
+/* Where what is simple from p on (which is '/') ends; an octet of it. */
+static inline const char *
+uri_simple_end(const char *p, const char *end)
+{
+	const char *start = p++;
+
+	if (end - p < OCTETS_STEP)
+		return start;
+	for (; end - p >= OCTETS_STEP; p += OCTETS_STEP)
+		if (!uri_is_simple(p))
+			return p - 1;
+	return uri_is_simple(end - OCTETS_STEP) ? end - 1 : p - 1;
+}
+
 /* The end of the path at p (which is '/'); NULL when an octet is bad. *is_normal: nothing of it
    changes; *is_plain: and all of its octets are, too. */
-static const char *
+static inline const char *
 uri_path_end(const char *p, const char *end, bool *is_normal, bool *is_plain)
 {
 	bool is_odd = false, has_odd = false;
 
-	for (; p < end; p++) {
-		uint8_t class = uri_class[(unsigned char)*p];
+	for (p = uri_simple_end(p, end);; p++) {
+		uint8_t class = URI_PLAIN;
 
-		if (likely(class == URI_PLAIN))
-			continue;
+		while (p < end && likely((class = uri_class[(unsigned char)*p]) == URI_PLAIN))
+			p++;
+		if (p == end)
+			break;
 		if (class == URI_SLASH)
 			is_odd |= uri_is_odd(p, end);
 		else if (class == URI_PERCENT)
@@ -352,7 +382,7 @@ uri_query(struct uri *u, const char *p, const char *end)
 }
 
 /* path-absolute [ "?" query ] */
-static int
+static inline __attribute__((always_inline)) int
 uri_path_and_query(const char *p, const char *end, struct arena *a, struct uri *u)
 {
 	bool is_normal;
@@ -392,7 +422,7 @@ uri_scheme(struct str target)
 }
 
 /* RFC 9112 3.2.2 */
-static int
+static __attribute__((noinline)) int
 uri_absolute(struct str target, enum http_method method, struct arena *a, struct uri *u)
 {
 	const char *end = target.p + target.n, *p, *stop;

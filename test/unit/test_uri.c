@@ -1,4 +1,7 @@
 #include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base/must.h"
 #include "test/unit/unit.h"
 #include "worker/uri.h"
 
@@ -502,6 +505,49 @@ START_TEST(normalise)
 }
 END_TEST
 
+/* What makes a path odd is found wherever it stands: a long path is looked at in steps. */
+static const char *const odd[] = { "a", "/", "_", "-", ".", "//", "/.", "/./", "/../", "/..", "%41",
+	"%x", "%00", "%2f", ";", "<", "\\", "~", "!", "@", "[", "`", "{", "#", " ", "\t", "\x7f",
+	"\x80", "\xff", "?", "?a=//", "?\x80", "?#" };
+
+START_TEST(odd_anywhere)
+{
+	enum { LONGEST = 70 };
+	char text[LONGEST + 20];
+	struct uri alone, u;
+	int status;
+
+	snprintf(text, sizeof(text), "/b%sc", odd[_i]);
+	status = uri_parse(str_of(text), M_GET, &arena, &alone);
+	for (size_t n = 1; n < LONGEST; n++) {
+		for (size_t at = 1; at <= n; at++) {
+			/* In memory of its own: a step too far is a fault. */
+			char *path = must_malloc(n + strlen(odd[_i]) + 2);
+			size_t len = n + 1;
+
+			memset(path, 'a', len);
+			path[0] = '/';
+			memcpy(path + at, "b", 1);
+			memmove(path + at + 1 + strlen(odd[_i]), path + at + 1, len - at - 1);
+			memcpy(path + at + 1, odd[_i], strlen(odd[_i]));
+			len += strlen(odd[_i]);
+			ck_assert_int_eq(
+			    uri_parse(str_n(path, len), M_GET, &arena, &u) != 0, status != 0);
+			if (status == 0) {
+				ck_assert_int_eq(u.is_plain, alone.is_plain);
+				ck_assert_int_eq(u.query.p != NULL, alone.query.p != NULL);
+				/* The last segment of two dots is one only at the end. */
+				if (strcmp(odd[_i], "/..") != 0 && strcmp(odd[_i], "/.") != 0)
+					ck_assert_int_eq(u.path.p == u.raw_path.p,
+					    alone.path.p == alone.raw_path.p);
+			}
+			arena_reset(&arena);
+			free(path);
+		}
+	}
+}
+END_TEST
+
 Suite *
 suite_uri(void)
 {
@@ -512,6 +558,7 @@ suite_uri(void)
 	tcase_add_loop_test(c, targets, 0, UNIT_COUNT(rows));
 	tcase_add_test(c, every_octet);
 	tcase_add_test(c, no_copy);
+	tcase_add_loop_test(c, odd_anywhere, 0, UNIT_COUNT(odd));
 	tcase_add_loop_test(c, plain, 0, UNIT_COUNT(plain_rows));
 	tcase_add_loop_test(c, authorities, 0, UNIT_COUNT(authority_rows));
 	tcase_add_test(c, authority_nul);
