@@ -248,7 +248,7 @@ h1_limits(const struct conn *c, struct h1_limits *lim)
 }
 
 /* A request that fits the connection, with room for the usual number of fields. */
-static struct request *
+static inline __attribute__((always_inline)) struct request *
 h1_request(struct h1 *h)
 {
 	struct conn *c = h->c;
@@ -290,7 +290,7 @@ h1_unknown(struct h1 *h, bool is_head)
 }
 
 /* The octets are no acceptable head. */
-static void
+static __attribute__((noinline)) void
 h1_bad(struct h1 *h, int status, const char *why)
 {
 	struct conn *c = h->c;
@@ -311,8 +311,7 @@ h1_authority(struct request *r, const struct h1_head *head)
 
 	r->host = head->host;
 	r->port = head->port;
-	if (likely(
-		a->n == text.n && a->listen == r->listen && memcmp(a->text, text.p, text.n) == 0)) {
+	if (likely(head->is_seen && a->listen == r->listen)) {
 		r->site = a->site;
 		return;
 	}
@@ -406,15 +405,15 @@ h1_begin(struct h1 *h, const struct h1_limits *lim, size_t n, size_t skip)
 {
 	struct conn *c = h->c;
 	struct request *r = h1_request(h);
-	struct h1_head head = {
-		.known = r->known,
-		.seen = { c->w->authority.text, c->w->authority.n },
-		.seen_host_n = c->w->authority.host_n,
-		.seen_port = c->w->authority.port,
-	};
+	const struct authority *a = &c->w->authority;
+	struct h1_head head;
 	const char *begin = c->in->data + c->in_at + skip, *why = NULL;
 	int status;
 
+	head.known = r->known;
+	head.seen = str_n(a->text, a->n);
+	head.seen_host_n = a->host_n;
+	head.seen_port = a->port;
 	head.fields.v = arena_alloc(&r->arena, H1_FIELDS * sizeof(*head.fields.v));
 	head.fields.room = H1_FIELDS;
 	status = h1_parse(&head, lim, &r->arena, begin, n - skip, &why);

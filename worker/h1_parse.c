@@ -282,6 +282,7 @@ h1_on_host(struct h1_state *st, struct str value)
 	if (h->seen.n > 0 && str_eq(value, h->seen)) {
 		h->host = str_n(value.p, h->seen_host_n);
 		h->port = h->seen_port;
+		h->is_seen = true;
 	} else if (!uri_authority(value, st->arena, &h->host, &h->port)) {
 		return h1_fault(st, -400, "the Host field is malformed");
 	}
@@ -421,6 +422,7 @@ h1_host_again(struct h1_state *st, const char *p, const char *end)
 	h->authority = str_n(value, h->seen.n);
 	h->host = str_n(value, h->seen_host_n);
 	h->port = h->seen_port;
+	h->is_seen = true;
 	f = fields_add(&h->fields, st->arena);
 	f->name = str_n(p, sizeof("Host") - 1);
 	f->value = h->authority;
@@ -508,15 +510,16 @@ h1_parse(struct h1_head *h, const struct h1_limits *l, struct arena *a, const ch
 {
 	struct h1_state st = { .h = h, .arena = a };
 	const char *cr;
-	int status = h1_begin(h, l, buf, n, &cr, why);
+	int status;
 
-	if (unlikely(status))
-		return status;
 	h->length = 0;
-	h->is_chunked = h->expects_continue = false;
+	h->is_chunked = h->keep_alive = h->expects_continue = h->has_upgrade = h->is_seen = false;
 	h->authority = h->host = (struct str){ NULL, 0 };
 	h->port = 0;
 	h->fields.n = 0;
+	status = h1_begin(h, l, buf, n, &cr, why);
+	if (unlikely(status))
+		return status;
 	/* RFC 9110 9.1: a method that nobody can know is not implemented. */
 	if (unlikely(h->method_name.n > H1_MAX_METHOD))
 		h1_fault(&st, -501, h1_long_method);

@@ -39,6 +39,8 @@ ssize_t h1_scan(
    whatever is wrong with the rest of its head, has no content (RFC 9110 9.3.2). */
 bool h1_says_head(const char *buf, size_t n);
 
+/* All but what the caller sets is set by h1_parse: what the request line says, only if it is one.
+ */
 struct h1_head {
 	uint8_t method;        /* enum http_method */
 	uint8_t version;       /* 10 or 11; a higher minor version counts as 11 */
@@ -46,13 +48,14 @@ struct h1_head {
 	bool keep_alive;       /* the client lets the connection stay open (RFC 9112 9.3) */
 	bool expects_continue; /* RFC 9110 10.1.1; never for version 10 */
 	bool has_upgrade;      /* Upgrade, and Connection names it */
+	bool is_seen;          /* authority is what the caller gave in seen */
 	struct str method_name, target;
 	struct str authority; /* the Host field, trimmed and checked; p NULL when there is none */
 	struct str host;      /* its host part as uri_authority gives it, and the port; 0: none */
 	uint16_t port;
 	int64_t length;       /* Content-Length; 0 when there is none; -1 with is_chunked */
 	struct fields fields; /* v, room set by the caller; names and values point into buf */
-	/* Set by the caller, or zero: a Host value that was found well-formed before, its host (the
+	/* Set by the caller, or n 0: a Host value that was found well-formed before, its host (the
 	   first octets of it, in lower case) and port. It is not taken apart again. */
 	struct str seen;
 	size_t seen_host_n;
