@@ -91,6 +91,19 @@ out_status_line(char *p, int status)
 	return out_put(p, STR("\r\n"));
 }
 
+/* The status line, Date and Server. */
+static char *
+out_begin(char *p, const struct request *r)
+{
+	const struct worker *w = r->w;
+	size_t n = r->route->core->server_header ? w->stamp_n : w->stamp_date_n;
+
+	if (likely(r->status == 200))
+		return out_put(p, str_n(w->stamp, STAMP_LINE + n));
+	p = out_status_line(p, r->status);
+	return out_put(p, str_n(w->stamp + STAMP_LINE, n));
+}
+
 static char *
 out_field(char *p, const struct field *f)
 {
@@ -111,29 +124,34 @@ out_fields_size(const struct fields *f, unsigned from)
 	return n;
 }
 
-/* How many of the fields stand in the prepared text, unchanged: all that were prepared, or none.
-   Only filters may have edited them in place. */
-static unsigned
+/* The first fields where they stand in prepared text, unchanged; or none. Only filters may have
+   edited them in place. */
+static const struct res_prepared *
 out_prepared(const struct request *r)
 {
-	unsigned n = r->prepared_n;
+	static const struct res_prepared none = { 0 };
+	const struct res_prepared *pre = r->prepared;
 
-	if (n == 0 || r->route->filter.n == 0)
-		return n;
-	return r->fields.n >= n && memcmp(r->fields.v, r->prepared, n * sizeof(*r->prepared)) == 0
-		   ? n
-		   : 0;
+	if (!pre)
+		return &none;
+	if (r->route->filter.n == 0)
+		return pre;
+	return r->fields.n >= pre->n && memcmp(r->fields.v, pre->v, pre->n * sizeof(*pre->v)) == 0
+		   ? pre
+		   : &none;
 }
 
-/* What belongs to the connection and not to the response: framing, persistence. */
+/* What belongs to the connection and not to the response: framing, persistence. has_length: the
+   length is said already. */
 static char *
-out_framing_fields(char *p, const struct h1 *h)
+out_framing_fields(char *p, const struct h1 *h, bool has_length)
 {
 	const struct request *r = h->r;
 
 	if (h->framing == H1_FRAME_CHUNKED) {
 		p = out_put(p, STR("Transfer-Encoding: chunked\r\n"));
-	} else if (r->out_length >= 0 && r->status != 204 && r->status != 304 && r->status >= 200) {
+	} else if (!has_length && r->out_length >= 0 && r->status != 204 && r->status != 304 &&
+		   r->status >= 200) {
 		p = out_put(p, STR("Content-Length: "));
 		p += str_from_u64(p, (uint64_t)r->out_length);
 		p = out_put(p, STR("\r\n"));
@@ -150,21 +168,20 @@ void
 h1_out_head(struct request *r)
 {
 	struct h1 *h = r->stream;
-	struct worker *w = r->w;
-	unsigned from = out_prepared(r);
-	char *start = arena_alloc(
-	    &r->arena, OUT_HEAD_FIXED + out_fields_size(&r->fields, from) + r->prepared_text.n);
-	char *p = out_status_line(start, r->status);
+	const struct res_prepared *pre = out_prepared(r);
+	bool has_length = pre->length_n > 0 && r->status == 200 && r->out_length == pre->length;
+	size_t pre_n = pre->text.n + (has_length ? pre->length_n : 0);
+	char *start =
+	    arena_alloc(&r->arena, OUT_HEAD_FIXED + out_fields_size(&r->fields, pre->n) + pre_n);
+	char *p = out_begin(start, r);
 
 	h->framing = (uint8_t)out_framing(r);
 	h->keep = out_keeps(h);
-	p = out_put(
-	    p, str_n(w->stamp, r->route->core->server_header ? w->stamp_n : w->stamp_date_n));
-	if (from)
-		p = out_put(p, r->prepared_text);
-	for (unsigned i = from; i < r->fields.n; i++)
+	if (pre_n)
+		p = out_put(p, str_n(pre->text.p, pre_n));
+	for (unsigned i = pre->n; i < r->fields.n; i++)
 		p = out_field(p, &r->fields.v[i]);
-	p = out_framing_fields(p, h);
+	p = out_framing_fields(p, h, has_length);
 	p = out_put(p, STR("\r\n"));
 	h->head = start;
 	h->head_n = (uint32_t)(p - start);
@@ -178,7 +195,7 @@ h1_out_head(struct request *r)
 	else if (unlikely(h->framing == H1_FRAME_TUNNEL))
 		h1_tunnel(h);
 	if (!h->is_stepping)
-		worker_post(w, &h->step);
+		worker_post(r->w, &h->step);
 }
 
 /* What is not sent yet is bounded: interim responses are hints, and what does not fit is dropped.

@@ -64,9 +64,7 @@ struct request {
 	int64_t sent;         /* octets of the body that were sent */
 	int64_t sent_total;   /* head and framing included */
 	int64_t received;     /* octets of the body read from the client */
-	const struct field *prepared; /* see res_fields_prepared() */
-	unsigned prepared_n;
-	struct str prepared_text;
+	const struct res_prepared *prepared; /* the first fields are these; NULL: no longer */
 	const char *why;    /* reason for an error, for the log and debug error pages */
 	struct str handler; /* name of the module that answered */
 	struct request_backend *backend;   /* NULL: no backend was asked */

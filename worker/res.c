@@ -37,9 +37,10 @@ res_field_named(struct request *r, struct str name, struct str value)
 }
 
 void
-res_fields_prepared(struct request *r, const struct field *v, unsigned n, struct str text)
+res_fields_prepared(struct request *r, const struct res_prepared *pre)
 {
 	struct fields *f = &r->fields;
+	unsigned n = pre->n;
 
 	if (f->n + n > f->room) {
 		struct field *more =
@@ -50,12 +51,9 @@ res_fields_prepared(struct request *r, const struct field *v, unsigned n, struct
 		f->v = more;
 		f->room = f->n + n + FIELDS_MORE;
 	}
-	memcpy(f->v + f->n, v, n * sizeof(*v));
-	if (f->n == 0) {
-		r->prepared = v;
-		r->prepared_n = n;
-		r->prepared_text = text;
-	}
+	memcpy(f->v + f->n, pre->v, n * sizeof(*pre->v));
+	if (f->n == 0)
+		r->prepared = pre;
 	f->n += n;
 }
 
@@ -68,7 +66,7 @@ res_field_del(struct request *r, enum http_field id)
 		if (r->fields.v[i].id != id)
 			r->fields.v[n++] = r->fields.v[i];
 	if (n < r->fields.n)
-		r->prepared_n = 0;
+		r->prepared = NULL;
 	r->fields.n = n;
 }
 
@@ -96,7 +94,7 @@ res_vary(struct request *r, struct str name)
 
 		if (f->id != HF_VARY)
 			continue;
-		r->prepared_n = 0;
+		r->prepared = NULL;
 		if (!str_list_has(f->value, name) && !str_list_has(f->value, STR("*")))
 			f->value =
 			    arena_printf(&r->arena, "%.*s, %.*s", STR_FMT(f->value), STR_FMT(name));
@@ -142,7 +140,7 @@ res_keep_for_error(struct request *r)
 {
 	unsigned n = 0;
 
-	r->prepared_n = 0;
+	r->prepared = NULL;
 	for (unsigned i = 0; i < r->fields.n; i++) {
 		switch (r->fields.v[i].id) {
 		case HF_ALLOW:

@@ -12,10 +12,17 @@ struct request;
 /* Adds a response field. name and value are borrowed until the request ends. */
 void res_field(struct request *, enum http_field id, struct str value);
 void res_field_named(struct request *, struct str name, struct str value);
-/* Adds n fields whose HTTP/1 form ("Name: value\r\n" one after the other) is at hand: what caches
-   keep. Both are borrowed until the request ends. Editing the fields afterwards is as safe as with
-   any others: the text is used only as long as they are what they were. */
-void res_fields_prepared(struct request *, const struct field *v, unsigned n, struct str text);
+/* Fields whose HTTP/1 form ("Name: value\r\n" one after the other) is at hand: what caches keep. */
+struct res_prepared {
+	const struct field *v;
+	unsigned n;
+	unsigned length_n; /* octets of the Content-Length of a body of length, behind text; or 0 */
+	int64_t length;
+	struct str text;
+};
+/* Adds such fields, borrowed until the request ends. Editing them afterwards is as safe as with any
+   others: the text is used only as long as they are what they were. */
+void res_fields_prepared(struct request *, const struct res_prepared *);
 /* Replaces all fields of a kind. */
 void res_field_set(struct request *, enum http_field id, struct str value);
 void res_field_del(struct request *, enum http_field id);

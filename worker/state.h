@@ -37,6 +37,9 @@ struct authority {
 	char text[44];
 };
 
+#define WORKER_OK "HTTP/1.1 200 OK\r\n" /* what most answers begin with */
+enum { STAMP_LINE = sizeof(WORKER_OK) - 1 };
+
 struct worker {
 	const struct heritage *h;
 	const struct conf *conf;
@@ -50,8 +53,8 @@ struct worker {
 	uint64_t now, now_ns;
 	int64_t wall_ms_off; /* wall clock minus monotonic, ms */
 	time_t wall;
-	char stamp[192]; /* "Date: …\r\nServer: …\r\n", made once a second */
-	size_t stamp_n, stamp_date_n;
+	char stamp[208]; /* STAMP_LINE, then "Date: …\r\nServer: …\r\n", made once a second */
+	size_t stamp_n, stamp_date_n; /* without the line */
 
 	struct link posts, posts_running;
 	struct link dead;                   /* connections to free at the end of the turn */

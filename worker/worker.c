@@ -97,7 +97,7 @@ worker_wall(const struct worker *w)
 const char *
 worker_date(const struct worker *w)
 {
-	return w->stamp + sizeof("Date: ") - 1;
+	return w->stamp + STAMP_LINE + sizeof("Date: ") - 1;
 }
 
 /* --- time --- */
@@ -106,13 +106,14 @@ static void
 worker_stamp(struct worker *w)
 {
 	const struct str name = w->conf->process.name;
+	char *p = mempcpy(w->stamp, WORKER_OK, STAMP_LINE);
 	int n;
 
-	memcpy(w->stamp, "Date: ", 6);
-	clock_http_date(w->stamp + 6, w->wall);
-	memcpy(w->stamp + 35, "\r\n", 2);
+	memcpy(p, "Date: ", 6);
+	clock_http_date(p + 6, w->wall);
+	memcpy(p + 35, "\r\n", 2);
 	w->stamp_date_n = 37;
-	n = snprintf(w->stamp + 37, sizeof(w->stamp) - 37, "Server: %.*s\r\n",
+	n = snprintf(p + 37, sizeof(w->stamp) - STAMP_LINE - 37, "Server: %.*s\r\n",
 	    name.n < 128 ? (int)name.n : 128, name.p ? name.p : "");
 	w->stamp_n = w->stamp_date_n + (name.n ? (size_t)n : 0);
 }

@@ -125,12 +125,12 @@ files_entry_is_fresh(const struct stat *st)
    values stand. */
 struct entry_draft {
 	char text[ENTRY_TEXT];
-	size_t n;
+	size_t n, length_n; /* of the fields, and of Content-Length behind them */
 	struct {
 		enum http_field id;
 		size_t at, len;
 	} v[FILES_FIELDS];
-	unsigned nv;
+	unsigned nv, n304; /* all, and how many of the first ones a 304 has */
 };
 
 static void __attribute__((format(printf, 3, 4)))
@@ -175,37 +175,38 @@ files_entry_type(struct entry_draft *d, const struct files_entry *e)
 	    has_charset ? "; charset=" : "", has_charset ? (int)c->charset.n : 0, c->charset.p);
 }
 
-/* Returns how many of the first ones a 304 has (RFC 9110 15.4.5): Vary and ETag; Last-Modified only
-   in place of an ETag. */
-static unsigned
+/* RFC 9110 15.4.5: of a 304 only Vary and ETag; Last-Modified only in place of an ETag. */
+static void
 files_entry_fields(struct entry_draft *d, const struct files_entry *e, enum files_coding coding,
     const struct stat *st)
 {
 	const struct files_conf *c = e->fr->conf;
-	unsigned n304;
 	char date[29];
 
 	if (e->nreps > 1)
 		files_entry_field(d, HF_VARY, "Accept-Encoding");
 	if (c->etag)
 		files_entry_etag(d, st, coding);
-	n304 = d->nv + !c->etag;
+	d->n304 = d->nv + !c->etag;
 	clock_http_date(date, st->st_mtim.tv_sec);
 	files_entry_field(d, HF_LAST_MODIFIED, "%.29s", date);
 	files_entry_type(d, e);
 	if (coding)
 		files_entry_field(d, HF_CONTENT_ENCODING, "%s", files_codings[coding].name.p);
 	files_entry_field(d, HF_ACCEPT_RANGES, c->max_ranges ? "bytes" : "none");
-	return n304;
+	d->length_n = (size_t)snprintf(d->text + d->n, sizeof(d->text) - d->n,
+	    "Content-Length: %lld\r\n", (long long)st->st_size);
+	must(d->n + d->length_n < sizeof(d->text));
 }
 
 /* text: where the draft's text is copied to, for as long as the representation lives. */
 static void
 files_entry_settle(struct files_rep *rep, const struct entry_draft *d, char *text)
 {
-	memcpy(text, d->text, d->n);
-	rep->text = str_n(text, d->n);
-	rep->nfields = (uint8_t)d->nv;
+	memcpy(text, d->text, d->n + d->length_n);
+	rep->whole = (struct res_prepared){ rep->fields, d->nv, (unsigned)d->length_n, rep->size,
+		str_n(text, d->n) };
+	rep->unchanged = (struct res_prepared){ .v = rep->fields, .n = d->n304 };
 	for (unsigned i = 0; i < d->nv; i++) {
 		struct field *f = &rep->fields[i];
 
@@ -216,8 +217,8 @@ files_entry_settle(struct files_rep *rep, const struct entry_draft *d, char *tex
 			rep->etag = f->value;
 		else if (f->id == HF_CONTENT_TYPE)
 			rep->type = f->value;
-		if (i + 1 == rep->n304)
-			rep->text304 = str_n(text, d->v[i].at + d->v[i].len + 2);
+		if (i + 1 == d->n304)
+			rep->unchanged.text = str_n(text, d->v[i].at + d->v[i].len + 2);
 	}
 }
 
@@ -247,11 +248,14 @@ files_entry_rep(
 {
 	bool is_small = st->st_size <= e->fr->conf->cache_file;
 	struct entry_draft d = { .n = 0 };
-	unsigned n304 = files_entry_fields(&d, e, coding, st);
-	size_t n = sizeof(struct files_rep) + d.n + (is_small ? (size_t)st->st_size : 0);
-	struct files_rep *rep = must_malloc(n);
-	char *body = (char *)(rep + 1) + d.n;
+	struct files_rep *rep;
+	size_t n;
+	char *body;
 
+	files_entry_fields(&d, e, coding, st);
+	n = sizeof(*rep) + d.n + d.length_n + (is_small ? (size_t)st->st_size : 0);
+	rep = must_malloc(n);
+	body = (char *)(rep + 1) + d.n + d.length_n;
 	memset(rep, 0, sizeof(*rep));
 	rep->id = files_entry_id(st);
 	rep->coding = coding;
@@ -259,7 +263,6 @@ files_entry_rep(
 	rep->size = st->st_size;
 	rep->modified = st->st_mtim.tv_sec;
 	rep->octets = n;
-	rep->n304 = (uint8_t)n304;
 	files_entry_settle(rep, &d, (char *)(rep + 1));
 	e->is_young |= files_entry_is_fresh(st);
 	if (is_small && files_entry_read(fd, body, st)) {

@@ -8,6 +8,7 @@
 #include "common/base/http.h"
 #include "common/base/list.h"
 #include "modules/files/route.h"
+#include "worker/res.h"
 
 enum files_kind {
 	FILES_FILE,
@@ -27,7 +28,7 @@ struct files_id {
 enum { FILES_FIELDS = 6 };
 
 /* A representation (RFC 9110 3.2): the file or a compressed sibling, and the fields that go with
-   it, in the order in which a 304 needs the first n304 of them. */
+   it, in the order in which a 304 needs the first of them. */
 struct files_rep {
 	struct files_id id;
 	enum files_coding coding;
@@ -36,10 +37,10 @@ struct files_rep {
 	int64_t size;
 	time_t modified;
 	struct str etag, type;
-	uint8_t nfields, n304;
 	struct field fields[FILES_FIELDS];
-	struct str text, text304; /* their HTTP/1 form */
-	size_t octets;            /* of memory */
+	struct res_prepared whole;     /* a 200 of all octets */
+	struct res_prepared unchanged; /* a 304 */
+	size_t octets;                 /* of memory */
 };
 
 struct files_entry {

@@ -34,7 +34,7 @@ files_send_unnamed(struct request *r)
 static void
 files_send_whole(struct request *r, const struct files_rep *rep)
 {
-	res_fields_prepared(r, rep->fields, rep->nfields, rep->text);
+	res_fields_prepared(r, &rep->whole);
 	if (unlikely(r->is_error_page))
 		files_send_unnamed(r);
 	res_begin(r, 200, rep->size);
@@ -99,7 +99,7 @@ files_send_content_range(struct request *r, const struct files_rep *rep, const s
 static void
 files_send_range(struct request *r, const struct files_rep *rep, const struct range *range)
 {
-	res_fields_prepared(r, rep->fields, rep->nfields, rep->text);
+	res_fields_prepared(r, &rep->whole);
 	res_field(r, HF_CONTENT_RANGE, files_send_content_range(r, rep, range));
 	res_begin(r, 206, range->len);
 	files_send_octets(r, rep, range->first, range->len);
@@ -137,7 +137,7 @@ files_send_multipart(struct request *r, const struct files_rep *rep, const struc
 		length += (int64_t)parts[i].n + v[i].len;
 	}
 	last = arena_printf(&r->arena, "\r\n--%.*s--\r\n", SEND_BOUNDARY, b);
-	res_fields_prepared(r, rep->fields, rep->nfields, rep->text);
+	res_fields_prepared(r, &rep->whole);
 	res_field_set(r, HF_CONTENT_TYPE,
 	    arena_printf(&r->arena, "multipart/byteranges; boundary=%.*s", SEND_BOUNDARY, b));
 	res_begin(r, 206, length + (int64_t)last.n);
@@ -162,7 +162,7 @@ files_send_unsatisfiable(struct request *r, const struct files_rep *rep)
 static void
 files_send_not_modified(struct request *r, const struct files_rep *rep)
 {
-	res_fields_prepared(r, rep->fields, rep->n304, rep->text304);
+	res_fields_prepared(r, &rep->unchanged);
 	res_begin(r, 304, 0);
 	body_end(&r->out_body);
 }
