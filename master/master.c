@@ -484,6 +484,7 @@ master_run(void)
 			master_fail(status, text_str(&report));
 	}
 	text_free(&report);
+	self.swept = clock_ms(); /* nobody has had the time to leave anything */
 	alarm_set(&self.tick, MASTER_TICK_MS, master_tick, NULL);
 	if (notify_watchdog_ms())
 		alarm_set(&self.watchdog, notify_watchdog_ms(), master_feed, NULL);
