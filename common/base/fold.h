@@ -2,29 +2,74 @@
  * Names of fields as careless readers take them. Behind CGI, WSGI, Rack and PHP, and in many a
  * framework, a field is a variable: letters have one case, and whatever is neither letter nor digit
  * is "_". There X_Real.IP is X-Real-IP. Two names fold together when such a reader could take one
- * for the other. Pure; eight octets at a time, since every unknown name of a head is looked at.
+ * for the other. Pure; sixteen octets at a time, since every unknown name of a head is looked at.
  */
 #ifndef BASE_FOLD_H
 #define BASE_FOLD_H
 
+#include "common/base/octets.h"
 #include "common/base/str.h"
 
-/* 1: letters, digits and "-". */
-extern const uint8_t fold_plain[256];
+enum { FOLD_STEP = OCTETS_STEP };
 
-/* Whether a name has nothing else. */
+/* Of a name of at most a step all, of a longer one only this: its first half and its last, which
+   overlap; of less than eight octets both are the same, with some octets in it twice. Names of one
+   length are laid out alike. */
+static inline octets_vec
+fold_load(const char *p, size_t n)
+{
+	octets_pair w;
+	uint32_t low, high;
+
+	if (n >= 8) {
+		memcpy(&w, p, 8);
+		memcpy((char *)&w + 8, p + n - 8, 8);
+	} else if (n >= 4) {
+		memcpy(&low, p, 4);
+		memcpy(&high, p + n - 4, 4);
+		w = (octets_pair){ 0 } + ((uint64_t)high << 32 | low);
+	} else if (n > 0) {
+		w = (octets_pair){ 0 } +
+		    ((uint64_t)0x2d2d2d2d2d000000 | (uint64_t)(unsigned char)p[0] << 16 |
+			(uint64_t)(unsigned char)p[n / 2] << 8 | (unsigned char)p[n - 1]);
+	} else {
+		w = (octets_pair){ 0 } + 0x2d2d2d2d2d2d2d2d;
+	}
+	return (octets_vec)w;
+}
+
+/* Letters and digits. */
+static inline octets_vec
+fold_alnum(octets_vec v)
+{
+	return (octets_vec)((v | 0x20) - 'a' < 26) | (octets_vec)(v - '0' < 10);
+}
+
+/* Letters in lower case, digits, and 0 for the rest. */
+static inline octets_vec
+fold_vec(octets_vec v)
+{
+	return (v | 0x20) & fold_alnum(v);
+}
+
+static inline bool
+fold_step_is_plain(octets_vec v)
+{
+	return octets_mask(fold_alnum(v) | octets_is(v, '-')) == 0xffff;
+}
+
+/* Whether a name has nothing but letters, digits and "-". */
 static inline bool
 fold_is_plain(struct str name)
 {
-	const unsigned char *p = (const unsigned char *)name.p;
-	size_t n = name.n;
-	unsigned is = 1;
+	size_t at = 0;
 
-	for (; n >= 4; n -= 4, p += 4)
-		is &= fold_plain[p[0]] & fold_plain[p[1]] & fold_plain[p[2]] & fold_plain[p[3]];
-	for (; n > 0; n--)
-		is &= fold_plain[*p++];
-	return is;
+	if (name.n <= FOLD_STEP)
+		return fold_step_is_plain(fold_load(name.p, name.n));
+	for (; at + FOLD_STEP < name.n; at += FOLD_STEP)
+		if (!fold_step_is_plain(octets_load(name.p + at)))
+			return false;
+	return fold_step_is_plain(octets_load(name.p + name.n - FOLD_STEP));
 }
 
 /* Whether two names fold together. */

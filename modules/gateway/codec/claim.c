@@ -89,12 +89,14 @@ static struct claim_row claim_places[CLAIM_PLACES];
 
 uint32_t claim_lengths[32];
 
+/* Both ends of a name, folded; everybody may know it. */
 static inline unsigned
 claim_hash(struct str s)
 {
-	return ((unsigned)s.n * 5 + fold_octet(s.p[0]) * 33u + fold_octet(s.p[s.n / 2]) * 3u +
-		   fold_octet(s.p[s.n - 1]) * 11u) %
-	       CLAIM_PLACES;
+	octets_pair w = (octets_pair)fold_vec(fold_load(s.p, s.n));
+	uint64_t h = (w[0] ^ s.n) * 0x9e3779b97f4a7c15 + w[1] * 0xc2b2ae3d27d4eb4f;
+
+	return (unsigned)(h >> 32) % CLAIM_PLACES;
 }
 
 enum claim
@@ -104,7 +106,7 @@ claim_of(struct str name)
 		return CLAIM_NONE;
 	for (unsigned h = claim_hash(name); claim_places[h].name.n > 0;
 	     h = (h + 1) % CLAIM_PLACES) {
-		if (fold_eq(claim_places[h].name, name))
+		if (claim_places[h].name.n == name.n && fold_eq(claim_places[h].name, name))
 			return claim_places[h].claim;
 	}
 	for (size_t i = 0; i < sizeof(claim_prefixes) / sizeof(claim_prefixes[0]); i++) {

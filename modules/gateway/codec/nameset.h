@@ -12,7 +12,7 @@ enum { NAMESET_MAX = 255 };
 
 struct nameset {
 	unsigned n, max, mask;
-	uint8_t *slots; /* 1 + index in names; 0: free */
+	uint16_t *slots; /* 1 + index in names, under bits of the hash; 0: free */
 	struct str *names;
 };
 
