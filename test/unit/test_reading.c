@@ -254,9 +254,9 @@ END_TEST
 START_TEST(bounded)
 {
 	static const char *const pieces[] = { "%25", "%2525;", "%255c", "a%2f;%3f", "%c0%ae",
-		";%2f\\", "//%23", "%252525252525252541" };
+		";%2f\\", "//%23", "%252525252525252541", "%5c", "\\", "/.a", "\xe0\x80\xa1" };
 	static char target[8100];
-	clock_t before;
+	clock_t best, before, took;
 	const char *why;
 
 	for (size_t i = 0; i < UNIT_COUNT(pieces); i++) {
@@ -265,11 +265,16 @@ START_TEST(bounded)
 		strcpy(target, "/x");
 		for (size_t at = 2; at + n < 8000; at += n)
 			strcpy(target + at, pieces[i]);
-		ask("GET", target);
-		before = clock();
-		reading_check(&a.r, &a.gw, &script, true, &why);
-		ck_assert_msg(clock() - before < CLOCKS_PER_SEC / 20, "%s…", pieces[i]);
-		ask_close(&a);
+		best = CLOCKS_PER_SEC;
+		for (int k = 0; k < 10; k++) { /* the least: others use the machine, too */
+			ask("GET", target);
+			before = clock();
+			reading_check(&a.r, &a.gw, &script, true, &why);
+			took = clock() - before;
+			best = took < best ? took : best;
+			ask_close(&a);
+		}
+		ck_assert_msg(best < CLOCKS_PER_SEC / 200, "%s…: %ld us", pieces[i], (long)best);
 	}
 }
 END_TEST

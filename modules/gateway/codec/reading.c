@@ -260,29 +260,29 @@ reading_scan(struct str s)
 	return odd;
 }
 
-/* Why no path may have this segment; NULL: it may. */
+/* Why no path may have a segment that begins so, at p; NULL: it may. */
 static const char *
-reading_segment(struct str segment, bool is_last)
+reading_segment(const char *p, const char *end)
 {
-	if (str_eq(segment, STR(".")) || str_eq(segment, STR("..")))
+	const char *rest = p + (p + 1 < end && p[0] == '.' && p[1] == '.' ? 2 : 1);
+
+	if (*p == '.' && (rest == end || *rest == '/'))
 		return "has a dot segment";
 	/* It vanishes with its parameters. The last one may be "/;jsessionid=…". */
-	if (segment.n > 0 && segment.p[0] == ';' && !is_last)
+	if (*p == ';' && memchr(p, '/', (size_t)(end - p)))
 		return "has a segment of parameters only";
 	return NULL;
 }
 
+/* Most begin with neither a dot nor a semicolon: they are not looked at one by one. */
 static const char *
 reading_segments(struct str path)
 {
 	const char *why = NULL;
 
-	path = str_n(path.p + 1, path.n - 1);
-	while (path.p && !why) {
-		struct str segment = str_split(&path, '/');
-
-		why = reading_segment(segment, !path.p);
-	}
+	for (const char *p = path.p, *end = p + path.n; !why && p + 1 < end; p++)
+		if (*p == '/' && (p[1] == '.' || p[1] == ';'))
+			why = reading_segment(p + 1, end);
 	return why;
 }
 
@@ -451,15 +451,27 @@ reading_follow(struct readings *k, const struct reading *reading)
 	return true;
 }
 
+/* Of a long path the beginning: the reason stands behind it, and a line has an end. */
+static struct str
+reading_shown(struct str path)
+{
+	enum { SHOWN = 400 };
+
+	return path.n > SHOWN ? str_n(path.p, SHOWN) : path;
+}
+
 static void
 reading_log(const struct readings *k, struct str path)
 {
 	const struct request *r = k->r;
+	struct str handed_on = reading_shown(path), read_as = reading_shown(k->culprit);
 
 	log_at(LOG_INFO_, "gateway", false,
-	    "request %016llx %.*s %.*s%.*s: refused: %.*s can be read as %.*s, which %s",
+	    "request %016llx %.*s %.*s%.*s: refused: %.*s%s can be read as %.*s%s, which %s",
 	    (unsigned long long)r->id, STR_FMT(r->method_name), STR_FMT(r->host),
-	    STR_FMT(r->raw_path), STR_FMT(path), STR_FMT(k->culprit), k->why);
+	    STR_FMT(reading_shown(r->raw_path)), STR_FMT(handed_on),
+	    handed_on.n < path.n ? "…" : "", STR_FMT(read_as), read_as.n < k->culprit.n ? "…" : "",
+	    k->why);
 }
 
 /* Whether all readings of a path that is handed on are of the place; decoded: what the rules were
