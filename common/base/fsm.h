@@ -40,16 +40,22 @@ fsm_row(const struct fsm *f, unsigned state)
 	return (const void *)((const char *)f->rows + state * f->size);
 }
 
-/* The part of fsm_pass() that is seldom needed: the trace, and the word about a bug. */
-bool fsm_note(const struct fsm *, const void *object, unsigned now, unsigned next);
+/* The object is about to go from one state to the next one: what is seldom needed, the trace and
+   the word about a bug. False: it must not. To be called, out of the way, unless fsm_is_plain(). */
+bool fsm_note(const struct fsm *, const void *object, unsigned now, unsigned next)
+    __attribute__((cold));
 
-/* The object is about to go from one state to the next one. False: it must not. */
+/* A legal transition that nobody wants to see. */
+static inline bool
+fsm_is_plain(const struct fsm *f, unsigned now, unsigned next)
+{
+	return likely((fsm_row(f, next)->from >> now & 1) && log_level < LOG_DEBUG_);
+}
+
 static inline bool
 fsm_pass(const struct fsm *f, const void *object, unsigned now, unsigned next)
 {
-	if (likely((fsm_row(f, next)->from >> now & 1) && log_level < LOG_DEBUG_))
-		return true;
-	return fsm_note(f, object, now, next);
+	return fsm_is_plain(f, now, next) || fsm_note(f, object, now, next);
 }
 
 #endif

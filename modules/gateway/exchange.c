@@ -86,6 +86,7 @@ static const struct exchange_row {
 	    .enter = exchange_ends,
 	    .expired = exchange_tunnel_over,
 	},
+	/* Whoever enters it leaves host and connection: nothing runs or waits any more. */
 	[EXCHANGE_DONE] = {
 	    { "done", ~FROM(DONE) },
 	    TERM_LAST,
@@ -108,16 +109,30 @@ exchange_name(const void *object, char *text, size_t max)
 const struct fsm exchange_fsm = { exchange_rows, sizeof(exchange_rows[0]), EXCHANGE_STATES,
 	exchange_name };
 
-void
-exchange_enter(struct exchange *x, enum exchange_state state)
+static inline void
+exchange_entered(struct exchange *x, enum exchange_state state)
 {
 	const struct exchange_row *row = &exchange_rows[state];
 
-	if (!fsm_pass(&exchange_fsm, x, x->state, state))
-		return;
 	x->state = (uint8_t)state;
 	if (row->enter)
 		row->enter(x);
+}
+
+static __attribute__((noinline)) void
+exchange_noted(struct exchange *x, enum exchange_state state)
+{
+	if (fsm_note(&exchange_fsm, x, x->state, state))
+		exchange_entered(x, state);
+}
+
+void
+exchange_enter(struct exchange *x, enum exchange_state state)
+{
+	if (fsm_is_plain(&exchange_fsm, x->state, state))
+		exchange_entered(x, state);
+	else
+		exchange_noted(x, state);
 }
 
 /* A phase that the log tells the length of. */
@@ -591,13 +606,14 @@ exchange_gone(void *arg)
 	struct exchange *x = arg;
 
 	request_on_left(x->r, NULL, NULL);
-	bpool_unwait(x->pool, &x->waiter);
-	if (x->u)
-		exchange_abort(x);
-	exchange_leave(x, false);
+	if (x->state != EXCHANGE_DONE) {
+		bpool_unwait(x->pool, &x->waiter);
+		if (x->u)
+			exchange_abort(x);
+		exchange_leave(x, false);
+		timer_del(&x->total);
+	}
 	exchange_forget_tried(x);
-	timer_del(&x->timer);
-	timer_del(&x->total);
 	post_cancel(&x->pump);
 	if (x->body)
 		reqbody_fini(x->body);

@@ -69,7 +69,6 @@ upstream_new(struct bhost *host, int fd)
 
 #define FROM(s) (1u << UPSTREAM_##s)
 
-static void upstream_answer(struct upstream *);
 static void upstream_connected(struct upstream *);
 static void upstream_nothing(struct upstream *);
 static void upstream_release(struct upstream *);
@@ -81,8 +80,8 @@ static void upstream_write(struct upstream *);
 
 static const struct upstream_row {
 	struct fsm_row fsm;
-	bool has_request; /* octets of one may be written */
-	void (*readable)(struct upstream *);
+	bool has_request;                    /* octets of one may be written */
+	void (*readable)(struct upstream *); /* NULL: more of an answer is read */
 	void (*writable)(struct upstream *);
 	void (*expired)(struct upstream *); /* idle_timer; whoever asked has timers of its own */
 	void (*enter)(struct upstream *);   /* NULL: nothing more is to be done */
@@ -103,14 +102,12 @@ static const struct upstream_row {
 	[UPSTREAM_BUSY] = {
 	    { "busy", FROM(CONNECTING) | FROM(SHAKING) | FROM(IDLE) },
 	    .has_request = true,
-	    .readable = upstream_answer,
 	    .writable = upstream_write,
 	    .expired = upstream_nothing,
 	},
 	[UPSTREAM_ORPHAN] = {
 	    { "orphan", FROM(BUSY) },
 	    .has_request = true,
-	    .readable = upstream_answer,
 	    .writable = upstream_write,
 	    .expired = upstream_close,
 	    .leave = upstream_release,
@@ -144,19 +141,32 @@ upstream_name(const void *object, char *text, size_t max)
 const struct fsm upstream_fsm = { upstream_rows, sizeof(upstream_rows[0]), UPSTREAM_STATES,
 	upstream_name };
 
-static bool
-upstream_enter(struct upstream *u, enum upstream_state state)
+static inline bool
+upstream_entered(struct upstream *u, enum upstream_state state)
 {
 	const struct upstream_row *before = &upstream_rows[u->state], *row = &upstream_rows[state];
 
-	if (!fsm_pass(&upstream_fsm, u, u->state, state))
-		return false;
 	if (before->leave)
 		before->leave(u);
 	u->state = (uint8_t)state;
 	if (row->enter)
 		row->enter(u);
 	return true;
+}
+
+static __attribute__((noinline)) bool
+upstream_noted(struct upstream *u, enum upstream_state state)
+{
+	return fsm_note(&upstream_fsm, u, u->state, state) && upstream_entered(u, state);
+}
+
+/* The only way into a state. False: what has ended stays ended. */
+static bool
+upstream_enter(struct upstream *u, enum upstream_state state)
+{
+	if (fsm_is_plain(&upstream_fsm, u->state, state))
+		return upstream_entered(u, state);
+	return upstream_noted(u, state);
 }
 
 static void
@@ -312,11 +322,15 @@ static void
 upstream_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct upstream *u = arg;
+	void (*readable)(struct upstream *) = upstream_rows[u->state].readable;
 
 	(void)fd;
 	(void)what;
 	worker_woken(u->w);
-	upstream_rows[u->state].readable(u);
+	if (likely(!readable))
+		upstream_answer(u);
+	else
+		readable(u);
 }
 
 void
