@@ -56,13 +56,6 @@ int backend_pool_row(struct shm *, struct str pool);
 void backend_touch(struct shm *, unsigned row, uint64_t now);
 void backend_pool_touch(struct shm *, unsigned pool_row, uint64_t now);
 void backend_sweep(struct shm *, uint64_t now, uint64_t ms);
-/* Called by shm_worker_bury: what a dead worker had in flight and in queues is undone, its trials
-   and leases are given back. Idempotent. */
-void backend_clear_column(struct shm *, unsigned worker_row);
-/* Called by shm_repair: what a process killed in the middle left of that. */
-void backend_repair(struct shm *);
-/* Called by shm_carry: rows of a segment of another layout, matched by key. */
-void backend_carry(struct shm *to, const struct shm *from);
 
 /* --- requests in flight: the caller's own column, no locked instruction --- */
 void backend_take(struct shm *, unsigned worker_row, unsigned row);

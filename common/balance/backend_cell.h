@@ -1,10 +1,10 @@
 /*
  * The rows of the segment that hold what all workers know of backends. For common/backend*.c and
- * shm.c only: everybody else goes through backend.h.
+ * balance*.c only: everybody else goes through backend.h.
  *
  * What stands before `ewma` in struct backend_cell and before `running` in struct backend_pool
- * keeps its place as long as SHM_VERSION is the same: backend_carry() relies on that. So do the
- * counters, new ones are appended, and out_since behind the room for them.
+ * keeps its place as long as the version of their tables is the same: who carries them over relies
+ * on that. So do the counters, new ones are appended, and out_since behind the room for them.
  *
  * A word of state, in one piece so that a transition is one compare-and-swap:
  *     state 3 | cause 3 | level 4 | n 13 | at 41
@@ -15,6 +15,7 @@
 #define BALANCE_BACKEND_CELL_H
 
 #include "common/balance/backend.h"
+#include "common/segment/shm_table.h"
 
 enum { BACKEND_POOL_NAME = 64, BACKEND_LEVELS = 15, BACKEND_N_MAX = (1 << 13) - 1 };
 enum { BACKEND_POOL_COUNTERS = 8 }; /* room for enum pool_event */
@@ -69,17 +70,29 @@ struct backend_common {
 } __attribute__((aligned(64)));
 
 /* NULL when out of bounds, or when the segment is of a layout that has none. */
-struct backend_cell *shm_backend(const struct shm *, unsigned row);
-struct backend_pool *shm_backend_pool(const struct shm *, unsigned row);
-struct backend_column *shm_backend_column(const struct shm *, unsigned worker_row);
-struct backend_common *shm_backend_common(const struct shm *);
+static inline struct backend_cell *
+shm_backend(const struct shm *s, unsigned row)
+{
+	return shm_table_row(s, TABLE_BACKENDS, sizeof(struct backend_cell), row);
+}
 
-/* A row of a segment that may be of another layout, and how many octets of it there are; NULL:
-   none. Only what the comment above says stands where this binary thinks. */
-const void *shm_backend_old(const struct shm *, bool is_pool, unsigned row, size_t *octets);
+static inline struct backend_pool *
+shm_backend_pool(const struct shm *s, unsigned row)
+{
+	return shm_table_row(s, TABLE_POOLS, sizeof(struct backend_pool), row);
+}
 
-/* The fail point of shm.h. */
-void shm_point(const char *name);
+static inline struct backend_column *
+shm_backend_column(const struct shm *s, unsigned worker_row)
+{
+	return shm_table_row(s, TABLE_COLUMNS, sizeof(struct backend_column), worker_row);
+}
+
+static inline struct backend_common *
+shm_backend_common(const struct shm *s)
+{
+	return shm_table_row(s, TABLE_COMMON, sizeof(struct backend_common), 0);
+}
 
 /* Picks that must be exact; see backend_column.c. */
 uint64_t backend_turn(struct shm *, unsigned pool_row);

@@ -194,46 +194,49 @@ column_clear(struct backend_column *col)
 	}
 }
 
-/* Trials and leases of checks that the worker held are free for others at once. */
 static void
-column_give(struct shm *s, unsigned worker_row)
-{
-	for (unsigned row = 0; row < BACKEND_ROWS; row++) {
-		struct backend_cell *c = shm_backend(s, row);
-		uint64_t lease;
-
-		if (!c || atomic_load_explicit(&c->key, memory_order_relaxed) == 0)
-			continue;
-		backend_untry(s, row, worker_row, 0);
-		lease = atomic_load(&c->check);
-		if (lease && (lease & 255) == worker_row)
-			atomic_compare_exchange_strong(&c->check, &lease, 0);
-	}
-}
-
-/* The mark of a live column goes last: until then somebody may come and clear it again. */
-void
-backend_clear_column(struct shm *s, unsigned worker_row)
+column_clear_row(struct shm *s, unsigned worker_row)
 {
 	struct backend_column *col = shm_backend_column(s, worker_row);
+
+	if (col)
+		column_clear(col);
+}
+
+/* Goes last: until then somebody may come and clear the column again. */
+static void
+column_clear_live(struct shm *s, unsigned worker_row)
+{
 	struct backend_common *common = shm_backend_common(s);
 
-	if (!col || !common)
-		return;
-	column_clear(col);
-	column_give(s, worker_row);
 	atomic_fetch_and(&common->live[worker_row / 64], ~((uint64_t)1 << worker_row % 64));
 	shm_point("column: not live");
 }
 
-void
-backend_repair(struct shm *s)
+/* A burial was not finished, or somebody writes where he should not. */
+static void
+column_repair(struct shm *s)
 {
 	for (unsigned row = 0; row < SHM_WORKERS; row++) {
 		struct shm_worker *w = shm_worker(s, row);
 		uint64_t live = column_live(s, row / 64) >> row % 64 & 1;
 
 		if (w && live && atomic_load(&w->state) == ROW_FREE)
-			backend_clear_column(s, row);
+			shm_table_clear(s, row);
 	}
 }
+
+const struct shm_table backend_table_columns = {
+	.name = "columns",
+	.row = sizeof(struct backend_column),
+	.rows = SHM_WORKERS,
+	.clear = column_clear_row,
+};
+
+const struct shm_table backend_table_common = {
+	.name = "common",
+	.row = sizeof(struct backend_common),
+	.rows = 1,
+	.clear = column_clear_live,
+	.repair = column_repair,
+};

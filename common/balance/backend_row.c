@@ -563,8 +563,7 @@ row_carry_host(struct shm *to, const struct backend_cell *c, size_t octets)
 	struct backend_cell *mine;
 	int row;
 
-	if (octets < offsetof(struct backend_cell, ewma) ||
-	    !row_old_key(pool, host, atomic_load(&c->key)))
+	if (!row_old_key(pool, host, atomic_load(&c->key)))
 		return;
 	row = backend_row(to, pool, host);
 	if (row < 0)
@@ -589,8 +588,7 @@ row_carry_pool(struct shm *to, const struct backend_pool *p, size_t octets)
 	struct backend_pool *mine;
 	int row;
 
-	if (octets < offsetof(struct backend_pool, running) ||
-	    !row_old_key(name, STR(""), atomic_load(&p->key)))
+	if (!row_old_key(name, STR(""), atomic_load(&p->key)))
 		return;
 	row = backend_pool_row(to, name);
 	if (row < 0)
@@ -604,21 +602,59 @@ row_carry_pool(struct shm *to, const struct backend_pool *p, size_t octets)
 	shm_point("carry: pool");
 }
 
-void
-backend_carry(struct shm *to, const struct shm *from)
+static void
+row_carry_pools(struct shm *to, const struct shm *from)
 {
+	const struct backend_pool *p;
 	size_t octets;
 
-	for (unsigned row = 0; row < BACKEND_POOLS; row++) {
-		const void *p = shm_backend_old(from, true, row, &octets);
+	for (unsigned row = 0; (p = shm_table_old(from, TABLE_POOLS, row, &octets)) != NULL; row++)
+		row_carry_pool(to, p, octets);
+}
 
-		if (p)
-			row_carry_pool(to, p, octets);
-	}
+static void
+row_carry_hosts(struct shm *to, const struct shm *from)
+{
+	const struct backend_cell *c;
+	size_t octets;
+
+	for (unsigned row = 0; (c = shm_table_old(from, TABLE_BACKENDS, row, &octets)) != NULL;
+	     row++)
+		row_carry_host(to, c, octets);
+}
+
+/* ---- after a death ---- */
+
+/* Trials and leases of checks that the worker held are free for others at once. */
+static void
+row_clear_hosts(struct shm *s, unsigned worker_row)
+{
 	for (unsigned row = 0; row < BACKEND_ROWS; row++) {
-		const void *c = shm_backend_old(from, false, row, &octets);
+		struct backend_cell *c = shm_backend(s, row);
+		uint64_t lease;
 
-		if (c)
-			row_carry_host(to, c, octets);
+		if (!c || atomic_load_explicit(&c->key, memory_order_relaxed) == 0)
+			continue;
+		backend_untry(s, row, worker_row, 0);
+		lease = atomic_load(&c->check);
+		if (lease && (lease & 255) == worker_row)
+			atomic_compare_exchange_strong(&c->check, &lease, 0);
 	}
 }
+
+const struct shm_table backend_table_pools = {
+	.name = "pools",
+	.row = sizeof(struct backend_pool),
+	.rows = BACKEND_POOLS,
+	.least = offsetof(struct backend_pool, running),
+	.carry = row_carry_pools,
+};
+
+const struct shm_table backend_table_hosts = {
+	.name = "backends",
+	.row = sizeof(struct backend_cell),
+	.rows = BACKEND_ROWS,
+	.least = offsetof(struct backend_cell, ewma),
+	.carry = row_carry_hosts,
+	.clear = row_clear_hosts,
+};

@@ -11,9 +11,8 @@
  *    nothing at all as the name of a process or a row that is free: a worker that was taken over
  * can write anything anywhere. The master knows its workers by its ledger (master/ledger.h).
  *
- * A layout is a list of tables {name, row size, rows}. Later issues add tables by adding an entry;
- * a segment with another layout version is not attached but replaced, and its rows carried over by
- * shm_carry().
+ * A layout is a list of tables {name, version, row size, rows}, see shm_table.h. A segment of
+ * another layout is not attached but replaced, and its rows carried over by shm_carry().
  */
 #ifndef SEGMENT_SHM_H
 #define SEGMENT_SHM_H
@@ -24,7 +23,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { SHM_VERSION = 1, SHM_WORKERS = 256, SHM_SLOTS = 256, SHM_WORDS = 384, SHM_TABLES = 16 };
+enum { SHM_VERSION = 1, SHM_WORKERS = 256, SHM_SLOTS = 256, SHM_WORDS = 384, SHM_TABLES = 32 };
 
 enum counter {
 #define COUNTER(id, name, kind, help) CTR_##id,
@@ -94,7 +93,8 @@ struct shm *shm_attach(int fd, const char **why);
 /* The same for a sound segment of another layout (its workers were started by another binary): good
    for shm_carry, generation and stopping, the states of rows and shm_worker_bury, nothing else. */
 struct shm *shm_attach_old(int fd, const char **why);
-/* Copies what outlives a change of layout (totals, generation) from old to new. */
+/* Copies what outlives a change of layout (totals, generation, what the tables say) from old to
+   new. */
 void shm_carry(struct shm *to, const struct shm *from);
 void shm_close(struct shm *);
 int shm_fd(const struct shm *);
@@ -139,8 +139,8 @@ ctr_get(const struct shm_worker *w, enum counter c)
 	return atomic_load_explicit(&w->counters[c], memory_order_relaxed);
 }
 
-/* Fail points for the crash-consistency test: shm.c calls this with a name between any two writes
-   that belong together. NULL in production. */
+/* Fail points for the crash-consistency test: shm_point() calls this with a name between any two
+   writes that belong together. NULL in production. */
 extern void (*shm_failpoint)(const char *name);
 
 #endif

@@ -14,6 +14,7 @@
 #include "common/base/log.h"
 #include "common/base/must.h"
 #include "common/segment/shm_keep.h"
+#include "common/segment/shm_table.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -60,7 +61,7 @@ fuzz_backends(struct shm *s)
 		backend_budget_take(s, row, &fuzz_pool, 1000);
 	}
 	for (unsigned row = 0; row <= SHM_WORKERS; row += 64)
-		backend_clear_column(s, row);
+		shm_table_clear(s, row);
 }
 
 /* A pool in it can be used: what is picked exists, and is given back. */

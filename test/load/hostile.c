@@ -21,11 +21,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HOSTILE_TABLES = 16, HOSTILE_PIDS = 16, HOSTILE_BURST = 200, HOSTILE_PAUSE_NS = 500000 };
+enum { HOSTILE_TABLES = 32, HOSTILE_PIDS = 16, HOSTILE_BURST = 200, HOSTILE_PAUSE_NS = 500000 };
 
-struct table { /* as in common/segment/shm.c */
-	char name[16];
-	uint32_t row, rows;
+struct table { /* struct shm_entry of common/segment/shm_map.c */
+	char name[12];
+	uint32_t version, row, rows;
 	uint64_t offset;
 };
 
@@ -181,7 +181,7 @@ write_once(void)
 	else if (strcmp(t->name, "common") == 0 && random_below(2) == 0)
 		write_claim(t);
 	else if (random_below(5000) == 0)
-		self.base[random_below(600)] = (unsigned char)random_next(); /* the header */
+		self.base[random_below(1100)] = (unsigned char)random_next(); /* the header */
 	else if (random_below(3))
 		write_number(t);
 	else if (random_below(2))

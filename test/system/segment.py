@@ -41,7 +41,7 @@ class Segment:
         assert self.map[:8] == b"Argand\r\n"
         self.tables = {}
         for i in range(struct.unpack_from("I", self.map, 12)[0]):
-            name, row, rows, offset = struct.unpack_from("16sIIQ", self.map, 32 + 32 * i)
+            name, _, row, rows, offset = struct.unpack_from("12sIIIQ", self.map, 32 + 32 * i)
             self.tables[name.rstrip(b"\0").decode()] = (row, rows, offset)
 
     def rows(self, table):

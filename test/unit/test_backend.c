@@ -167,7 +167,7 @@ START_TEST(test_bounds)
 		backend_queue(scene.shm, beyond[i], beyond[i], 1);
 		backend_queue(scene.shm, 0, beyond[i], 1);
 		backend_count(scene.shm, beyond[i], BACKEND_REQUESTS);
-		backend_clear_column(scene.shm, beyond[i]);
+		shm_table_clear(scene.shm, beyond[i]);
 		ck_assert_uint_eq(backend_in_flight(scene.shm, beyond[i]), 0);
 		ck_assert_uint_eq(backend_queued(scene.shm, beyond[i]), 0);
 		ck_assert(!backend_is_usable(scene.shm, beyond[i]));
@@ -190,8 +190,8 @@ START_TEST(test_columns)
 	backend_queue(scene.shm, 51, p, -5);
 	ck_assert_uint_eq(backend_in_flight(scene.shm, row), 11);
 	ck_assert_uint_eq(backend_queued(scene.shm, p), 15);
-	backend_clear_column(scene.shm, 255);
-	backend_clear_column(scene.shm, 255);
+	shm_table_clear(scene.shm, 255);
+	shm_table_clear(scene.shm, 255);
 	ck_assert_uint_eq(backend_in_flight(scene.shm, row), 9);
 	ck_assert_uint_eq(backend_queued(scene.shm, p), 12);
 	backend_release(scene.shm, 255, row);

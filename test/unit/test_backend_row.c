@@ -297,7 +297,7 @@ do_sweep(void)
 static void
 do_clear(void)
 {
-	backend_clear_column(scene.shm, 1);
+	shm_table_clear(scene.shm, 1);
 }
 
 static const struct {
@@ -380,8 +380,8 @@ check_columns(const char *what)
 {
 	unsigned p = (unsigned)backend_pool_row(scene.shm, scene.pool.name);
 
-	backend_clear_column(scene.shm, 1);
-	backend_clear_column(scene.shm, VICTIM);
+	shm_table_clear(scene.shm, 1);
+	shm_table_clear(scene.shm, VICTIM);
 	for (unsigned i = 0; i < 10; i++)
 		scene_check(backend_in_flight(scene.shm, scene_host(i)) == (i == 7),
 		    "%s: host %u has %u", what, i, backend_in_flight(scene.shm, scene_host(i)));

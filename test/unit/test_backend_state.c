@@ -344,9 +344,9 @@ START_TEST(test_check_lease)
 	ck_assert(!backend_check_take(scene.shm, row, 2, NOW + 1999, 2000));
 	ck_assert(backend_check_take(scene.shm, row, 2, NOW + 2000, 2000));
 	/* Who holds it dies. */
-	backend_clear_column(scene.shm, 1);
+	shm_table_clear(scene.shm, 1);
 	ck_assert(!backend_check_take(scene.shm, row, 3, NOW + 2001, 2000));
-	backend_clear_column(scene.shm, 2);
+	shm_table_clear(scene.shm, 2);
 	ck_assert(backend_check_take(scene.shm, row, 3, NOW + 2001, 100000));
 	/* The interval is shorter now than it was. */
 	ck_assert(backend_check_take(scene.shm, row, 4, NOW + 2002, 2000));
@@ -366,9 +366,9 @@ START_TEST(test_trial_of_the_dead)
 
 	scene_out(row, CAUSE_REFUSED, NOW);
 	ck_assert(backend_try(scene.shm, row, 9, 60000, NOW + 1000));
-	backend_clear_column(scene.shm, 8);
+	shm_table_clear(scene.shm, 8);
 	ck_assert_int_eq(backend_state_of(scene.shm, row, &until), BACKEND_TRIAL);
-	backend_clear_column(scene.shm, 9);
+	shm_table_clear(scene.shm, 9);
 	ck_assert_int_eq(backend_state_of(scene.shm, row, &until), BACKEND_DOWN);
 	ck_assert(backend_try(scene.shm, row, 8, 60000, NOW + 1001));
 }

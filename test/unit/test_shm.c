@@ -297,7 +297,7 @@ use_all_of(struct shm *s)
 START_TEST(test_attach_damaged_header)
 {
 	static const unsigned char values[] = { 0x00, 0xff, 0x80, 0x01 };
-	size_t size = (size_t)lseek(shm_fd(shm), 0, SEEK_END), head = 544;
+	size_t size = (size_t)lseek(shm_fd(shm), 0, SEEK_END), head = 32 + 32 * SHM_TABLES;
 	unsigned char *octets = malloc(size);
 	const char *why;
 	unsigned refused = 0;
