@@ -21,7 +21,7 @@ enum { BACKEND_POOL_NAME = 64, BACKEND_LEVELS = 15, BACKEND_N_MAX = (1 << 13) - 
 enum { BACKEND_POOL_COUNTERS = 8 }; /* room for enum pool_event */
 
 struct backend_cell {
-	_Atomic uint64_t key; /* of pool and address; 0: free; see backend_row.c */
+	_Atomic uint64_t key; /* of pool and address; 0: free; see shm_keyed.h */
 	_Atomic uint64_t word;
 	_Atomic uint64_t touched; /* clock_ms() at which a live process last said that it uses it */
 	_Atomic uint64_t came;    /* clock_ms() of its last coming back; 0: it was never out */
@@ -65,7 +65,6 @@ struct backend_column {
 
 /* One. */
 struct backend_common {
-	_Atomic uint64_t claiming; /* who may claim and free rows: pid 31, until (ms) 32 */
 	_Atomic uint64_t live[SHM_WORKERS / 64]; /* worker rows whose column may hold something */
 } __attribute__((aligned(64)));
 

@@ -1,4 +1,5 @@
 /* The tables of the segment as a list: walks over their descriptors, see shm_table.h. */
+#include "common/segment/shm_keep.h"
 #include "common/segment/shm_table.h"
 
 const struct shm_table *const shm_tables[TABLES] = {
@@ -39,3 +40,65 @@ shm_table_repair(struct shm *s)
 		if (shm_tables[i]->repair && s->own[i].rows)
 			shm_tables[i]->repair(s);
 }
+
+/* ---- how much of them is in use ---- */
+
+/* Nonsense, or a segment where nobody has said: all. */
+static struct shm_extent
+shm_extent_bound(struct shm_extent e, unsigned rows)
+{
+	if (e.size == 0 || e.size > rows)
+		e.size = rows;
+	if (e.reach < e.size || e.reach > rows)
+		e.reach = e.reach < e.size ? e.size : rows;
+	return e;
+}
+
+struct shm_extent
+shm_table_extent(const struct shm *s, enum shm_table_id id)
+{
+	struct shm_room *room = shm_table_room(s, id);
+	struct shm_extent e = s->extent[id];
+
+	if (room && !shm_is_owner(s))
+		e = (struct shm_extent){ atomic_load(&room->size), atomic_load(&room->reach) };
+	return shm_extent_bound(e, s->own[id].rows);
+}
+
+static void
+shm_room_tell(struct shm *s, enum shm_table_id id)
+{
+	struct shm_room *room = shm_table_room(s, id);
+	struct shm_extent e = shm_table_extent(s, id);
+
+	if (!room || !shm_is_owner(s))
+		return;
+	/* Larger before, smaller after: nobody claims where nobody looks. */
+	if (atomic_load(&room->reach) < e.reach)
+		atomic_store(&room->reach, e.reach);
+	shm_point("room: reach");
+	atomic_store(&room->size, e.size);
+	shm_point("room: size");
+	atomic_store(&room->reach, e.reach);
+}
+
+void
+shm_table_reach(struct shm *s, enum shm_table_id id, unsigned n)
+{
+	s->extent[id].reach = n;
+	shm_room_tell(s, id);
+}
+
+static void
+shm_rooms_repair(struct shm *s)
+{
+	for (unsigned i = 0; i < TABLES; i++)
+		shm_room_tell(s, (enum shm_table_id)i);
+}
+
+const struct shm_table shm_table_rooms = {
+	.name = "rooms",
+	.row = sizeof(struct shm_room),
+	.rows = SHM_TABLES,
+	.repair = shm_rooms_repair,
+};

@@ -67,10 +67,15 @@ struct shm_place {
 	uint32_t row, rows; /* octets of a row; 0 rows: there is none */
 };
 
+struct shm_extent {
+	unsigned size, reach;
+};
+
 struct shm {
 	/* own: the tables whose version and rows are this binary's, so that a row is known by its
 	   struct. any: all that were found, checked: they lie inside. */
 	struct shm_place own[TABLES], any[TABLES];
+	struct shm_extent extent[TABLES]; /* as the master knows it */
 	/* of shm.c and shm_map.c only */
 	int fd;
 	bool is_old; /* another layout: counters and words are not where this binary thinks */
@@ -94,6 +99,25 @@ shm_table_row(const struct shm *s, enum shm_table_id id, size_t size, unsigned r
 /* For carry: a row of a segment that may be of another layout, and how many octets of it there are,
    at least `least`; NULL: none. */
 const void *shm_table_old(const struct shm *, enum shm_table_id, unsigned row, size_t *octets);
+
+/* How much of a table is in use, and who may claim in it. Rows from 0 to size are claimed, rows up
+   to reach may be in use: beyond it nobody needs to look, and no memory is spent. */
+struct shm_room {
+	_Atomic uint64_t claiming; /* see shm_keyed.h: pid 31, until (ms) 32 */
+	_Atomic uint32_t size, reach;
+} __attribute__((aligned(64)));
+
+/* NULL: the segment has none. */
+static inline struct shm_room *
+shm_table_room(const struct shm *s, enum shm_table_id id)
+{
+	return shm_table_row(s, TABLE_ROOMS, sizeof(struct shm_room), (unsigned)id);
+}
+
+/* At most the rows that are there, whatever somebody wrote; the master's is its own. */
+struct shm_extent shm_table_extent(const struct shm *, enum shm_table_id);
+/* Master: the rows from n on are free. */
+void shm_table_reach(struct shm *, enum shm_table_id, unsigned n);
 
 /* The walks over all tables, in their order. */
 void shm_table_carry(struct shm *to, const struct shm *from);

@@ -167,7 +167,7 @@ write_claim(const struct table *t)
 	if (self.npids)
 		v = (uint64_t)self.pids[random_below(self.npids)].pid << 32 |
 		    (uint32_t)(clock_now() + 99);
-	memcpy(self.base + t->offset, &v, sizeof(v));
+	memcpy(row_any(t), &v, sizeof(v));
 }
 
 static void
@@ -178,7 +178,7 @@ write_once(void)
 	self.writes++;
 	if (strcmp(t->name, "workers") == 0 && random_below(2) == 0)
 		write_process(t);
-	else if (strcmp(t->name, "common") == 0 && random_below(2) == 0)
+	else if (strcmp(t->name, "rooms") == 0 && random_below(2) == 0)
 		write_claim(t);
 	else if (random_below(5000) == 0)
 		self.base[random_below(1100)] = (unsigned char)random_next(); /* the header */

@@ -11,12 +11,12 @@ import struct
 
 FREE, STARTING, READY, DRAINING, DEAD = range(5)
 
-# What tests write, as common/segment/shm.h and common/balance/backend_cell.h have it: offset and format.
+# What tests write, as common/segment/shm.h and common/segment/shm_table.h have it: offset and format.
 FIELDS = {
     "master": {"pid": (0, "i"), "generation": (4, "I"), "workers": (8, "I"), "slots": (12, "I")},
     "workers": {"pid": (0, "i"), "state": (4, "I"), "generation": (8, "I"), "seat": (12, "I"),
                 "heartbeat": (16, "Q"), "started": (24, "Q"), "starttime": (32, "Q")},
-    "common": {"claiming": (0, "Q")},
+    "rooms": {"claiming": (0, "Q")},
 }
 
 

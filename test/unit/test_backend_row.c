@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "test/unit/crash.h"
 #include "test/unit/scene.h"
 
 enum { PROCESSES = 8, ROUNDS = 1000 };
@@ -33,14 +34,6 @@ meet(struct board *b, unsigned *turn)
 		sched_yield();
 }
 
-/* Between any two steps another process may come. */
-static void
-point_yield(const char *name)
-{
-	(void)name;
-	sched_yield();
-}
-
 /* A round: the host goes out by failures that all see, everybody wants the trial, who holds it says
    that it is back; what the others say does not count. */
 static void
@@ -48,7 +41,7 @@ race(struct board *b, unsigned me, unsigned row)
 {
 	unsigned turn = 0;
 
-	shm_failpoint = point_yield;
+	shm_failpoint = crash_yield;
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		uint64_t now = NOW + (uint64_t)i * 1000000;
 		struct backend_at at = scene_at(row, -1);
@@ -106,7 +99,7 @@ START_TEST(test_claims_race)
 
 	for (unsigned p = 0; p < PROCESSES; p++) {
 		if (fork() == 0) {
-			shm_failpoint = point_yield;
+			shm_failpoint = crash_yield;
 			for (unsigned i = 0; i < 100; i++)
 				scene_host((i * 37 + p * 11) % 100);
 			_exit(0);
@@ -137,7 +130,7 @@ claim_of(pid_t pid)
    after a fifth of a second of that; without this it slept 300 times in each call. */
 START_TEST(test_master_waits_for_nobody)
 {
-	_Atomic uint64_t *claiming = &shm_backend_common(scene.shm)->claiming;
+	_Atomic uint64_t *claiming = &shm_table_room(scene.shm, TABLE_POOLS)->claiming;
 	pid_t pid = fork();
 	uint64_t begun = clock_ms(), before, longest = 0;
 	unsigned refused = 0;
@@ -201,22 +194,12 @@ END_TEST
 /* A claim in the master's own name is nobody's: it is not there while it holds one. */
 START_TEST(test_claim_in_our_name)
 {
-	atomic_store(&shm_backend_common(scene.shm)->claiming, claim_of(getpid()));
+	atomic_store(&shm_table_room(scene.shm, TABLE_POOLS)->claiming, claim_of(getpid()));
 	ck_assert_int_ge(backend_row(scene.shm, STR("new pool"), STR("new host")), 0);
 }
 END_TEST
 
 /* ---- crash consistency ---- */
-
-static unsigned point_countdown;
-
-static void
-point_kill(const char *name)
-{
-	(void)name;
-	if (--point_countdown == 0)
-		raise(SIGKILL);
-}
 
 enum { VICTIM = 2 }; /* the worker row of who is killed */
 
@@ -242,9 +225,9 @@ do_take(void)
 		    scene.shm, VICTIM, scene_host(i), p, backend_turn(scene.shm, p));
 	backend_take(scene.shm, VICTIM, scene_host(1));
 	backend_queue(scene.shm, VICTIM, p, 2);
-	shm_failpoint("queued");
+	crash_point("queued");
 	backend_release(scene.shm, VICTIM, scene_host(1));
-	shm_failpoint("released");
+	crash_point("released");
 }
 
 static void
@@ -283,7 +266,7 @@ do_check(void)
 	for (unsigned i = 0; i < 8; i++) {
 		if (backend_check_take(scene.shm, at.row, VICTIM, clock_ms(), 60000))
 			backend_checked(scene.shm, &at, i > 4, clock_ms());
-		shm_failpoint("checked");
+		crash_point("checked");
 		atomic_store(&shm_backend(scene.shm, at.row)->check, 0);
 	}
 }
@@ -330,24 +313,6 @@ crash_scene(void)
 	backend_take(scene.shm, 0, scene_host(7));
 	backend_queue(scene.shm, 1, p, 7);
 	backend_queue(scene.shm, 0, p, 1);
-}
-
-static bool
-crash_at(void (*op)(void), unsigned k)
-{
-	pid_t pid = fork();
-	int status;
-
-	ck_assert_int_ge(pid, 0);
-	if (pid == 0) {
-		point_countdown = k;
-		shm_failpoint = point_kill;
-		op();
-		_exit(0);
-	}
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	ck_assert(WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL : WEXITSTATUS(status) == 0);
-	return WIFSIGNALED(status);
 }
 
 /* Each host has one row, and each row that is in use one host; nothing is left claimed once

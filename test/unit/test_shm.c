@@ -19,6 +19,7 @@
 #include "common/base/procid.h"
 #include "common/segment/shm.h"
 #include "common/segment/shm_keep.h"
+#include "test/unit/crash.h"
 
 Suite *suite_shm(void);
 
@@ -357,16 +358,6 @@ END_TEST
 
 /* ---- crash consistency ---- */
 
-static unsigned point_countdown;
-
-static void
-point_kill(const char *name)
-{
-	(void)name;
-	if (--point_countdown == 0)
-		raise(SIGKILL);
-}
-
 /* The operations, as a worker (in row 0, seat of generation 1) and as the master do them. */
 
 static void
@@ -396,9 +387,9 @@ do_life(void)
 		shm_slot_claim(shm, s, shm_slot_owner(shm, s), (unsigned)row);
 	for (unsigned i = 0; i < 20; i++) {
 		ctr_add(w, CTR_CONNECTIONS, 1);
-		shm_failpoint("connection");
+		crash_point("connection");
 		ctr_add(w, CTR_REQUESTS, 1);
-		shm_failpoint("request");
+		crash_point("request");
 	}
 	shm_worker_move(w, ROW_READY, ROW_DRAINING);
 }
@@ -467,25 +458,6 @@ crash_scene(void)
 }
 
 enum { SCENE_REQUESTS = 50 + 4 * 1000 + 6, SCENE_BYTES = 1 + 4 * 5 };
-
-/* Runs op in a child that kills itself at fail point k; whether it was killed. */
-static bool
-crash_at(void (*op)(void), unsigned k)
-{
-	pid_t pid = fork();
-	int status;
-
-	ck_assert_int_ge(pid, 0);
-	if (pid == 0) {
-		point_countdown = k;
-		shm_failpoint = point_kill;
-		op();
-		_exit(0);
-	}
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	ck_assert(WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL : WEXITSTATUS(status) == 0);
-	return WIFSIGNALED(status);
-}
 
 static void
 crash_check(const char *name, unsigned k, uint64_t requests_before, bool is_life)
