@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/base/must.h"
 #include "common/config/conf_tell.h"
+#include "common/segment/shm_dump.h"
 #include "common/status/doc.h"
 #include "master/backends.h"
 #include "master/base/sockfile.h"
@@ -174,6 +175,8 @@ control_status(struct client *c, const char *arg)
 
 	if (strcmp(arg, "--json") == 0)
 		statusdoc_json(master.shm, &t);
+	else if (strcmp(arg, "--segment") == 0)
+		shm_dump(master.shm, &t);
 	else
 		statusdoc_text(master.shm, strcmp(arg, "--color") == 0, &t);
 	client_answer(c, text_str(&t), 0);

@@ -226,11 +226,52 @@ column_repair(struct shm *s)
 	}
 }
 
+/* What the worker has altogether: a cell for each host would be a long line. Rows that were never
+   live are not looked at: that would cost memory. */
+static bool
+column_dump(struct shm *s, unsigned worker_row, struct json *j)
+{
+	struct backend_column *col = shm_backend_column(s, worker_row);
+	uint64_t in_flight = 0, unsure = 0, queued = 0;
+
+	if (!(column_live(s, worker_row / 64) >> worker_row % 64 & 1))
+		return false;
+	for (unsigned i = 0; col && i < BACKEND_ROWS; i++) {
+		uint64_t cell = atomic_load(&col->in_flight[i]);
+
+		in_flight += cell & CELL_COUNT;
+		unsure += (cell & CELL_UNSURE) != 0;
+	}
+	for (unsigned i = 0; col && i < BACKEND_POOLS; i++)
+		queued += atomic_load(&col->queued[i]);
+	json_u64(j, "in_flight", in_flight);
+	json_u64(j, "unsure", unsure);
+	json_u64(j, "queued", queued);
+	return true;
+}
+
+static bool
+column_dump_live(struct shm *s, unsigned row, struct json *j)
+{
+	uint64_t any = 0;
+
+	(void)row;
+	json_array(j, "live");
+	for (unsigned i = 0; i < SHM_WORKERS / 64; i++) {
+		any |= column_live(s, i);
+		for (uint64_t live = column_live(s, i); live; live &= live - 1)
+			json_u64(j, NULL, i * 64 + (unsigned)__builtin_ctzll(live));
+	}
+	json_array_end(j);
+	return any != 0;
+}
+
 const struct shm_table backend_table_columns = {
 	.name = "columns",
 	.row = sizeof(struct backend_column),
 	.rows = SHM_WORKERS,
 	.clear = column_clear_row,
+	.dump = column_dump,
 };
 
 const struct shm_table backend_table_common = {
@@ -239,4 +280,5 @@ const struct shm_table backend_table_common = {
 	.rows = 1,
 	.clear = column_clear_live,
 	.repair = column_repair,
+	.dump = column_dump_live,
 };

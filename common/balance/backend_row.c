@@ -7,6 +7,7 @@
  */
 #include "common/balance/backend_cell.h"
 #include "common/balance/backend_outage.h"
+#include "common/balance/backend_view.h"
 #include "common/base/clock.h"
 #include "common/segment/shm_keyed.h"
 
@@ -202,6 +203,7 @@ const struct shm_table backend_table_pools = {
 	.rows = BACKEND_POOLS,
 	.least = offsetof(struct backend_pool, running),
 	.carry = row_carry_pools,
+	.dump = backend_pool_view_dump,
 };
 
 const struct shm_table backend_table_hosts = {
@@ -211,4 +213,5 @@ const struct shm_table backend_table_hosts = {
 	.least = offsetof(struct backend_cell, ewma),
 	.carry = row_carry_hosts,
 	.clear = row_clear_hosts,
+	.dump = backend_view_dump,
 };

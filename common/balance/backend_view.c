@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/plain.h"
+#include "common/segment/shm_keyed.h"
 
 static const uint64_t VIEW_WALL_MOST = (uint64_t)1 << 60;
 
@@ -39,12 +40,6 @@ const char *
 backend_cause_name(enum backend_cause cause)
 {
 	return (unsigned)cause < CAUSE_MAX ? view_causes[cause] : "unknown";
-}
-
-static bool
-view_is_used(uint64_t key)
-{
-	return key != 0 && !(key >> 63);
 }
 
 /* The latency below which `part` percent lie: within its bucket as if they were spread evenly. */
@@ -99,7 +94,7 @@ backend_view(struct shm *s, unsigned row, struct backend_view *v)
 	struct backend_word w;
 	uint64_t now = clock_ms();
 
-	if (!c || !view_is_used(atomic_load(&c->key)))
+	if (!c || !shm_keyed_is_used(atomic_load(&c->key)))
 		return false;
 	memset(v, 0, sizeof(*v));
 	w = backend_word_of(atomic_load(&c->word));
@@ -157,7 +152,7 @@ backend_pool_view(struct shm *s, unsigned pool_row, struct backend_pool_view *v)
 {
 	struct backend_pool *p = shm_backend_pool(s, pool_row);
 
-	if (!p || !view_is_used(atomic_load(&p->key)))
+	if (!p || !shm_keyed_is_used(atomic_load(&p->key)))
 		return false;
 	memset(v, 0, sizeof(*v));
 	plain_copy(v->pool, p->name, sizeof(v->pool));
@@ -166,7 +161,7 @@ backend_pool_view(struct shm *s, unsigned pool_row, struct backend_pool_view *v)
 	for (unsigned row = 0; row < BACKEND_ROWS; row++) {
 		struct backend_cell *c = shm_backend(s, row);
 
-		if (!c || !view_is_used(atomic_load(&c->key)) ||
+		if (!c || !shm_keyed_is_used(atomic_load(&c->key)) ||
 		    atomic_load(&c->pool_row) != pool_row)
 			continue;
 		v->hosts++;
@@ -180,6 +175,51 @@ backend_pool_view(struct shm *s, unsigned pool_row, struct backend_pool_view *v)
 	v->retries_denied = atomic_load(&p->counters[POOL_RETRY_DENIED]);
 	backend_outage(s, pool_row, clock_ms(), &v->down_ms);
 	view_local(&v->local, p);
+	return true;
+}
+
+/* ---- as JSON ---- */
+
+bool
+backend_view_dump(struct shm *s, unsigned row, struct json *j)
+{
+	struct backend_cell *c = shm_backend(s, row);
+	struct backend_view v;
+
+	if (!backend_view(s, row, &v))
+		return false;
+	json_str(j, "pool", str_of(v.pool));
+	json_str(j, "host", str_of(v.host));
+	json_u64(j, "pool_row", atomic_load(&c->pool_row));
+	json_str(j, "state", str_of(backend_state_name(v.state)));
+	json_str(j, "cause", str_of(backend_cause_name(v.cause)));
+	json_u64(j, "admin", (uint64_t)v.admin);
+	json_u64(j, "weight", v.weight);
+	json_u64(j, "level", v.level);
+	json_u64(j, "failures", v.failures);
+	json_u64(j, "in_flight", v.in_flight);
+	json_u64(j, "check", atomic_load(&c->check));
+	json_u64(j, "touched", atomic_load(&c->touched));
+	return true;
+}
+
+bool
+backend_pool_view_dump(struct shm *s, unsigned pool_row, struct json *j)
+{
+	struct backend_pool *p = shm_backend_pool(s, pool_row);
+	struct backend_pool_view v;
+
+	if (!backend_pool_view(s, pool_row, &v))
+		return false;
+	json_str(j, "pool", str_of(v.pool));
+	json_u64(j, "hosts", v.hosts);
+	json_u64(j, "in_flight", v.in_flight);
+	json_u64(j, "queued", v.queued);
+	json_u64(j, "turn", atomic_load(&p->turn));
+	json_u64(j, "cursor", atomic_load(&p->cursor));
+	json_u64(j, "version", atomic_load(&p->version));
+	json_u64(j, "budget", atomic_load(&p->budget));
+	json_u64(j, "touched", atomic_load(&p->touched));
 	return true;
 }
 

@@ -38,6 +38,10 @@ struct backend_pool_view {
 
 /* Master: what there is of local processes now. */
 void backend_pool_tell_local(struct shm *, unsigned pool_row, const struct backend_local *);
+/* The same as members of an open object, see shm_table.h. */
+struct json;
+bool backend_view_dump(struct shm *, unsigned row, struct json *);
+bool backend_pool_view_dump(struct shm *, unsigned pool_row, struct json *);
 /* False when the row is free. */
 bool backend_view(struct shm *, unsigned row, struct backend_view *);
 bool backend_pool_view(struct shm *, unsigned pool_row, struct backend_pool_view *);

@@ -19,6 +19,7 @@
 #include "common/base/clock.h"
 #include "common/base/must.h"
 #include "common/base/procid.h"
+#include "common/segment/shm_dump.h"
 #include "common/segment/shm_keep.h"
 #include "common/segment/shm_map.h"
 
@@ -430,6 +431,18 @@ shm_slot_owner(struct shm *s, unsigned slot)
 
 /* ---- the tables ---- */
 
+static bool
+shm_burial_dump(struct shm *s, unsigned row, struct json *j)
+{
+	uint64_t word = atomic_load(&shm_burial(s)->word);
+
+	(void)row;
+	json_u64(j, "buried", word >> 32);
+	if (word & 0xffffffff)
+		json_u64(j, "unfinished", (word & 0xffffffff) - 1);
+	return word != 0;
+}
+
 const struct shm_table shm_table_master = {
 	.name = "master",
 	.row = sizeof(struct shm_master),
@@ -437,6 +450,7 @@ const struct shm_table shm_table_master = {
 	.least = offsetof(struct shm_master, retired),
 	.is_needed = true,
 	.carry = shm_carry_master,
+	.dump = shm_dump_master,
 };
 
 const struct shm_table shm_table_workers = {
@@ -445,6 +459,7 @@ const struct shm_table shm_table_workers = {
 	.rows = SHM_WORKERS,
 	.least = offsetof(struct shm_worker, counters),
 	.is_needed = true,
+	.dump = shm_dump_worker,
 };
 
 const struct shm_table shm_table_slots = {
@@ -455,6 +470,7 @@ const struct shm_table shm_table_slots = {
 	.is_needed = true,
 	.clear = shm_slots_clear,
 	.repair = shm_slots_repair,
+	.dump = shm_dump_slot,
 };
 
 const struct shm_table shm_table_burial = {
@@ -463,6 +479,7 @@ const struct shm_table shm_table_burial = {
 	.rows = 1,
 	.least = sizeof(uint64_t),
 	.is_needed = true,
+	.dump = shm_burial_dump,
 };
 
 const struct shm_table shm_table_names = {
@@ -472,4 +489,5 @@ const struct shm_table shm_table_names = {
 	.least = SHM_NAME,
 	.is_needed = true,
 	.carry = shm_carry_counters,
+	.dump = shm_dump_name,
 };

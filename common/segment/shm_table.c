@@ -1,4 +1,5 @@
 /* The tables of the segment as a list: walks over their descriptors, see shm_table.h. */
+#include "common/segment/shm_dump.h"
 #include "common/segment/shm_keep.h"
 #include "common/segment/shm_table.h"
 
@@ -101,4 +102,5 @@ const struct shm_table shm_table_rooms = {
 	.row = sizeof(struct shm_room),
 	.rows = SHM_TABLES,
 	.repair = shm_rooms_repair,
+	.dump = shm_dump_room,
 };

@@ -15,6 +15,7 @@
 enum {
 	CLIENT_JSON = 256,
 	CLIENT_NO_COLOUR,
+	CLIENT_SEGMENT,
 	CLIENT_WATCH,
 	CLIENT_ANSWER_MAX = 1 << 24,
 	CLIENT_LINE = 500
@@ -22,7 +23,7 @@ enum {
 
 struct client_args {
 	const char *file;
-	bool quiet, json, watch, colour;
+	bool quiet, json, segment, watch, colour;
 };
 
 static bool
@@ -30,6 +31,7 @@ client_parse(int argc, char **argv, const char *usage, struct client_args *args)
 {
 	static const struct option longs[] = { { "config", required_argument, NULL, 'c' },
 		{ "json", no_argument, NULL, CLIENT_JSON },
+		{ "segment", no_argument, NULL, CLIENT_SEGMENT },
 		{ "watch", no_argument, NULL, CLIENT_WATCH }, { "quiet", no_argument, NULL, 'q' },
 		{ "no-color", no_argument, NULL, CLIENT_NO_COLOUR }, { NULL, 0, NULL, 0 } };
 	int opt;
@@ -44,6 +46,8 @@ client_parse(int argc, char **argv, const char *usage, struct client_args *args)
 			args->quiet = true;
 		else if (opt == CLIENT_JSON)
 			args->json = true;
+		else if (opt == CLIENT_SEGMENT)
+			args->segment = true;
 		else if (opt == CLIENT_WATCH)
 			args->watch = true;
 		else if (opt == CLIENT_NO_COLOUR)
@@ -246,7 +250,7 @@ client_log_level(int argc, char **argv)
 int
 client_status(int argc, char **argv)
 {
-	static const char usage[] = "status [-c FILE] [--json] [--watch] [--no-color]";
+	static const char usage[] = "status [-c FILE] [--json | --segment] [--watch] [--no-color]";
 	struct client_args args;
 	const char *request;
 	int status;
@@ -257,7 +261,10 @@ client_status(int argc, char **argv)
 		fprintf(stderr, "usage: argand %s\n", usage);
 		return CLI_USAGE;
 	}
-	request = args.json ? "status --json" : args.colour ? "status --color" : "status";
+	request = args.json      ? "status --json"
+		  : args.segment ? "status --segment"
+		  : args.colour  ? "status --color"
+				 : "status";
 	if (!args.watch)
 		return client_ask(&args, request);
 	do {

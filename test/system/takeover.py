@@ -142,7 +142,7 @@ class Hostile:
     # --- what is done
 
     def do_status(self):
-        self.command(self.random.choice(["status", "status --json", "status --color"]))
+        self.command(self.random.choice(["status", "status --json", "status --color", "status --segment"]))
 
     def do_backend(self):
         pool, host = self.random.choice(["web", "app", "nobody"]), f"127.0.0.1:{self.random.randrange(1, 5)}"

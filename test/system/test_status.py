@@ -215,3 +215,18 @@ def test_terminal(server):
     for pid in s.workers():
         assert str(pid) in p.stdout
     assert json.loads(s.cli("status", "--json", check=0).stdout)["pid"] == s.pid
+
+
+def test_segment(server):
+    """What stands in the shared memory, a line for each row; for a terminal as well."""
+    s = server(routes=ROUTES, backends='app = { hosts = [ "127.0.0.1:1" ]; protocol = "http"; };')
+    out = wait_for(lambda: (o := s.cli("status", "--segment", check=0).stdout) and "127.0.0.1:1" in o and o,
+                   "the host has a row")
+    rows = [json.loads(line) for line in out.splitlines()]
+    heads = {r["table"]: r for r in rows if "row" not in r}
+    assert {"master", "workers", "slots", "pools", "backends", "columns"} <= set(heads)
+    for name, head in heads.items():
+        assert head["used"] == sum(r["table"] == name and "row" in r for r in rows), name
+        assert 0 < head["size"] <= head["reach"] <= head["rows"], name
+    assert {r["pid"] for r in rows if r["table"] == "workers" and "row" in r} == set(s.workers())
+    assert [r["pid"] for r in rows if r["table"] == "master" and "row" in r] == [s.pid]
