@@ -351,24 +351,45 @@ shm_total(struct shm *s, enum counter c)
 	return sum;
 }
 
-/* The totals of one counter in a segment of another layout, where it stands at index i. */
+/* The row whose burial is committed in a segment that may be of another layout, + 1; 0: none. */
+static uint64_t
+shm_carry_folded(const struct shm *from)
+{
+	uint64_t word = atomic_load(&shm_burial(from)->word) & 0xffffffff;
+
+	return word <= from->any[TABLE_WORKERS].rows ? word : 0;
+}
+
+/* A number of a row, at that offset; 0 where the row is shorter. */
+static uint64_t
+shm_carry_number(const struct shm *from, enum shm_table_id id, unsigned row, size_t at)
+{
+	const char *p = shm_map_row(from, id, row);
+	uint64_t v = 0;
+
+	if (p && at + sizeof(v) <= from->any[id].row)
+		memcpy(&v, p + at, sizeof(v));
+	return v;
+}
+
+/* The totals of one counter in a segment of another layout, where it stands at index i: as
+   shm_sum() has them. A master that was killed may have left a burial half done. */
 static uint64_t
 shm_carry_total(const struct shm *from, unsigned i)
 {
-	size_t at = offsetof(struct shm_worker, counters) + i * sizeof(uint64_t);
-	size_t retired = offsetof(struct shm_master, retired) + i * sizeof(uint64_t);
-	uint64_t v, sum = 0;
+	uint64_t folded = shm_carry_folded(from), sum;
 
-	if (retired + sizeof(v) <= from->any[TABLE_MASTER].row) {
-		memcpy(&v, (char *)shm_map_row(from, TABLE_MASTER, 0) + retired, sizeof(v));
-		sum = v;
-	}
-	for (unsigned r = 0; r < from->any[TABLE_WORKERS].rows; r++) {
-		if (at + sizeof(v) > from->any[TABLE_WORKERS].row)
-			break;
-		memcpy(&v, (char *)shm_map_row(from, TABLE_WORKERS, r) + at, sizeof(v));
-		sum += v;
-	}
+	i *= sizeof(uint64_t);
+	if (folded)
+		sum =
+		    shm_carry_number(from, TABLE_BURIAL, 0, offsetof(struct shm_burial, fold) + i);
+	else
+		sum = shm_carry_number(
+		    from, TABLE_MASTER, 0, offsetof(struct shm_master, retired) + i);
+	for (unsigned r = 0; r < from->any[TABLE_WORKERS].rows; r++)
+		if (r + 1 != folded)
+			sum += shm_carry_number(
+			    from, TABLE_WORKERS, r, offsetof(struct shm_worker, counters) + i);
 	return sum;
 }
 
