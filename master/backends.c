@@ -80,7 +80,7 @@ backends_row(struct backends_ask *ask)
 {
 	struct backend_view v;
 
-	for (ask->row = 0; ask->row < BACKEND_ROWS; ask->row++)
+	for (ask->row = 0; ask->row < backend_reach(ask->shm); ask->row++)
 		if (backend_view(ask->shm, ask->row, &v) && strcmp(v.pool, ask->pool) == 0 &&
 		    strcmp(v.host, ask->host) == 0)
 			return true;

@@ -9,6 +9,7 @@
 #include "common/base/log.h"
 #include "common/base/must.h"
 #include "common/segment/heritage.h"
+#include "common/segment/shm_table.h"
 #include "master/generation.h"
 #include "master/listener.h"
 #include "master/master.h"
@@ -238,6 +239,7 @@ generation_start(struct generation *g)
 	unsigned n = g->nseats;
 
 	g->uid = spawn_uid(&g->conf->process);
+	shm_table_resize(master.shm, g->conf, false);
 	for (unsigned i = 0; i < n; i++) {
 		if (generation_find_starting() != g)
 			return;

@@ -15,6 +15,7 @@
 #include "common/base/must.h"
 #include "common/config/conf_tell.h"
 #include "common/config/conf_trust.h"
+#include "common/segment/shm_table.h"
 #include "master/base/ctlpath.h"
 #include "master/base/notify.h"
 #include "master/base/pidfile.h"
@@ -312,6 +313,7 @@ reload_ready(struct generation *g)
 	local_commit(g->number);
 	listener_commit(g->conf);
 	generation_enter(g, GEN_SERVING);
+	shm_table_resize(master.shm, g->conf, true);
 	if (old)
 		reload_old(old);
 	generation_drop_old_shm();

@@ -16,7 +16,10 @@
 #include "common/config/conf_pool.h"
 #include "common/segment/shm.h"
 
-enum { BACKEND_ROWS = 1024, BACKEND_POOLS = 256, BACKEND_NAME = 160, BACKEND_BUCKETS = 24 };
+/* The most rows of hosts and pools: of a configuration, and of the one before it. How many there
+   are follows from the configuration. */
+enum { BACKEND_ROWS = 2 * CONF_POOLS_HOSTS, BACKEND_POOLS = 2 * CONF_POOLS };
+enum { BACKEND_NAME = 160, BACKEND_BUCKETS = 24 };
 enum { BACKEND_WEIGHT_MAX = 1000 };
 
 enum backend_state { BACKEND_UP, BACKEND_SUSPECT, BACKEND_OVERLOADED, BACKEND_DOWN, BACKEND_TRIAL };
@@ -51,6 +54,9 @@ enum pool_counter { /* of a row; gauges are not here */
  */
 int backend_row(struct shm *, struct str pool, struct str address);
 int backend_pool_row(struct shm *, struct str pool);
+/* Rows from there on are free. */
+unsigned backend_reach(const struct shm *);
+unsigned backend_pool_reach(const struct shm *);
 /* Master, after a reload and on a timer: frees rows that no live process has touched for ms.
    Workers touch theirs once a second. now is clock_ms() everywhere. */
 void backend_touch(struct shm *, unsigned row, uint64_t now);

@@ -178,15 +178,17 @@ backend_queued(struct shm *s, unsigned pool_row)
 /* ---- after a death ---- */
 
 static void
-column_clear(struct backend_column *col)
+column_clear(struct shm *s, struct backend_column *col)
 {
-	for (unsigned i = 0; i < BACKEND_ROWS; i++) {
+	unsigned reach = backend_reach(s), pools = backend_pool_reach(s);
+
+	for (unsigned i = 0; i < reach; i++) {
 		if (atomic_load_explicit(&col->in_flight[i], memory_order_relaxed) == 0)
 			continue;
 		atomic_store(&col->in_flight[i], 0);
 		shm_point("column: in flight");
 	}
-	for (unsigned i = 0; i < BACKEND_POOLS; i++) {
+	for (unsigned i = 0; i < pools; i++) {
 		if (atomic_load_explicit(&col->queued[i], memory_order_relaxed) == 0)
 			continue;
 		atomic_store(&col->queued[i], 0);
@@ -200,7 +202,7 @@ column_clear_row(struct shm *s, unsigned worker_row)
 	struct backend_column *col = shm_backend_column(s, worker_row);
 
 	if (col)
-		column_clear(col);
+		column_clear(s, col);
 }
 
 /* Goes last: until then somebody may come and clear the column again. */
@@ -232,17 +234,18 @@ static bool
 column_dump(struct shm *s, unsigned worker_row, struct json *j)
 {
 	struct backend_column *col = shm_backend_column(s, worker_row);
+	unsigned reach = backend_reach(s), pools = backend_pool_reach(s);
 	uint64_t in_flight = 0, unsure = 0, queued = 0;
 
 	if (!(column_live(s, worker_row / 64) >> worker_row % 64 & 1))
 		return false;
-	for (unsigned i = 0; col && i < BACKEND_ROWS; i++) {
+	for (unsigned i = 0; col && i < reach; i++) {
 		uint64_t cell = atomic_load(&col->in_flight[i]);
 
 		in_flight += cell & CELL_COUNT;
 		unsure += (cell & CELL_UNSURE) != 0;
 	}
-	for (unsigned i = 0; col && i < BACKEND_POOLS; i++)
+	for (unsigned i = 0; col && i < pools; i++)
 		queued += atomic_load(&col->queued[i]);
 	json_u64(j, "in_flight", in_flight);
 	json_u64(j, "unsure", unsure);

@@ -9,9 +9,13 @@
 #include "common/balance/backend_outage.h"
 #include "common/balance/backend_view.h"
 #include "common/base/clock.h"
+#include "common/config/conf.h"
 #include "common/segment/shm_keyed.h"
 
 enum { ROW_CLUSTER = 8, BUCKETS_MS = 60000 };
+/* A name stands for so many addresses, if no more than a pool can have; some rows are for what was
+   configured before, and for what an operator does by hand. */
+enum { ROW_ADDRESSES = 64, ROW_POOL_MOST = 256, ROW_SPARE = 64 };
 
 /* ---- hosts ---- */
 
@@ -114,7 +118,9 @@ backend_touch(struct shm *s, unsigned row, uint64_t now)
 static bool
 row_pool_is_busy(struct shm *s, unsigned pool_row)
 {
-	for (unsigned row = 0; row < BACKEND_ROWS; row++) {
+	unsigned reach = backend_reach(s);
+
+	for (unsigned row = 0; row < reach; row++) {
 		struct backend_cell *c = shm_backend(s, row);
 
 		if (c && atomic_load(&c->key) && atomic_load(&c->pool_row) == pool_row)
@@ -157,6 +163,18 @@ backend_pool_touch(struct shm *s, unsigned pool_row, uint64_t now)
 	shm_keyed_touch(s, &row_pools, pool_row, now);
 }
 
+unsigned
+backend_reach(const struct shm *s)
+{
+	return shm_table_extent(s, TABLE_BACKENDS).reach;
+}
+
+unsigned
+backend_pool_reach(const struct shm *s)
+{
+	return shm_table_extent(s, TABLE_POOLS).reach;
+}
+
 void
 backend_sweep(struct shm *s, uint64_t now, uint64_t ms)
 {
@@ -170,7 +188,9 @@ backend_sweep(struct shm *s, uint64_t now, uint64_t ms)
 static void
 row_clear_hosts(struct shm *s, unsigned worker_row)
 {
-	for (unsigned row = 0; row < BACKEND_ROWS; row++) {
+	unsigned reach = backend_reach(s);
+
+	for (unsigned row = 0; row < reach; row++) {
 		struct backend_cell *c = shm_backend(s, row);
 		uint64_t lease;
 
@@ -184,6 +204,30 @@ row_clear_hosts(struct shm *s, unsigned worker_row)
 }
 
 /* ---- the tables ---- */
+
+/* Twice what is there: a reload may bring as many others. */
+static unsigned
+row_hosts_wanted(const struct conf *conf)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < conf->npools; i++) {
+		const struct conf_pool *p = &conf->pools[i];
+		unsigned of_pool = 0;
+
+		for (size_t k = 0; k < p->nhosts; k++)
+			of_pool +=
+			    p->hosts[k].is_unix || p->hosts[k].is_numeric ? 1 : ROW_ADDRESSES;
+		n += of_pool < ROW_POOL_MOST ? of_pool : ROW_POOL_MOST;
+	}
+	return 2 * n + ROW_SPARE;
+}
+
+static unsigned
+row_pools_wanted(const struct conf *conf)
+{
+	return 2 * (unsigned)conf->npools + ROW_SPARE;
+}
 
 static void
 row_carry_hosts(struct shm *to, const struct shm *from)
@@ -202,6 +246,7 @@ const struct shm_table backend_table_pools = {
 	.row = sizeof(struct backend_pool),
 	.rows = BACKEND_POOLS,
 	.least = offsetof(struct backend_pool, running),
+	.wanted = row_pools_wanted,
 	.carry = row_carry_pools,
 	.dump = backend_pool_view_dump,
 };
@@ -211,6 +256,7 @@ const struct shm_table backend_table_hosts = {
 	.row = sizeof(struct backend_cell),
 	.rows = BACKEND_ROWS,
 	.least = offsetof(struct backend_cell, ewma),
+	.wanted = row_hosts_wanted,
 	.carry = row_carry_hosts,
 	.clear = row_clear_hosts,
 	.dump = backend_view_dump,

@@ -142,9 +142,10 @@ static struct state_pool
 state_pool_of(struct shm *s, unsigned row, uint64_t now)
 {
 	uint32_t pool_row = atomic_load(&shm_backend(s, row)->pool_row);
+	unsigned reach = backend_reach(s);
 	struct state_pool p = { 0 };
 
-	for (unsigned i = 0; i < BACKEND_ROWS; i++) {
+	for (unsigned i = 0; i < reach; i++) {
 		struct backend_cell *c = shm_backend(s, i);
 		struct backend_word w;
 
@@ -224,8 +225,9 @@ static void
 state_hasten(struct shm *s, const struct backend_at *at, uint64_t now)
 {
 	uint32_t pool_row = atomic_load(&shm_backend(s, at->row)->pool_row);
+	unsigned reach = backend_reach(s);
 
-	for (unsigned i = 0; i < BACKEND_ROWS; i++) {
+	for (unsigned i = 0; i < reach; i++) {
 		struct backend_cell *c = shm_backend(s, i);
 		uint64_t seen = c ? atomic_load(&c->word) : 0, soon = now;
 		struct backend_word w = backend_word_of(seen);

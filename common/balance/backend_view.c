@@ -151,6 +151,7 @@ bool
 backend_pool_view(struct shm *s, unsigned pool_row, struct backend_pool_view *v)
 {
 	struct backend_pool *p = shm_backend_pool(s, pool_row);
+	unsigned reach;
 
 	if (!p || !shm_keyed_is_used(atomic_load(&p->key)))
 		return false;
@@ -158,7 +159,8 @@ backend_pool_view(struct shm *s, unsigned pool_row, struct backend_pool_view *v)
 	plain_copy(v->pool, p->name, sizeof(v->pool));
 	v->row = pool_row;
 	v->queued = backend_queued(s, pool_row);
-	for (unsigned row = 0; row < BACKEND_ROWS; row++) {
+	reach = backend_reach(s);
+	for (unsigned row = 0; row < reach; row++) {
 		struct backend_cell *c = shm_backend(s, row);
 
 		if (!c || !shm_keyed_is_used(atomic_load(&c->key)) ||

@@ -37,7 +37,7 @@ struct build {
 	struct build_site *sites, **last;
 	size_t nsites;
 	struct build_pool *pools, **last_pool;
-	size_t npools;
+	size_t npools, nhosts; /* nhosts: of the pools that were checked */
 };
 
 /* build_file.c: reads the file and what it includes, and fills the scopes. text NULL: reads file.

@@ -144,6 +144,10 @@ pool_check_hosts(struct pool_check *k)
 	if (p->nhosts > CONF_POOL_HOSTS)
 		cfg_error(&k->c, "hosts", -1, "a name stands for all addresses that it resolves to",
 		    "a pool has at most %d hosts", CONF_POOL_HOSTS);
+	if (k->b->nhosts <= CONF_POOLS_HOSTS && k->b->nhosts + p->nhosts > CONF_POOLS_HOSTS)
+		cfg_error(&k->c, "hosts", -1, "a name stands for all addresses that it resolves to",
+		    "all pools together have at most %d hosts", CONF_POOLS_HOSTS);
+	k->b->nhosts += p->nhosts;
 }
 
 /* --- balancing --- */

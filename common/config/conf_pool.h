@@ -18,12 +18,8 @@ enum pool_balance {
 };
 enum pool_key { KEY_URI, KEY_PATH, KEY_CLIENT, KEY_HEADER, KEY_COOKIE };
 
-enum {
-	CONF_POOLS = 256,
-	CONF_POOL_HOSTS = 64,
-	CONF_POOL_NAME = 63,    /* octets */
-	CONF_STATUS_WORDS = 10, /* of a bit per status */
-};
+enum { CONF_POOLS = 256, CONF_POOL_HOSTS = 64, CONF_POOLS_HOSTS = 2048 /* of all pools */ };
+enum { CONF_POOL_NAME = 63 /* octets */, CONF_STATUS_WORDS = 10 /* of a bit per status */ };
 
 struct conf_host {
 	struct str address; /* canonical: "10.0.0.3:80", "app.example:8080", "unix:/run/php.sock":

@@ -452,15 +452,20 @@ keyed_has_texts(const struct shm_keyed *k, size_t octets)
 void
 shm_keyed_carry(struct shm *to, const struct shm *from, const struct shm_keyed *k)
 {
+	/* Where that is known, nothing stands beyond. */
+	unsigned rows = from->own[k->table].rows ? shm_table_extent(from, k->table).reach
+						 : from->any[k->table].rows;
 	const char *old;
 	size_t octets;
 
-	for (unsigned i = 0; (old = shm_table_old(from, k->table, i, &octets)) != NULL; i++) {
+	for (unsigned i = 0; i < rows; i++) {
 		char buf[SHM_KEYED_TEXTS][SHM_KEYED_TEXT];
-		uint64_t key = atomic_load((const _Atomic uint64_t *)old);
 		struct keyed_name n;
+		uint64_t key;
 		int row;
 
+		old = shm_table_old(from, k->table, i, &octets);
+		key = old ? atomic_load((const _Atomic uint64_t *)old) : 0;
 		if (!shm_keyed_is_used(key) || !keyed_has_texts(k, octets))
 			continue;
 		n = keyed_name_in(k, old, buf);

@@ -255,6 +255,7 @@ shm_attach_as(int fd, enum shm_kind kind, const char **why)
 		memcpy(&head, s->base, sizeof(head));
 	/* The copy: who has it mapped could change it between a check and what is done then. */
 	*why = shm_head_check(s, &head);
+	s->is_taken = true;
 	if (!*why)
 		return s;
 	shm_unmap(s);

@@ -18,12 +18,27 @@ shm_table_old(const struct shm *s, enum shm_table_id id, unsigned row, size_t *o
 	return row < p->rows ? p->base + (size_t)row * p->row : NULL;
 }
 
+/* Where rows are found by name they are spread over as many as there were: otherwise few would lie
+   far apart. What stands in the other segment is a hint. */
+static void
+shm_extent_carry(struct shm *to, const struct shm *from, unsigned i)
+{
+	struct shm_room *room = shm_table_room(from, (enum shm_table_id)i);
+	unsigned rows = room ? atomic_load(&room->size) : 0;
+
+	if (shm_tables[i]->wanted && to->extent[i].size == 0)
+		to->extent[i].size = rows && rows < from->any[i].rows ? rows : from->any[i].rows;
+}
+
 void
 shm_table_carry(struct shm *to, const struct shm *from)
 {
-	for (unsigned i = 0; i < TABLES; i++)
-		if (shm_tables[i]->carry && from->any[i].rows && to->own[i].rows)
-			shm_tables[i]->carry(to, from);
+	for (unsigned i = 0; i < TABLES; i++) {
+		if (!shm_tables[i]->carry || !from->any[i].rows || !to->own[i].rows)
+			continue;
+		shm_extent_carry(to, from, i);
+		shm_tables[i]->carry(to, from);
+	}
 }
 
 void
@@ -81,6 +96,28 @@ shm_room_tell(struct shm *s, enum shm_table_id id)
 	atomic_store(&room->size, e.size);
 	shm_point("room: size");
 	atomic_store(&room->reach, e.reach);
+}
+
+void
+shm_table_resize(struct shm *s, const struct conf *conf, bool may_shrink)
+{
+	for (unsigned i = 0; i < TABLES; i++) {
+		const struct shm_table *t = shm_tables[i];
+		struct shm_extent *e = &s->extent[i];
+		unsigned n = t->wanted ? t->wanted(conf) : 0, rows = s->own[i].rows;
+
+		if (n == 0)
+			continue;
+		n = n < rows ? n : rows;
+		/* In a fresh one nothing stands yet; in one that was taken over, anywhere. */
+		if (e->size == 0)
+			e->reach = s->is_taken ? rows : n;
+		if (e->size == 0 || n > e->size || may_shrink)
+			e->size = n;
+		if (e->reach < e->size)
+			e->reach = e->size;
+		shm_room_tell(s, (enum shm_table_id)i);
+	}
 }
 
 void

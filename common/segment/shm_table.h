@@ -20,6 +20,8 @@
 #include "common/base/json.h"
 #include "common/segment/shm.h"
 
+struct conf;
+
 enum { SHM_TABLE_NAME = 12 };
 
 struct shm_table {
@@ -33,6 +35,8 @@ struct shm_table {
 	/* Every hook may be absent. None is called for a segment that has not the table; clear and
 	   repair only where version and size of rows are this binary's. */
 
+	/* How many rows the configuration asks for; as many as there are, at most. Absent: all. */
+	unsigned (*wanted)(const struct conf *);
 	/* Takes over what is sound in a segment of another layout (shm_table_old()) or of another
 	   master (the same layout): by key, not by place. to is fresh. */
 	void (*carry)(struct shm *to, const struct shm *from);
@@ -78,7 +82,8 @@ struct shm {
 	struct shm_extent extent[TABLES]; /* as the master knows it */
 	/* of shm.c and shm_map.c only */
 	int fd;
-	bool is_old; /* another layout: counters and words are not where this binary thinks */
+	bool is_old;   /* another layout: counters and words are not where this binary thinks */
+	bool is_taken; /* attached, not made */
 	uint64_t id;
 	pid_t owner;
 	char *base;
@@ -116,6 +121,9 @@ shm_table_room(const struct shm *s, enum shm_table_id id)
 
 /* At most the rows that are there, whatever somebody wrote; the master's is its own. */
 struct shm_extent shm_table_extent(const struct shm *, enum shm_table_id);
+/* Master: as many rows as the configuration asks for. Before its workers are there tables grow,
+   afterwards they shrink; what stands beyond is found until nobody uses it. */
+void shm_table_resize(struct shm *, const struct conf *, bool may_shrink);
 /* Master: the rows from n on are free. */
 void shm_table_reach(struct shm *, enum shm_table_id, unsigned n);
 

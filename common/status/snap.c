@@ -215,14 +215,15 @@ statussnap_hosts(struct statussnap_pool *p, struct backend_view *hosts, size_t r
 static struct statussnap *
 statussnap_new(struct shm *shm)
 {
-	struct statussnap_pool *pools = must_calloc(BACKEND_POOLS, sizeof(*pools));
-	struct backend_view *all = must_calloc(BACKEND_ROWS, sizeof(*all)), *hosts;
+	unsigned pool_rows = backend_pool_reach(shm), rows = backend_reach(shm);
+	struct statussnap_pool *pools = must_calloc(pool_rows, sizeof(*pools));
+	struct backend_view *all = must_calloc(rows, sizeof(*all)), *hosts;
 	size_t npools = 0, n = 0, used = 0;
 	struct statussnap *s;
 
-	for (unsigned row = 0; row < BACKEND_POOLS; row++)
+	for (unsigned row = 0; row < pool_rows; row++)
 		npools += backend_pool_view(shm, row, &pools[npools].view);
-	for (unsigned row = 0; row < BACKEND_ROWS && npools; row++)
+	for (unsigned row = 0; row < rows && npools; row++)
 		n += backend_view(shm, row, &all[n]);
 	qsort(pools, npools, sizeof(pools[0]), statussnap_pool_order);
 	s = must_calloc(1, sizeof(*s) + npools * sizeof(*pools) + n * sizeof(*hosts));

@@ -19,6 +19,7 @@
 #include "common/base/procid.h"
 #include "common/segment/shm.h"
 #include "common/segment/shm_keep.h"
+#include "common/segment/shm_table.h"
 #include "test/unit/crash.h"
 
 Suite *suite_shm(void);
@@ -267,13 +268,14 @@ START_TEST(test_attach_needs_seals)
 }
 END_TEST
 
+/* What follows the first n octets is zeros. */
 static int
-damaged_copy(size_t size, const unsigned char *octets)
+damaged_copy(size_t size, const unsigned char *octets, size_t n)
 {
 	int fd = memfd_create("t", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	ck_assert_int_eq(ftruncate(fd, (off_t)size), 0);
-	ck_assert_int_eq(pwrite(fd, octets, size, 0), (ssize_t)size);
+	ck_assert_int_eq(pwrite(fd, octets, n, 0), (ssize_t)n);
 	ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 0);
 	return fd;
 }
@@ -304,11 +306,12 @@ START_TEST(test_attach_damaged_header)
 	unsigned refused = 0;
 
 	ck_assert_int_eq(pread(shm_fd(shm), octets, size, 0), (ssize_t)size);
-	for (size_t at = 0; at < head; at++) {
+	/* Of the directory's entries that nothing uses, some octets. */
+	for (size_t at = 0; at < head; at += at < 32 + 32 * TABLES ? 1 : 17) {
 		unsigned char was = octets[at];
 
 		octets[at] = values[at % 4] == was ? 0x7f : values[at % 4];
-		int fd = damaged_copy(size, octets);
+		int fd = damaged_copy(size, octets, 4 * 4096);
 		struct shm *s = shm_attach(fd, &why);
 
 		ck_assert_msg(s == NULL, "octet %zu changed and nobody noticed", at);
@@ -322,7 +325,7 @@ START_TEST(test_attach_damaged_header)
 			ck_assert_msg(s != NULL, "%s", why);
 			shm_close(s);
 			close(fd);
-			fd = damaged_copy(size, octets);
+			fd = damaged_copy(size, octets, 4 * 4096);
 		}
 		s = shm_attach_old(fd, &why);
 		if (s)
@@ -348,7 +351,7 @@ START_TEST(test_attach_damaged_tables)
 	ck_assert_int_eq(pread(shm_fd(shm), octets, size, 0), (ssize_t)size);
 	for (size_t at = 4096; at < size; at++)
 		octets[at] = (unsigned char)(_i == 0 ? 0xff : rand());
-	struct shm *s = shm_attach(damaged_copy(size, octets), &why);
+	struct shm *s = shm_attach(damaged_copy(size, octets, size), &why);
 
 	ck_assert_msg(s != NULL, "%s", why);
 	use_all_of(s);

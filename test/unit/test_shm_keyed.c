@@ -385,8 +385,8 @@ START_TEST(test_crash_everywhere)
 		assert_rows(what, NAMES);
 		if (is_killed)
 			continue;
-		check(k - 1 >= crash_ops[_i].at_least, "%s: only %u fail points", crash_ops[_i].name,
-		    k - 1);
+		check(k - 1 >= crash_ops[_i].at_least, "%s: only %u fail points",
+		    crash_ops[_i].name, k - 1);
 		break;
 	}
 }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/config/conf.h"
 #include "common/segment/shm_dump.h"
 #include "common/segment/shm_keep.h"
 #include "common/segment/shm_keyed.h"
@@ -216,7 +217,7 @@ pools_hold(const char *what)
 		for (unsigned k = 0; k < i; k++)
 			scene_check(rows[i] != rows[k], "%s: two pools have one row", what);
 	}
-	for (unsigned row = 0; row < BACKEND_POOLS; row++)
+	for (unsigned row = 0; row < backend_pool_reach(scene.shm); row++)
 		scene_check(shm_backend_pool(scene.shm, row)->key >> 63 == 0,
 		    "%s: row %u is still claimed", what, row);
 	scene_check(backend_pool_view(scene.shm, pool_row(), &v) && v.queued_total == 1,
@@ -261,7 +262,7 @@ hosts_hold(const char *what)
 		scene_check(shm_backend(scene.shm, row)->check == 0, "%s: a lease", what);
 		seen[row] = true;
 	}
-	for (unsigned row = 0; row < BACKEND_ROWS; row++)
+	for (unsigned row = 0; row < backend_reach(scene.shm); row++)
 		scene_check(shm_backend(scene.shm, row)->key >> 63 == 0,
 		    "%s: row %u is still claimed", what, row);
 	scene_check(backend_weight(scene.shm, scene_host(1)) == 7, "%s: the weight", what);
@@ -392,6 +393,113 @@ START_TEST(test_dump)
 }
 END_TEST
 
+/* ---- sizes ---- */
+
+static struct conf_host size_hosts[CONF_POOL_HOSTS];
+static struct conf_pool size_pools[CONF_POOLS];
+
+/* A configuration of so many pools with so many hosts each. */
+static void
+resize(unsigned npools, unsigned nhosts, bool is_numeric, bool may_shrink)
+{
+	struct conf conf = { .pools = size_pools, .npools = npools };
+
+	for (unsigned i = 0; i < CONF_POOL_HOSTS; i++)
+		size_hosts[i].is_numeric = is_numeric;
+	for (unsigned i = 0; i < npools; i++)
+		size_pools[i] = (struct conf_pool){ .hosts = size_hosts, .nhosts = nhosts };
+	shm_table_resize(scene.shm, &conf, may_shrink);
+}
+
+static struct shm_extent
+hosts_extent(void)
+{
+	return shm_table_extent(scene.shm, TABLE_BACKENDS);
+}
+
+START_TEST(test_sizes)
+{
+	unsigned rows[100];
+
+	resize(1, 3, true, false);
+	ck_assert_uint_eq(hosts_extent().size, 70);
+	ck_assert_uint_eq(hosts_extent().reach, 70);
+	for (unsigned i = 0; i < 70; i++)
+		rows[i] = scene_host(i);
+	ck_assert_int_eq(backend_row(scene.shm, scene.pool.name, STR("one more")), -1);
+	/* A name is many addresses, but a pool has an end. */
+	resize(2, 5, false, false);
+	ck_assert_uint_eq(hosts_extent().size, 2 * 2 * 256 + 64);
+	ck_assert_int_ge(backend_row(scene.shm, scene.pool.name, STR("one more")), 0);
+	for (unsigned i = 70; i < 100; i++)
+		rows[i] = scene_host(i);
+	/* While the generation before serves nothing shrinks. */
+	resize(1, 3, true, false);
+	ck_assert_uint_eq(hosts_extent().size, 2 * 2 * 256 + 64);
+	resize(1, 3, true, true);
+	ck_assert_uint_eq(hosts_extent().size, 70);
+	ck_assert_uint_eq(hosts_extent().reach, 2 * 2 * 256 + 64);
+	for (unsigned i = 0; i < 100; i++)
+		ck_assert_uint_eq(scene_host(i), rows[i]);
+	backend_sweep(scene.shm, clock_ms() + 120000, 60000);
+	ck_assert_uint_eq(hosts_extent().reach, 70);
+	ck_assert_uint_eq(shm_dump_table(scene.shm, TABLE_BACKENDS, NULL), 0);
+	/* As many as there are, at most. */
+	resize(CONF_POOLS, CONF_POOL_HOSTS, false, true);
+	ck_assert_uint_eq(hosts_extent().size, BACKEND_ROWS);
+	ck_assert_uint_eq(shm_table_extent(scene.shm, TABLE_POOLS).size, BACKEND_POOLS);
+}
+END_TEST
+
+/* What a worker writes about sizes bounds nobody's looks and leads nobody out of a table: the
+   master has its own, and says it again. */
+START_TEST(test_sizes_of_somebody_else)
+{
+	static const uint32_t values[] = { 0, 1, 69, 71, BACKEND_ROWS, BACKEND_ROWS + 1,
+		UINT32_MAX };
+	struct shm_room *room = shm_table_room(scene.shm, TABLE_BACKENDS);
+
+	resize(1, 3, true, false);
+	for (int i = 0; i < UNIT_COUNT(values); i++)
+		for (int k = 0; k < UNIT_COUNT(values); k++) {
+			struct shm_extent e;
+
+			room->size = values[i];
+			room->reach = values[k];
+			ck_assert_uint_eq(hosts_extent().size, 70);
+			scene.shm->owner++; /* as a worker */
+			e = hosts_extent();
+			scene_host(1);
+			scene.shm->owner--;
+			ck_assert_uint_gt(e.size, 0);
+			ck_assert_uint_le(e.size, e.reach);
+			ck_assert_uint_le(e.reach, BACKEND_ROWS);
+			shm_table_repair(scene.shm);
+			ck_assert_uint_eq(room->size, 70);
+			ck_assert_uint_eq(room->reach, 70);
+			ck_assert_int_ge(scene_host(2), 0);
+		}
+}
+END_TEST
+
+/* Rows that are carried over lie within the size that they had. */
+START_TEST(test_sizes_are_carried)
+{
+	struct shm *from = scene.shm;
+
+	resize(1, 3, true, false);
+	for (unsigned i = 0; i < 60; i++)
+		scene_host(i);
+	scene.shm = shm_create();
+	shm_carry(scene.shm, from);
+	ck_assert_uint_eq(hosts_extent().reach, 70);
+	resize(2, 3, true, false);
+	ck_assert_uint_eq(hosts_extent().reach, 76);
+	ck_assert_uint_eq(shm_dump_table(scene.shm, TABLE_BACKENDS, NULL), 60);
+	shm_close(from);
+}
+END_TEST
+
 /* ---- another layout ---- */
 
 enum { ENTRY = 32, ENTRY_VERSION = 12 }; /* struct shm_entry of shm_map.c */
@@ -507,8 +615,11 @@ static const struct {
 static void
 scene_anew(void)
 {
+	static const struct conf conf = { .npools = 0 };
+
 	shm_close(scene.shm);
 	scene_setup();
+	shm_table_resize(scene.shm, &conf, true);
 	tables_fill();
 }
 
@@ -608,6 +719,9 @@ suite_shm_tables(void)
 	tcase_add_checked_fixture(c, scene_setup, scene_teardown);
 	tcase_add_loop_test(c, test_descriptor, 0, TABLES);
 	tcase_add_test(c, test_dump);
+	tcase_add_test(c, test_sizes);
+	tcase_add_test(c, test_sizes_of_somebody_else);
+	tcase_add_test(c, test_sizes_are_carried);
 	tcase_add_loop_test(c, test_version, 0, TABLES);
 	suite_add_tcase(s, c);
 	tcase_add_checked_fixture(crash, scene_setup, scene_teardown);
