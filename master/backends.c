@@ -9,6 +9,7 @@
 #include "common/status/pools.h"
 #include "master/backends.h"
 #include "master/base/exitcode.h"
+#include "master/chronicle.h"
 
 enum { BACKENDS_WORDS = 4, BACKENDS_WEIGHT_MAX = 1000 };
 
@@ -137,6 +138,7 @@ backends_set(struct backends_ask *ask, enum backend_admin admin, const char *wha
 	}
 	log_notice(
 	    "backend %s %s %s, asked for through the control socket", ask->pool, ask->host, what);
+	chronicle_add(HISTORY_COMMAND, 0, -1, "backend %s %s %s", ask->pool, ask->host, what);
 	backends_answer(ask, what);
 	return CLI_OK;
 }
@@ -176,6 +178,8 @@ backends_weight(struct backends_ask *ask)
 	}
 	log_notice("backend %s %s has weight %s, asked for through the control socket", ask->pool,
 	    ask->host, ask->value);
+	chronicle_add(HISTORY_COMMAND, 0, -1, "backend %s %s has weight %s", ask->pool, ask->host,
+	    ask->value);
 	text_printf(ask->out, "%s %s has weight %s\n", ask->pool, ask->host, ask->value);
 	return CLI_OK;
 }

@@ -13,6 +13,7 @@
 #include "common/status/doc.h"
 #include "master/backends.h"
 #include "master/base/sockfile.h"
+#include "master/chronicle.h"
 #include "master/control.h"
 #include "master/generation.h"
 #include "master/logs.h"
@@ -227,6 +228,7 @@ control_log_level(struct client *c, const char *arg)
 	}
 	log_level = (enum log_level)level;
 	atomic_store(&shm_master(master.shm)->log_level, (uint32_t)level);
+	chronicle_add(HISTORY_COMMAND, 0, -1, "log level %s", log_level_name(log_level));
 	client_answer(c, STR("until the next reload"), 0);
 }
 

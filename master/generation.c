@@ -10,6 +10,7 @@
 #include "common/base/must.h"
 #include "common/segment/heritage.h"
 #include "common/segment/shm_table.h"
+#include "master/chronicle.h"
 #include "master/generation.h"
 #include "master/listener.h"
 #include "master/master.h"
@@ -156,8 +157,11 @@ generation_expired(void *arg)
 {
 	struct generation *g = arg;
 
-	if (g->state == GEN_DRAINING || g->state == GEN_CUT)
+	if (g->state == GEN_DRAINING || g->state == GEN_CUT) {
 		log_warnx("generation %u has not finished in time: ending its workers", g->number);
+		chronicle_add(HISTORY_DRAIN_FORCED, 0, -1,
+		    "generation %u has not finished in time: its workers are ended", g->number);
+	}
 	generation_enter(g, gen_states[g->state].next);
 }
 
@@ -314,9 +318,12 @@ generation_seat_ready(struct seat *s)
 	g->ready++;
 	if (g->state == GEN_STARTING && g->ready == g->nseats)
 		reload_ready(g);
-	else if (g->state == GEN_SERVING)
+	else if (g->state == GEN_SERVING) {
 		log_info(
 		    "worker %u (pid %d) of generation %u serves", s->index, (int)s->pid, g->number);
+		chronicle_add(HISTORY_WORKER_START, s->pid, (int)s->index,
+		    "serves in place of one that died");
+	}
 }
 
 /* A seat of the serving generation is filled again, if we know with what: the configuration of a
@@ -413,6 +420,8 @@ generation_bound(unsigned most)
 			continue;
 		log_warnx("more than %u generations are draining: generation %u is cut short", most,
 		    g->number);
+		chronicle_add(HISTORY_DRAIN_FORCED, 0, -1,
+		    "more than %u generations drain: generation %u is cut short", most, g->number);
 		generation_enter(g, GEN_CUT);
 		return; /* the next reload cuts the next */
 	}

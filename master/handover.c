@@ -17,11 +17,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "common/base/log.h"
 #include "common/base/must.h"
 #include "common/base/procid.h"
 #include "master/base/inherit.h"
 #include "master/base/notify.h"
+#include "master/chronicle.h"
 #include "master/control.h"
 #include "master/generation.h"
 #include "master/handover.h"
@@ -149,6 +151,10 @@ handover_write(FILE *f, bool keep)
 	fprintf(f, "last %u\n", ledger_last());
 	handover_keep(ledger_fd(), keep);
 	fprintf(f, "socket %d %s\n", ledger_fd(), LEDGER_NAME);
+	if (chronicle_fd() >= 0) {
+		handover_keep(chronicle_fd(), keep);
+		fprintf(f, "socket %d %s\n", chronicle_fd(), CHRONICLE_NAME);
+	}
 	handover_keep(shm_fd(master.shm), keep);
 	fprintf(f, "segment %d\n", shm_fd(master.shm));
 	if (master.shm_old) {
@@ -278,6 +284,7 @@ handover_open_ledger(void)
 		return false;
 	if (ledger_last() < self.last)
 		ledger_set_last(self.last);
+	chronicle_open();
 	return true;
 }
 
@@ -625,6 +632,7 @@ handover_done(const struct text *report)
 	self.exe = -1;
 	atomic_fetch_add(&shm_master(master.shm)->upgrades, 1);
 	log_notice("upgraded in %llu ms", (unsigned long long)(clock_ms() - self.since));
+	chronicle_add(HISTORY_UPGRADE, master.pid, -1, "version %s took over", PACKAGE_VERSION);
 	control_done(CONTROL_UPGRADE, text_str(report), 0);
 }
 
@@ -673,6 +681,7 @@ handover_resume(const char *why)
 	atomic_fetch_add(&shm_master(master.shm)->reload_failures, 1);
 	log_errorx("upgrade failed, generation %u serves on: %.*s", g ? g->number : 0,
 	    (int)strcspn(why, "\n"), why);
+	chronicle_add(HISTORY_UPGRADE_REFUSED, 0, -1, "%.*s", (int)strcspn(why, "\n"), why);
 	control_done(CONTROL_UPGRADE, text_str(&report), EXIT_FAILURE);
 	text_free(&report);
 	reload_resume();

@@ -7,6 +7,7 @@
 #include "common/base/log.h"
 #include "common/base/logfile.h"
 #include "common/base/must.h"
+#include "master/chronicle.h"
 #include "master/generation.h"
 #include "master/logs.h"
 
@@ -233,6 +234,7 @@ logs_reopen(void)
 			generation_tell_reopen(LOGS_INDEX_ERROR, self.error_fd);
 	}
 	log_notice("log files opened anew");
+	chronicle_add(HISTORY_COMMAND, 0, -1, "log files opened anew");
 }
 
 static void

@@ -23,6 +23,7 @@
 #include "master/base/notify.h"
 #include "master/base/pidfile.h"
 #include "master/base/probe.h"
+#include "master/chronicle.h"
 #include "master/control.h"
 #include "master/generation.h"
 #include "master/handover.h"
@@ -135,6 +136,10 @@ master_stop(bool fast)
 	log_notice(state == GEN_KILL     ? "stopping at once"
 		   : state == GEN_ENDING ? "stopping: requests have 5 s to finish"
 					 : "stopping: requests in flight may finish");
+	chronicle_add(HISTORY_STOP, 0, -1, "%s",
+	    state == GEN_KILL     ? "at once"
+	    : state == GEN_ENDING ? "requests have 5 s to finish"
+				  : "requests in flight may finish");
 	self.is_stopping = true;
 	self.is_now |= state == GEN_KILL;
 	self.is_fast |= fast;
@@ -337,6 +342,16 @@ master_guess_last(void)
 		ledger_set_last(serving < MASTER_GUESS ? serving : MASTER_GUESS);
 }
 
+static void
+master_remember(void)
+{
+	unsigned n = generation_processes();
+
+	chronicle_add(HISTORY_RESTART, master.pid, -1,
+	    "%u worker%s of a master before this one serve%s on", n, n == 1 ? "" : "s",
+	    n == 1 ? "s" : "");
+}
+
 static int
 master_open_shm(void)
 {
@@ -344,6 +359,7 @@ master_open_shm(void)
 
 	if (ledger_open() < 0)
 		return -1;
+	chronicle_open();
 	if (fd >= 0)
 		master_take_shm(fd);
 	master.shm = shm_create();
@@ -355,8 +371,10 @@ master_open_shm(void)
 	notify_store("argand-segment", shm_fd(master.shm));
 	ledger_set_shm(master.shm);
 	master_guess_last();
-	if (master.shm_old)
+	if (master.shm_old) {
 		orphan_adopt_all(master.shm_old);
+		master_remember();
+	}
 	orphan_dismiss_rest();
 	atomic_store(&shm_master(master.shm)->pid, (int32_t)master.pid);
 	atomic_store(&shm_master(master.shm)->stopping, 0);

@@ -20,6 +20,7 @@
 #include "master/base/notify.h"
 #include "master/base/pidfile.h"
 #include "master/base/probe.h"
+#include "master/chronicle.h"
 #include "master/control.h"
 #include "master/handover.h"
 #include "master/ledger.h"
@@ -149,6 +150,7 @@ reload_fail(int status)
 	atomic_fetch_add(&shm_master(master.shm)->reload_failures, 1);
 	reload_note(line);
 	log_errorx("reload failed, generation %u serves on: %.*s", number, STR_FMT(line));
+	chronicle_add(HISTORY_RELOAD_REFUSED, 0, -1, "%.*s", STR_FMT(line));
 	text_printf(&self.report, "Nothing was changed; generation %u goes on serving.\n", number);
 	notify_send("STATUS=reload failed, generation %u serves on: %.*s", number,
 	    (int)(line.n < 400 ? line.n : 400), line.p);
@@ -183,6 +185,19 @@ reload_tell(struct generation *g)
 	log_notice("generation %u serves: %u worker%s, %zu change%s, %llu ms, %u older draining",
 	    g->number, g->nseats, g->nseats == 1 ? "" : "s", self.nchanges,
 	    self.nchanges == 1 ? "" : "s", ms, draining);
+}
+
+static void
+reload_remember(const struct generation *g, bool is_first)
+{
+	char changes[40] = "";
+
+	if (self.nchanges)
+		snprintf(changes, sizeof(changes), ", %zu change%s", self.nchanges,
+		    self.nchanges == 1 ? "" : "s");
+	chronicle_add(is_first ? HISTORY_START : HISTORY_RELOAD, is_first ? master.pid : 0, -1,
+	    "generation %u serves with %u worker%s%s", g->number, g->nseats,
+	    g->nseats == 1 ? "" : "s", changes);
 }
 
 /* What runs as root though it need not: told when it begins. */
@@ -322,6 +337,7 @@ reload_ready(struct generation *g)
 		atomic_fetch_add(&shm_master(master.shm)->reloads, 1);
 	else if (master.on_ready)
 		master.on_ready(g->conf);
+	reload_remember(g, !old);
 	self.phase = RELOAD_SWITCHING;
 	self.switched = clock_ms();
 	reload_look(NULL);
@@ -371,6 +387,8 @@ reload_in_place(struct generation *g, struct conf *conf)
 	text_add_str(&self.report, text_str(&self.changes));
 	text_printf(&self.report, "changed in place: generation %u serves on\n", g->number);
 	log_notice("generation %u serves on with a change in place", g->number);
+	chronicle_add(
+	    HISTORY_RELOAD, 0, -1, "generation %u serves on with a change in place", g->number);
 	reload_end(0);
 }
 

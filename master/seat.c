@@ -18,6 +18,7 @@
 #include "common/base/plain.h"
 #include "common/segment/heritage.h"
 #include "common/segment/shm_keep.h"
+#include "master/chronicle.h"
 #include "master/generation.h"
 #include "master/ledger.h"
 #include "master/master.h"
@@ -402,6 +403,7 @@ seat_reap(struct seat *s, int status)
 		atomic_fetch_add(&shm_master(master.shm)->deaths, 1);
 		log_errorx("worker %u (pid %d) of generation %u %s", s->index, (int)pid,
 		    s->gen->number, why);
+		chronicle_add(HISTORY_WORKER_DEATH, pid, (int)s->index, "%s", why);
 	}
 	seat_clear(s);
 	if (!generation_seat_lost(s, why))
@@ -461,6 +463,8 @@ seat_check(struct seat *s, uint64_t now)
 		if (s->hung_since) {
 			log_notice("worker %u (pid %d) is alive again after %llu ms", s->index,
 			    (int)s->pid, (unsigned long long)(now - s->hung_since));
+			chronicle_add(HISTORY_WORKER_ALIVE, s->pid, (int)s->index,
+			    "again after %llu s", (unsigned long long)(now - s->hung_since) / 1000);
 			s->hung_since = 0;
 			seat_tell_hung(s);
 		}
@@ -471,10 +475,13 @@ seat_check(struct seat *s, uint64_t now)
 		seat_tell_hung(s);
 		log_warnx("worker %u (pid %d) hangs: no heartbeat for %llu ms", s->index,
 		    (int)s->pid, (unsigned long long)silence);
+		chronicle_add(HISTORY_WORKER_HANG, s->pid, (int)s->index, "no sign of life");
 	}
 	if (silence >= SEAT_HOPELESS_MS) {
 		log_errorx("worker %u (pid %d) has hung for %d s: killing it", s->index,
 		    (int)s->pid, SEAT_HOPELESS_MS / 1000);
+		chronicle_add(HISTORY_WORKER_HANG, s->pid, (int)s->index,
+		    "no sign of life for %d s: killed", SEAT_HOPELESS_MS / 1000);
 		seat_kill(s, SIGABRT);
 	}
 }

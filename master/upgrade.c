@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "master/base/notify.h"
 #include "master/base/probe.h"
+#include "master/chronicle.h"
 #include "master/control.h"
 #include "master/generation.h"
 #include "master/handover.h"
@@ -48,6 +49,7 @@ upgrade_fail(struct str why)
 	atomic_fetch_add(&shm_master(master.shm)->reload_failures, 1);
 	log_errorx(
 	    "upgrade failed, generation %u serves on: %.*s", g ? g->number : 0, STR_FMT(line));
+	chronicle_add(HISTORY_UPGRADE_REFUSED, 0, -1, "%.*s", STR_FMT(line));
 	text_printf(&t, "%.*s\nNot upgraded; generation %u goes on serving.\n",
 	    (int)(why.n && why.p[why.n - 1] == '\n' ? why.n - 1 : why.n), why.p, g ? g->number : 0);
 	control_done(CONTROL_UPGRADE, text_str(&t), EXIT_FAILURE);

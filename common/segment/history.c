@@ -304,10 +304,11 @@ history_writer(const struct history_row *row)
 void
 history_clear(struct history_row rows[HISTORY_ROWS], pid_t pid)
 {
-	for (unsigned i = 0; i < HISTORY_ROWS && pid > 0; i++) {
+	for (unsigned i = 0; i < HISTORY_ROWS; i++) {
 		uint64_t mark = atomic_load(&rows[i].mark);
+		pid_t writer = history_mark_of(mark).pid;
 
-		if (history_mark_of(mark).pid != pid)
+		if (writer == 0 || (pid != 0 && writer != pid))
 			continue;
 		shm_point("history: clear");
 		atomic_compare_exchange_strong(&rows[i].mark, &mark, 0);

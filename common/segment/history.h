@@ -76,7 +76,7 @@ bool history_get(const struct history_row *, int64_t now, struct history_entry *
 /* Copies what is whole to out, the oldest first; returns how many. now: wall ms. */
 unsigned history_read(const struct history_row rows[HISTORY_ROWS], enum history_by, int64_t now,
     struct history_entry out[HISTORY_ROWS]);
-/* What this process, which is dead, had begun is given up. */
+/* What this process, which is dead, had begun is given up; 0: whoever had, they are all dead. */
 void history_clear(struct history_row rows[HISTORY_ROWS], pid_t pid);
 /* Who is writing it; 0: nobody. */
 pid_t history_writer(const struct history_row *);

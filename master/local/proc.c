@@ -16,6 +16,7 @@
 
 #include "common/base/log.h"
 #include "common/base/must.h"
+#include "master/chronicle.h"
 #include "master/local/busy.h"
 #include "master/local/exec.h"
 #include "master/local/local.h"
@@ -174,6 +175,7 @@ localproc_start(struct local *l, const struct localspec *spec, int sock)
 	setpgid(pid, pid); /* the child does the same; whoever is first */
 	p = localproc_adopt(l, PROC_RUNNING, pid, spec->digest, clock_ms(), ends[0]);
 	p->served = local_served(l);
+	chronicle_add(HISTORY_PROCESS_START, pid, -1, "backend %s", l->name);
 	return p;
 }
 
@@ -255,6 +257,8 @@ localproc_term_over(void *arg)
 
 	log_warnx("backend %s: process %d did not end on SIGTERM: killing it", p->local->name,
 	    (int)p->pid);
+	chronicle_add(HISTORY_PROCESS_KILLED, p->pid, -1, "backend %s did not end on SIGTERM",
+	    p->local->name);
 	localproc_kill(p);
 }
 
@@ -293,6 +297,9 @@ localproc_reap(struct localproc *p, int status)
 	log_at(is_well ? LOG_INFO_ : LOG_ERROR_, NULL, false,
 	    "backend %s: process %d %s after %llu.%03u s", p->local->name, (int)p->pid, how,
 	    (unsigned long long)(age / 1000), (unsigned)(age % 1000));
+	if (!is_well)
+		chronicle_add(
+		    HISTORY_PROCESS_DEATH, p->pid, -1, "backend %s %s", p->local->name, how);
 	alarm_del(&p->alarm);
 	list_del(&p->link);
 	local_died(p->local, p, status, is_well);
