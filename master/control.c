@@ -11,6 +11,7 @@
 #include "common/config/conf_tell.h"
 #include "common/segment/shm_dump.h"
 #include "common/status/doc.h"
+#include "common/status/events.h"
 #include "master/backends.h"
 #include "master/base/sockfile.h"
 #include "master/chronicle.h"
@@ -184,6 +185,19 @@ control_status(struct client *c, const char *arg)
 	text_free(&t);
 }
 
+static void
+control_events(struct client *c, const char *arg)
+{
+	struct text t = { 0 };
+
+	if (strcmp(arg, "--json") == 0)
+		statusevents_doc_json(master.shm, &t);
+	else
+		statusevents_doc(master.shm, strcmp(arg, "--color") == 0, &t);
+	client_answer(c, text_str(&t), 0);
+	text_free(&t);
+}
+
 /* The words of a client's line are cut in place: nobody else reads it any more. */
 static void
 control_backend(struct client *c, const char *arg)
@@ -241,6 +255,7 @@ static const struct {
 	{ "stop", control_stop },
 	{ "reopen", control_reopen },
 	{ "status", control_status },
+	{ "events", control_events },
 	{ "backend", control_backend },
 	{ "config", control_config },
 	{ "log-level", control_log_level },

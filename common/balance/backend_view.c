@@ -5,6 +5,7 @@
 
 #include "common/balance/backend_cell.h"
 #include "common/balance/backend_outage.h"
+#include "common/balance/backend_event.h"
 #include "common/balance/backend_view.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -252,6 +253,7 @@ backend_tell(struct shm *s, const struct backend_at *at, const char *why)
 	plain_copy(pool, c->pool, sizeof(pool));
 	plain_copy(host, c->host, sizeof(host));
 	why = why ? why : "";
+	backend_event(s, at, why);
 	if (w.state == BACKEND_UP) {
 		log_notice("backend %s %s is up again%s%s%s", pool, host, *why ? " (" : "", why,
 		    *why ? ")" : "");

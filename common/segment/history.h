@@ -105,6 +105,9 @@ void history_json(struct json *, const struct history_entry *);
    has so many. Allocated; free() it. */
 struct history_entry *history_take(struct shm *, unsigned most, unsigned *n);
 
+/* Whether, of what workers have said of that key, a kind came after another, or alone. */
+bool history_was_last(struct shm *, enum history_kind, enum history_kind other, uint64_t key);
+
 /* The ring that the master has written, as this process has it; NULL: it has none. */
 void history_set_master(const struct history_row *rows);
 

@@ -143,6 +143,21 @@ history_say(struct shm *shm, enum history_kind kind, uint64_t key, const char *f
 	history_add(rows, &e, getpid());
 }
 
+bool
+history_was_last(struct shm *shm, enum history_kind kind, enum history_kind other, uint64_t key)
+{
+	struct history_row *rows = history_rows(shm);
+	uint64_t last[HISTORY_KINDS] = { 0 };
+	int64_t now = history_now();
+	struct history_entry one;
+
+	for (unsigned i = 0; rows && i < HISTORY_ROWS; i++)
+		if (history_get(&rows[i], now, &one) && one.event.key == key &&
+		    one.sequence > last[one.event.kind])
+			last[one.event.kind] = one.sequence;
+	return last[kind] > last[other];
+}
+
 /* ---- telling ---- */
 
 /* How many of a's entries are shown when b has some as well. */

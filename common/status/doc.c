@@ -5,6 +5,7 @@
 #include "config.h"
 #include "common/base/json.h"
 #include "common/status/doc.h"
+#include "common/status/events.h"
 #include "common/status/pools.h"
 #include "common/status/snap.h"
 
@@ -117,6 +118,7 @@ statusdoc_json(struct shm *shm, struct text *out)
 	statusdoc_head(&j, s);
 	statusdoc_warnings(&j, s);
 	statusdoc_reloads(&j, s);
+	statusevents_json(&j, s->events, s->nevents);
 	statusdoc_counters(&j, "counters", s->totals);
 	json_object(&j, "imbalance");
 	json_double(&j, "connections", s->imbalance_connections);

@@ -6,6 +6,7 @@
 #include "config.h"
 #include "common/base/human.h"
 #include "common/status/doc.h"
+#include "common/status/events.h"
 #include "common/status/pools.h"
 #include "common/status/snap.h"
 #include "common/status/style.h"
@@ -115,5 +116,9 @@ statusdoc_text(struct shm *shm, bool colour, struct text *out)
 		statusdoc_text_worker(out, &s->workers[i], s->generation, st);
 	for (unsigned i = 0; i < s->npools; i++)
 		statuspools_text(out, s, &s->pools[i], st);
+	if (s->nevents)
+		text_printf(out, "\n%slast events%s%s\n", st->strong, st->plain,
+		    s->nevents > STATUSEVENTS_FEW ? " (argand events: all)" : "");
+	statusevents_text(out, shm, STATUSEVENTS_FEW, st);
 	free(s);
 }

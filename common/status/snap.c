@@ -219,16 +219,24 @@ statussnap_new(struct shm *shm)
 	struct statussnap_pool *pools = must_calloc(pool_rows, sizeof(*pools));
 	struct backend_view *all = must_calloc(rows, sizeof(*all)), *hosts;
 	size_t npools = 0, n = 0, used = 0;
+	struct history_entry *events;
 	struct statussnap *s;
+	unsigned nevents;
 
 	for (unsigned row = 0; row < pool_rows; row++)
 		npools += backend_pool_view(shm, row, &pools[npools].view);
 	for (unsigned row = 0; row < rows && npools; row++)
 		n += backend_view(shm, row, &all[n]);
 	qsort(pools, npools, sizeof(pools[0]), statussnap_pool_order);
-	s = must_calloc(1, sizeof(*s) + npools * sizeof(*pools) + n * sizeof(*hosts));
+	events = history_take(shm, HISTORY_ROWS, &nevents);
+	s = must_calloc(1,
+	    sizeof(*s) + npools * sizeof(*pools) + n * sizeof(*hosts) + nevents * sizeof(*events));
 	s->pools = (struct statussnap_pool *)(s + 1);
 	hosts = (struct backend_view *)(s->pools + npools);
+	s->events = (struct history_entry *)(hosts + n);
+	s->nevents = nevents;
+	memcpy(s->events, events, nevents * sizeof(*events));
+	free(events);
 	for (size_t i = 0; i < npools; i++) {
 		struct statussnap_pool *p = &s->pools[s->npools];
 

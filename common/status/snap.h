@@ -7,6 +7,7 @@
 
 #include "common/balance/backend_view.h"
 #include "common/base/str.h"
+#include "common/segment/history.h"
 
 /* A heartbeat older than this is shown as late; that of a healthy worker is at most 100 ms old. */
 enum { STATUSSNAP_LATE = 250 };
@@ -55,6 +56,8 @@ struct statussnap {
 	unsigned owners[SHM_SLOTS];    /* row + 1, 0: nobody */
 	struct statussnap_pool *pools; /* by name; in the same allocation, as their hosts are */
 	unsigned npools;
+	struct history_entry *events; /* the oldest first; in the same allocation */
+	unsigned nevents;
 };
 
 /* Allocated; free() it. */

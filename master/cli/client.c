@@ -247,24 +247,25 @@ client_log_level(int argc, char **argv)
 	return client_ask(&args, request);
 }
 
-int
-client_status(int argc, char **argv)
+/* A request with a form for programs and one for a terminal. */
+static int
+client_show(int argc, char **argv, const char *usage, const char *what)
 {
-	static const char usage[] = "status [-c FILE] [--json | --segment] [--watch] [--no-color]";
 	struct client_args args;
-	const char *request;
+	char request[64];
 	int status;
 
 	if (!client_parse(argc, argv, usage, &args))
 		return CLI_USAGE;
-	if (optind != argc) {
+	if (optind != argc || (args.segment && !strstr(usage, "--segment"))) {
 		fprintf(stderr, "usage: argand %s\n", usage);
 		return CLI_USAGE;
 	}
-	request = args.json      ? "status --json"
-		  : args.segment ? "status --segment"
-		  : args.colour  ? "status --color"
-				 : "status";
+	snprintf(request, sizeof(request), "%s%s", what,
+	    args.json      ? " --json"
+	    : args.segment ? " --segment"
+	    : args.colour  ? " --color"
+			   : "");
 	if (!args.watch)
 		return client_ask(&args, request);
 	do {
@@ -273,6 +274,21 @@ client_status(int argc, char **argv)
 		status = client_ask(&args, request);
 	} while (status == 0 && sleep(1) == 0);
 	return status;
+}
+
+int
+client_status(int argc, char **argv)
+{
+	static const char usage[] = "status [-c FILE] [--json | --segment] [--watch] [--no-color]";
+
+	return client_show(argc, argv, usage, "status");
+}
+
+int
+client_events(int argc, char **argv)
+{
+	return client_show(
+	    argc, argv, "events [-c FILE] [--json] [--watch] [--no-color]", "events");
 }
 
 /* The words of a request line; false: too long, or not to be told apart. */

@@ -12,6 +12,7 @@ int client_upgrade(int argc, char **argv);
 int client_stop(int argc, char **argv);
 int client_reopen(int argc, char **argv);
 int client_status(int argc, char **argv);
+int client_events(int argc, char **argv);
 int client_backend(int argc, char **argv);
 int client_config(int argc, char **argv);
 int client_log_level(int argc, char **argv);

@@ -36,6 +36,8 @@ static const struct verb {
 	{ "stop", NULL, client_stop, "[-c FILE] [fast]", "let requests finish, then end" },
 	{ "status", NULL, client_status, "[-c FILE] [--json] [--watch]",
 	    "show processes, generations and figures" },
+	{ "events", NULL, client_events, "[-c FILE] [--json] [--watch]",
+	    "show what has happened: deaths, reloads, hosts down and up" },
 	{ "backend", NULL, client_backend, "[-c FILE] [POOL [COMMAND HOST]]",
 	    "show backends; take one out or in, or change its weight" },
 	{ "reopen", NULL, client_reopen, "[-c FILE]", "open the log files anew" },

@@ -9,6 +9,7 @@
 #include "config.h"
 #include "common/base/human.h"
 #include "common/base/must.h"
+#include "modules/status/events.h"
 #include "modules/status/html.h"
 #include "modules/status/html_pools.h"
 
@@ -172,6 +173,12 @@ status_html_pools(struct status_html *h)
 }
 
 static void
+status_html_events(struct status_html *h)
+{
+	status_events_html(h->out, h->s);
+}
+
+static void
 status_html_generations(struct status_html *h)
 {
 	for (unsigned i = 0; i < h->s->ngenerations; i++) {
@@ -234,6 +241,7 @@ static const struct {
 	{ STR_INIT("workers"), status_html_workers },
 	{ STR_INIT("backends"), status_html_backends },
 	{ STR_INIT("pools"), status_html_pools },
+	{ STR_INIT("events"), status_html_events },
 	{ STR_INIT("generations"), status_html_generations },
 	{ STR_INIT("slots"), status_html_slots },
 	{ STR_INIT("counters"), status_html_counters },
