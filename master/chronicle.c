@@ -26,6 +26,7 @@ struct chronicle {
 static struct {
 	int fd;
 	struct chronicle *at; /* NULL: there is none */
+	const struct chronicle *shown;
 } self = { .fd = -1 };
 
 /* A mapping that passes to workers through fork. Its descriptor was opened for reading, so that
@@ -44,9 +45,10 @@ chronicle_show(int fd)
 	if (p == MAP_FAILED)
 		log_warn("workers cannot show the master's events: %s", path);
 	else
-		history_set_master(((const struct chronicle *)p)->rows);
+		self.shown = p;
 	if (reader >= 0)
 		close(reader);
+	history_set_master(self.shown ? self.shown->rows : NULL);
 }
 
 /* The master's own mapping: without MADV_DONTFORK every worker would have it. */
@@ -133,6 +135,21 @@ chronicle_open(void)
 		notify_store(CHRONICLE_NAME, self.fd);
 	}
 	chronicle_show(self.fd);
+}
+
+void
+chronicle_close(void)
+{
+	history_set_master(NULL);
+	if (self.shown)
+		munmap((void *)(uintptr_t)self.shown, sizeof(struct chronicle));
+	if (self.at)
+		munmap(self.at, sizeof(struct chronicle));
+	if (self.fd >= 0)
+		close(self.fd);
+	self.at = NULL;
+	self.shown = NULL;
+	self.fd = -1;
 }
 
 int

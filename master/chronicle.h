@@ -15,6 +15,8 @@
 
 /* Takes the inherited one, or makes one. When neither works there is none, and the log says why. */
 void chronicle_open(void);
+/* There is none from here on, in this process. */
+void chronicle_close(void);
 int chronicle_fd(void);
 
 /* Notes it; the same text again is counted. pid 0, seat -1: it is about no process, no worker. Does

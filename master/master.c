@@ -342,6 +342,7 @@ master_guess_last(void)
 		ledger_set_last(serving < MASTER_GUESS ? serving : MASTER_GUESS);
 }
 
+/* Among the events of the server. */
 static void
 master_remember(void)
 {
@@ -444,6 +445,7 @@ master_end(void)
 	listener_unlink();
 	local_unlink();
 	notify_fini();
+	chronicle_close();
 	if (self.status == 0)
 		log_notice("stopped");
 }

@@ -11,6 +11,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "common/base/log.h"
 #include "common/base/must.h"
 #include "common/config/conf_tell.h"
@@ -187,17 +188,23 @@ reload_tell(struct generation *g)
 	    self.nchanges == 1 ? "" : "s", ms, draining);
 }
 
+/* Among the events of the server. */
 static void
 reload_remember(const struct generation *g, bool is_first)
 {
-	char changes[40] = "";
+	const char *plural = g->nseats == 1 ? "" : "s";
 
-	if (self.nchanges)
-		snprintf(changes, sizeof(changes), ", %zu change%s", self.nchanges,
-		    self.nchanges == 1 ? "" : "s");
-	chronicle_add(is_first ? HISTORY_START : HISTORY_RELOAD, is_first ? master.pid : 0, -1,
-	    "generation %u serves with %u worker%s%s", g->number, g->nseats,
-	    g->nseats == 1 ? "" : "s", changes);
+	if (is_first)
+		chronicle_add(HISTORY_START, master.pid, -1,
+		    "version %s, generation %u serves with %u worker%s", PACKAGE_VERSION, g->number,
+		    g->nseats, plural);
+	else if (self.nchanges)
+		chronicle_add(HISTORY_RELOAD, 0, -1,
+		    "generation %u serves with %u worker%s, %zu change%s", g->number, g->nseats,
+		    plural, self.nchanges, self.nchanges == 1 ? "" : "s");
+	else
+		chronicle_add(HISTORY_RELOAD, 0, -1, "generation %u serves with %u worker%s",
+		    g->number, g->nseats, plural);
 }
 
 /* What runs as root though it need not: told when it begins. */

@@ -464,7 +464,8 @@ seat_check(struct seat *s, uint64_t now)
 			log_notice("worker %u (pid %d) is alive again after %llu ms", s->index,
 			    (int)s->pid, (unsigned long long)(now - s->hung_since));
 			chronicle_add(HISTORY_WORKER_ALIVE, s->pid, (int)s->index,
-			    "again after %llu s", (unsigned long long)(now - s->hung_since) / 1000);
+			    "is alive again after %llu s",
+			    (unsigned long long)(now - s->hung_since) / 1000);
 			s->hung_since = 0;
 			seat_tell_hung(s);
 		}
@@ -475,13 +476,13 @@ seat_check(struct seat *s, uint64_t now)
 		seat_tell_hung(s);
 		log_warnx("worker %u (pid %d) hangs: no heartbeat for %llu ms", s->index,
 		    (int)s->pid, (unsigned long long)silence);
-		chronicle_add(HISTORY_WORKER_HANG, s->pid, (int)s->index, "no sign of life");
+		chronicle_add(HISTORY_WORKER_HANG, s->pid, (int)s->index, "hangs: no sign of life");
 	}
 	if (silence >= SEAT_HOPELESS_MS) {
 		log_errorx("worker %u (pid %d) has hung for %d s: killing it", s->index,
 		    (int)s->pid, SEAT_HOPELESS_MS / 1000);
 		chronicle_add(HISTORY_WORKER_HANG, s->pid, (int)s->index,
-		    "no sign of life for %d s: killed", SEAT_HOPELESS_MS / 1000);
+		    "has hung for %d s: it is killed", SEAT_HOPELESS_MS / 1000);
 		seat_kill(s, SIGABRT);
 	}
 }

@@ -156,7 +156,7 @@ def test_store_follows_the_configuration(server, manager):
     manager.wait(READY="1")
     manager.settle()
     names = set(manager.store)
-    assert names == {"argand-segment", "argand-ledger"} | {f"argand.127.0.0.1;{s.port}.{i}" for i in range(16)}
+    assert names == {"argand-segment", "argand-ledger", "argand-events"} | {f"argand.127.0.0.1;{s.port}.{i}" for i in range(16)}
     other = free_port()
     text = s.text
     s.rewrite(text=text.replace(f'"127.0.0.1:{s.port}"', f'[ "127.0.0.1:{s.port}", "127.0.0.1:{other}" ]'))

@@ -13,7 +13,7 @@
 
 #include "common/base/utf8.h"
 #include "common/segment/history.h"
-#include "common/segment/shm.h"
+#include "common/segment/shm_keep.h"
 #include "test/unit/unit.h"
 
 Suite *suite_history(void);
@@ -429,6 +429,46 @@ START_TEST(test_carry)
 }
 END_TEST
 
+/* Into another segment, as a new master does. */
+START_TEST(test_carry_segment)
+{
+	struct shm *from = shm_create(), *to = shm_create();
+	unsigned n;
+
+	ck_assert(from && to);
+	history_say(from, HISTORY_HOST_DOWN, 1, "before");
+	history_say(from, HISTORY_HOST_UP, 1, "after");
+	shm_carry(to, from);
+	history_say(to, HISTORY_POOL_OUT, 1, "later");
+	n = history_read(history_rows(to), HISTORY_BY_WORKER, history_now(), out);
+	ck_assert_uint_eq(n, 3);
+	ck_assert_str_eq(out[0].event.text, "before");
+	ck_assert_str_eq(out[2].event.text, "later");
+	ck_assert_uint_eq(out[2].sequence, 3);
+	shm_close(from);
+	shm_close(to);
+}
+END_TEST
+
+/* The dead are known by their rows; who writes without one is given up by the next look. */
+START_TEST(test_buried)
+{
+	struct shm *shm = shm_create();
+	struct history_row *r = history_rows(shm);
+	int row = shm_worker_claim(shm, NULL, 1, 0, 1);
+
+	ck_assert(shm_worker_enter(shm, (unsigned)row, 4000001));
+	r[1].mark = (uint64_t)1 << 28 | 4000001;
+	r[2].mark = (uint64_t)2 << 28 | 4000002;
+	shm_repair(shm, (bool[SHM_WORKERS]){ [0] = true });
+	ck_assert_int_eq(history_writer(&r[1]), 4000001);
+	ck_assert_int_eq(history_writer(&r[2]), 0);
+	shm_worker_bury(shm, (unsigned)row);
+	ck_assert_int_eq(history_writer(&r[1]), 0);
+	shm_close(shm);
+}
+END_TEST
+
 /* ---- both rings ---- */
 
 /* Neither side's words push the other's from a list. */
@@ -497,6 +537,8 @@ suite_history(void)
 	tcase_add_test(tc, test_forged);
 	tcase_add_test(tc, test_last_sequence);
 	tcase_add_test(tc, test_carry);
+	tcase_add_test(tc, test_carry_segment);
+	tcase_add_test(tc, test_buried);
 	tcase_add_test(tc, test_take);
 	suite_add_tcase(s, tc);
 	return s;
