@@ -19,6 +19,7 @@
 #include "common/base/log.h"
 #include "common/base/must.h"
 #include "common/base/procself.h"
+#include "common/segment/history.h"
 #include "worker/body.h"
 #include "worker/conn.h"
 #include "worker/reqlife.h"
@@ -237,6 +238,20 @@ worker_arm_tick(struct worker *w)
 	event_add(&w->tick, &tv);
 }
 
+/* The time to drain is over. */
+static void
+worker_cut(struct worker *w)
+{
+	unsigned n = (unsigned)ctr_get(w->row, CTR_ACTIVE);
+
+	if (n == 0)
+		return;
+	log_warnx("%u request%s in progress after the time to drain: ended", n, n == 1 ? "" : "s");
+	history_say(w->shm, HISTORY_DRAIN_CUT, w->h->generation,
+	    "generation %u: %u request%s not finished in time", w->h->generation, n,
+	    n == 1 ? "" : "s");
+}
+
 static void
 worker_tick(evutil_socket_t fd, short what, void *arg)
 {
@@ -255,8 +270,10 @@ worker_tick(evutil_socket_t fd, short what, void *arg)
 	if (w->is_stopping && w->now - w->drain_since >= SILENT_MS)
 		conn_close_silent(w);
 	if (w->state == WORKER_DRAINING && (w->nconns == 0 || w->now >= w->drain_until) &&
-	    (w->is_stopping || (w->now - w->drain_since > 1200 && !accept_is_leaving(w))))
+	    (w->is_stopping || (w->now - w->drain_since > 1200 && !accept_is_leaving(w)))) {
+		worker_cut(w);
 		w->state = WORKER_DONE;
+	}
 	worker_arm_tick(w);
 }
 
