@@ -17,6 +17,7 @@
 
 #include "common/base/clock.h"
 #include "common/config/conf.h"
+#include "common/segment/history.h"
 #include "common/segment/shm_dump.h"
 #include "common/segment/shm_keep.h"
 #include "common/segment/shm_keyed.h"
@@ -312,6 +313,48 @@ common_hold(const char *what)
 		    what, (unsigned long long)c->live[i]);
 }
 
+/* ---- events ---- */
+
+static void
+events_fill(void)
+{
+	for (unsigned i = 0; i < 3; i++)
+		history_say(scene.shm, HISTORY_HOST_DOWN, 1, "flaps");
+	history_say(scene.shm, HISTORY_HOST_UP, 1, "is up");
+}
+
+static void
+events_do(void)
+{
+	history_say(scene.shm, HISTORY_HOST_DOWN, 1, "flaps");
+	history_say(scene.shm, HISTORY_POOL_OUT, 2, "is out");
+	history_table.clear(scene.shm, VICTIM);
+	history_table.repair(scene.shm);
+}
+
+/* Whoever was killed has lost his own at most; nothing is half there. */
+static void
+events_hold(const char *what)
+{
+	static struct history_entry all[HISTORY_ROWS];
+	const struct history_row *rows = history_rows(scene.shm);
+	unsigned n = history_read(rows, HISTORY_BY_WORKER, history_now(), all), times = 0, up = 0;
+
+	for (unsigned i = 0; i < HISTORY_ROWS; i++)
+		scene_check(history_writer(&rows[i]) == 0, "%s: row %u is being written", what, i);
+	for (unsigned i = 0; i < n; i++) {
+		const struct history_event *e = &all[i].event;
+
+		if (e->kind == HISTORY_HOST_DOWN && e->times > times)
+			times = e->times;
+		up += e->kind == HISTORY_HOST_UP && strcmp(e->text, "is up") == 0;
+		scene_check(strcmp(e->text, "flaps") == 0 || strcmp(e->text, "is up") == 0 ||
+				strcmp(e->text, "is out") == 0,
+		    "%s: an event says \"%s\"", what, e->text);
+	}
+	scene_check(times >= 3 && times <= 4 && up == 1, "%s: %u times, %u up", what, times, up);
+}
+
 /* ---- the tables ---- */
 
 static const struct {
@@ -330,6 +373,7 @@ static const struct {
 	[TABLE_BACKENDS] = { hosts_fill, hosts_do, hosts_hold, 20 },
 	[TABLE_COLUMNS] = { columns_fill, columns_do, columns_hold, 20 },
 	[TABLE_COMMON] = { NULL, columns_do, common_hold, 20 },
+	[TABLE_HISTORY] = { events_fill, events_do, events_hold, 18 },
 };
 
 static void
