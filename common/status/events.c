@@ -86,7 +86,10 @@ statusevents_words(struct text *out, const struct history_entry *one)
 	if (one->by == HISTORY_BY_MASTER)
 		return;
 	text_add_str(out, STR(" (said by "));
-	statusevents_who(out, e);
+	if (e->worker || e->pid)
+		statusevents_who(out, e);
+	else
+		text_add_str(out, STR("a worker"));
 	text_add_str(out, STR(")"));
 }
 

@@ -175,7 +175,7 @@ localproc_start(struct local *l, const struct localspec *spec, int sock)
 	setpgid(pid, pid); /* the child does the same; whoever is first */
 	p = localproc_adopt(l, PROC_RUNNING, pid, spec->digest, clock_ms(), ends[0]);
 	p->served = local_served(l);
-	chronicle_add(HISTORY_PROCESS_START, pid, -1, "backend %s", l->name);
+	chronicle_add(HISTORY_PROCESS_START, pid, -1, "backend %s was started", l->name);
 	return p;
 }
 

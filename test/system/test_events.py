@@ -214,7 +214,7 @@ def test_processes(server):
                                       f'processes = "2"; {user} }}; }};')
     s.start()
     e = wait_for(lambda: [e for e in events(s, "process-start") if e["times"] == 2], "two processes")[0]
-    assert e["text"] == "backend app"
+    assert e["text"] == "backend app was started"
     os.kill(e["pid"], signal.SIGKILL)
     death = one(s, "process-death")
     assert (death["text"], death["pid"], death["by"]) == ("backend app was killed by SIGKILL", e["pid"], "master")
