@@ -20,12 +20,14 @@ static const struct cfg_opt status_opts[] = {
 	    .where = CFG_SITE | CFG_ROUTE | CFG_SHORT,
 	    .offset = offsetof(struct status_conf, on),
 	    .def = "false",
-	    .help = "Answer with the status of the server: workers, generations, connections, "
-		    "requests, traffic, CPU and memory of all workers. A browser gets a page that "
-		    "updates itself; others get JSON, Prometheus text or plain text, by "
-		    "\"?format=\" (html, json, prometheus, text), by a path that ends in .json or "
-		    "/metrics, or by Accept. Only clients on this machine are answered unless "
-		    "status.remote is on: see Who is on this machine.",
+	    .help =
+		"Answer with the status of the server: workers, generations, connections, "
+		"requests, traffic, CPU and memory of all workers, and the last events. A browser "
+		"gets a page that updates itself; others get JSON, Prometheus text or plain text, "
+		"by "
+		"\"?format=\" (html, json, prometheus, text), by a path that ends in .json or "
+		"/metrics, or by Accept. Only clients on this machine are answered unless "
+		"status.remote is on: see Who is on this machine.",
 	    .example = "routes = ( { path = \"/status\"; status = true; } );" },
 	{ .name = "status.remote",
 	    .type = CFG_BOOL,
