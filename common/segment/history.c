@@ -112,8 +112,11 @@ history_get(const struct history_row *row, int64_t now, struct history_entry *ou
 
 	if (m.pid != 0 || !history_mark_is_sane(m))
 		return false;
-	for (unsigned i = 0; i < HISTORY_WORDS; i++)
+	for (unsigned i = 0; i < HISTORY_WORDS; i++) {
 		words[i] = atomic_load_explicit(&row->words[i], memory_order_relaxed);
+		if (i == HISTORY_WORDS / 2)
+			shm_point("history: half read");
+	}
 	atomic_thread_fence(memory_order_acquire);
 	if (atomic_load(&row->mark) != mark)
 		return false;

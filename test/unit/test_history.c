@@ -277,16 +277,21 @@ enum { WRITERS = 4, WRITER_DEATHS = 40 };
 
 /* A text of one letter whose length, letter and key belong together. */
 static void
+write_one(uint64_t key)
+{
+	struct history_event e = {
+		.kind = (uint32_t)(HISTORY_HOST_DOWN + key % 4), .key = key, .time = TIME
+	};
+
+	memset(e.text, (int)('a' + e.key % 26), 1 + e.key % (HISTORY_TEXT - 1));
+	history_add(rows, &e, getpid());
+}
+
+static void
 write_forever(void)
 {
-	for (uint64_t i = (uint64_t)getpid() << 20;; i++) {
-		struct history_event e = {
-			.kind = (uint32_t)(HISTORY_HOST_DOWN + i % 4), .key = i + 1, .time = TIME
-		};
-
-		memset(e.text, (int)('a' + e.key % 26), 1 + e.key % (HISTORY_TEXT - 1));
-		history_add(rows, &e, getpid());
-	}
+	for (uint64_t i = (uint64_t)getpid() << 20;; i++)
+		write_one(i + 1);
 }
 
 static pid_t
@@ -311,6 +316,41 @@ assert_not_torn(const struct history_event *e)
 		check(e->text[i] == (char)('a' + e->key % 26), "key %llu: letter %zu is %c",
 		    (unsigned long long)e->key, i, e->text[i]);
 }
+
+enum { OVERTAKEN = 20 };
+
+static unsigned overtaken;
+
+/* Somebody writes all rows anew while one is half read. */
+static void
+overtake(const char *name)
+{
+	static uint64_t key = 1000;
+
+	if (strcmp(name, "history: half read") != 0)
+		return;
+	shm_failpoint = NULL;
+	for (unsigned i = 0; i < HISTORY_ROWS; i++)
+		write_one(++key);
+	overtaken++;
+	shm_failpoint = overtaken < OVERTAKEN ? overtake : NULL;
+}
+
+START_TEST(test_overtaken_reader)
+{
+	unsigned n;
+
+	for (unsigned i = 0; i < HISTORY_ROWS; i++)
+		write_one(i + 1);
+	overtaken = 0;
+	shm_failpoint = overtake;
+	n = taken(HISTORY_BY_WORKER);
+	for (unsigned i = 0; i < n; i++)
+		assert_not_torn(&out[i].event);
+	ck_assert_uint_eq(overtaken, OVERTAKEN);
+	ck_assert_uint_eq(n, HISTORY_ROWS - OVERTAKEN);
+}
+END_TEST
 
 /* Reads until this writer's words are there, which the machine may take a while to come to. */
 static unsigned
@@ -544,6 +584,7 @@ suite_history(void)
 	tcase_add_loop_test(tc, test_killed_anywhere, 0, 2);
 	tcase_add_test(tc, test_stopped_writer);
 	tcase_add_test(tc, test_no_row);
+	tcase_add_test(tc, test_overtaken_reader);
 	tcase_add_test(tc, test_many_writers);
 	tcase_add_loop_test(tc, test_nonsense, 0, 20);
 	tcase_add_test(tc, test_forged);
