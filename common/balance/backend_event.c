@@ -12,9 +12,10 @@ enum { EVENT_FRESH_MS = 10000 }; /* rows that no worker has touched for longer a
 static bool
 event_has_other(struct shm *s, unsigned row, uint32_t pool_row)
 {
+	unsigned reach = backend_reach(s);
 	uint64_t now = clock_ms();
 
-	for (unsigned i = 0; i < BACKEND_ROWS; i++) {
+	for (unsigned i = 0; i < reach; i++) {
 		struct backend_cell *c = shm_backend(s, i);
 
 		if (i != row && c && atomic_load(&c->key) != 0 &&
