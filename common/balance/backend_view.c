@@ -4,8 +4,8 @@
 #include <stdio.h>
 
 #include "common/balance/backend_cell.h"
-#include "common/balance/backend_outage.h"
 #include "common/balance/backend_event.h"
+#include "common/balance/backend_outage.h"
 #include "common/balance/backend_view.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
