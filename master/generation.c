@@ -9,7 +9,6 @@
 #include "common/base/log.h"
 #include "common/base/must.h"
 #include "common/segment/heritage.h"
-#include "common/segment/shm_table.h"
 #include "master/chronicle.h"
 #include "master/generation.h"
 #include "master/listener.h"
@@ -243,7 +242,6 @@ generation_start(struct generation *g)
 	unsigned n = g->nseats;
 
 	g->uid = spawn_uid(&g->conf->process);
-	shm_table_resize(master.shm, g->conf, false);
 	for (unsigned i = 0; i < n; i++) {
 		if (generation_find_starting() != g)
 			return;

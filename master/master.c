@@ -13,11 +13,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "common/balance/backend.h"
 #include "common/base/log.h"
 #include "common/base/must.h"
 #include "common/config/conf_trust.h"
 #include "common/segment/shm_keep.h"
+#include "common/segment/shm_table.h"
 #include "master/base/ctlpath.h"
 #include "master/base/inherit.h"
 #include "master/base/notify.h"
@@ -300,7 +300,7 @@ master_tick(void *arg)
 	master_mend();
 	if (now - self.swept >= MASTER_SWEEP_MS) {
 		self.swept = now;
-		backend_sweep(master.shm, now, MASTER_FORGET_MS);
+		shm_table_sweep(master.shm, now, MASTER_FORGET_MS);
 	}
 	if (self.is_stopping)
 		notify_send("EXTEND_TIMEOUT_USEC=%d", MASTER_EXTEND_MS * 1000);

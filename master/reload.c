@@ -443,6 +443,8 @@ reload_prepare(struct conf *conf)
 	status = listener_open(conf, &self.report);
 	if (status)
 		goto fail_logs;
+	/* Whoever looks for a row from here on, local backends first, finds room. */
+	shm_table_resize(master.shm, conf, false);
 	status = local_open(conf, &self.report);
 	if (status)
 		goto fail_sockets;

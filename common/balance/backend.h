@@ -57,11 +57,10 @@ int backend_pool_row(struct shm *, struct str pool);
 /* Rows from there on are free. */
 unsigned backend_reach(const struct shm *);
 unsigned backend_pool_reach(const struct shm *);
-/* Master, after a reload and on a timer: frees rows that no live process has touched for ms.
-   Workers touch theirs once a second. now is clock_ms() everywhere. */
+/* Workers touch theirs once a second: the master frees rows that nobody has touched for a while
+   (shm_table_sweep()). now is clock_ms() everywhere. */
 void backend_touch(struct shm *, unsigned row, uint64_t now);
 void backend_pool_touch(struct shm *, unsigned pool_row, uint64_t now);
-void backend_sweep(struct shm *, uint64_t now, uint64_t ms);
 
 /* --- requests in flight: the caller's own column, no locked instruction --- */
 void backend_take(struct shm *, unsigned worker_row, unsigned row);

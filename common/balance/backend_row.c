@@ -175,13 +175,6 @@ backend_pool_reach(const struct shm *s)
 	return shm_table_extent(s, TABLE_POOLS).reach;
 }
 
-void
-backend_sweep(struct shm *s, uint64_t now, uint64_t ms)
-{
-	shm_keyed_sweep(s, &row_hosts, now, ms);
-	shm_keyed_sweep(s, &row_pools, now, ms);
-}
-
 /* ---- after a death ---- */
 
 /* Trials and leases of checks that the worker held are free for others at once. */
@@ -236,6 +229,18 @@ row_carry_hosts(struct shm *to, const struct shm *from)
 }
 
 static void
+row_sweep_hosts(struct shm *s, uint64_t now, uint64_t ms)
+{
+	shm_keyed_sweep(s, &row_hosts, now, ms);
+}
+
+static void
+row_sweep_pools(struct shm *s, uint64_t now, uint64_t ms)
+{
+	shm_keyed_sweep(s, &row_pools, now, ms);
+}
+
+static void
 row_carry_pools(struct shm *to, const struct shm *from)
 {
 	shm_keyed_carry(to, from, &row_pools);
@@ -248,6 +253,7 @@ const struct shm_table backend_table_pools = {
 	.least = offsetof(struct backend_pool, running),
 	.wanted = row_pools_wanted,
 	.carry = row_carry_pools,
+	.sweep = row_sweep_pools,
 	.dump = backend_pool_view_dump,
 };
 
@@ -259,5 +265,6 @@ const struct shm_table backend_table_hosts = {
 	.wanted = row_hosts_wanted,
 	.carry = row_carry_hosts,
 	.clear = row_clear_hosts,
+	.sweep = row_sweep_hosts,
 	.dump = backend_view_dump,
 };

@@ -281,6 +281,7 @@ keyed_claim(struct shm *s, const struct shm_keyed *k, const struct keyed_name *n
 		keyed_fill(s, k, row, n, clock_ms());
 		if (!atomic_compare_exchange_strong(key, &claim, n->key))
 			return -1;
+		shm_table_claimed(s, k->table, row);
 		shm_point("row: in use");
 		return (int)row;
 	}

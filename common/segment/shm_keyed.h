@@ -51,7 +51,7 @@ int shm_keyed_get(struct shm *, const struct shm_keyed *, struct str first, stru
 int shm_keyed_find(struct shm *, const struct shm_keyed *, struct str first, struct str second);
 /* A live process uses the row: at least once a second. True when it had to be written down. */
 bool shm_keyed_touch(struct shm *, const struct shm_keyed *, unsigned row, uint64_t now);
-/* Frees rows that no live process has touched for ms. */
+/* For shm_table.sweep: frees rows that no live process has touched for ms. */
 void shm_keyed_sweep(struct shm *, const struct shm_keyed *, uint64_t now, uint64_t ms);
 /* For shm_table.carry. */
 void shm_keyed_carry(struct shm *to, const struct shm *from, const struct shm_keyed *);

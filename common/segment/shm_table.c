@@ -26,19 +26,19 @@ shm_extent_carry(struct shm *to, const struct shm *from, unsigned i)
 	struct shm_room *room = shm_table_room(from, (enum shm_table_id)i);
 	unsigned rows = room ? atomic_load(&room->size) : 0;
 
-	if (shm_tables[i]->wanted && to->extent[i].size == 0)
+	if (shm_tables[i]->wanted && from->any[i].rows && to->extent[i].size == 0)
 		to->extent[i].size = rows && rows < from->any[i].rows ? rows : from->any[i].rows;
 }
 
 void
 shm_table_carry(struct shm *to, const struct shm *from)
 {
-	for (unsigned i = 0; i < TABLES; i++) {
-		if (!shm_tables[i]->carry || !from->any[i].rows || !to->own[i].rows)
-			continue;
+	/* All before any: rows of one table may bring those of another. */
+	for (unsigned i = 0; i < TABLES; i++)
 		shm_extent_carry(to, from, i);
-		shm_tables[i]->carry(to, from);
-	}
+	for (unsigned i = 0; i < TABLES; i++)
+		if (shm_tables[i]->carry && from->any[i].rows && to->own[i].rows)
+			shm_tables[i]->carry(to, from);
 }
 
 void
@@ -55,6 +55,14 @@ shm_table_repair(struct shm *s)
 	for (unsigned i = 0; i < TABLES; i++)
 		if (shm_tables[i]->repair && s->own[i].rows)
 			shm_tables[i]->repair(s);
+}
+
+void
+shm_table_sweep(struct shm *s, uint64_t now, uint64_t ms)
+{
+	for (unsigned i = 0; i < TABLES; i++)
+		if (shm_tables[i]->sweep && s->own[i].rows)
+			shm_tables[i]->sweep(s, now, ms);
 }
 
 /* ---- how much of them is in use ---- */
@@ -109,15 +117,22 @@ shm_table_resize(struct shm *s, const struct conf *conf, bool may_shrink)
 		if (n == 0)
 			continue;
 		n = n < rows ? n : rows;
-		/* In a fresh one nothing stands yet; in one that was taken over, anywhere. */
-		if (e->size == 0)
-			e->reach = s->is_taken ? rows : n;
+		/* In one that was taken over rows may stand anywhere. */
+		if (e->size == 0 && s->is_taken)
+			e->reach = rows;
 		if (e->size == 0 || n > e->size || may_shrink)
 			e->size = n;
 		if (e->reach < e->size)
 			e->reach = e->size;
 		shm_room_tell(s, (enum shm_table_id)i);
 	}
+}
+
+void
+shm_table_claimed(struct shm *s, enum shm_table_id id, unsigned row)
+{
+	if (s->extent[id].size == 0 && s->extent[id].reach <= row)
+		s->extent[id].reach = row + 1;
 }
 
 void

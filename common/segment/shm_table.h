@@ -47,6 +47,9 @@ struct shm_table {
 	   middle, or somebody who writes where he should not, has left. Workers are at work
 	   meanwhile. */
 	void (*repair)(struct shm *);
+	/* The master, every few seconds: frees rows that no process has used for ms. now is
+	   clock_ms(). */
+	void (*sweep)(struct shm *, uint64_t now, uint64_t ms);
 	/* Writes the row's members into an open object; false: the row is free. What stands there
 	   may be anything, and change meanwhile. */
 	bool (*dump)(struct shm *, unsigned row, struct json *);
@@ -124,6 +127,8 @@ struct shm_extent shm_table_extent(const struct shm *, enum shm_table_id);
 /* Master: as many rows as the configuration asks for. Before its workers are there tables grow,
    afterwards they shrink; what stands beyond is found until nobody uses it. */
 void shm_table_resize(struct shm *, const struct conf *, bool may_shrink);
+/* A row was claimed: before anybody has said how many there are the master remembers how far. */
+void shm_table_claimed(struct shm *, enum shm_table_id, unsigned row);
 /* Master: the rows from n on are free. */
 void shm_table_reach(struct shm *, enum shm_table_id, unsigned n);
 
@@ -131,6 +136,7 @@ void shm_table_reach(struct shm *, enum shm_table_id, unsigned n);
 void shm_table_carry(struct shm *to, const struct shm *from);
 void shm_table_clear(struct shm *, unsigned worker_row);
 void shm_table_repair(struct shm *);
+void shm_table_sweep(struct shm *, uint64_t now, uint64_t ms);
 
 /* The fail point of shm.h. */
 void shm_point(const char *name);

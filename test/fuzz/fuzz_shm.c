@@ -71,7 +71,7 @@ fuzz_balance(struct shm *s)
 	struct balance_host hosts[3] = { 0 };
 	struct balance b;
 
-	backend_sweep(s, 1 << 20, 10);
+	shm_table_sweep(s, 1 << 20, 10);
 	for (unsigned i = 0; i < 3; i++) {
 		int row = backend_row(s, fuzz_pool.name, fuzz_hosts[i].address);
 

@@ -105,7 +105,7 @@ START_TEST(test_rows_are_swept)
 	backend_take(scene.shm, 5, busy);
 	now += 61000;
 	backend_touch(scene.shm, touched, now);
-	backend_sweep(scene.shm, now, 60000);
+	shm_table_sweep(scene.shm, now, 60000);
 	ck_assert(backend_view(scene.shm, touched, &v));
 	ck_assert(backend_view(scene.shm, busy, &v));
 	ck_assert(!backend_view(scene.shm, idle, &v));
@@ -116,7 +116,7 @@ START_TEST(test_rows_are_swept)
 	    scene.shm, (unsigned)backend_pool_row(scene.shm, scene.pool.name), &pv));
 	ck_assert_uint_eq(pv.hosts, 2);
 	backend_release(scene.shm, 5, busy);
-	backend_sweep(scene.shm, now, 60000);
+	shm_table_sweep(scene.shm, now, 60000);
 	ck_assert(!backend_view(scene.shm, busy, &v));
 }
 END_TEST
@@ -130,7 +130,7 @@ START_TEST(test_rows_are_clean)
 	scene_out(row, CAUSE_REFUSED, NOW);
 	backend_weight_set(scene.shm, row, 7);
 	backend_admin_set(scene.shm, row, ADMIN_DRAIN);
-	backend_sweep(scene.shm, clock_ms() + 2, 1);
+	shm_table_sweep(scene.shm, clock_ms() + 2, 1);
 	ck_assert(!backend_view(scene.shm, row, &v));
 	row = scene_host(1);
 	ck_assert(backend_view(scene.shm, row, &v));
@@ -410,7 +410,7 @@ START_TEST(test_carry_from_without)
 	ck_assert_int_eq(backend_row(old, scene.pool.name, STR("x")), -1);
 	ck_assert_int_eq(backend_pool_row(old, scene.pool.name), -1);
 	backend_take(old, (unsigned)row, 0);
-	backend_sweep(old, NOW, 1);
+	shm_table_sweep(old, NOW, 1);
 	shm_worker_bury(old, (unsigned)row);
 	shm_repair(old, NULL);
 	ck_assert_int_eq(shm_worker(old, (unsigned)row)->state, ROW_FREE);

@@ -154,7 +154,7 @@ START_TEST(test_master_waits_for_nobody)
 	/* Of two CPUs the other process has one: a time slice or two may pass. */
 	ck_assert_msg(longest < 100, "%llu ms", (unsigned long long)longest);
 	ck_assert_uint_lt(clock_ms() - begun, 2500);
-	backend_sweep(scene.shm, clock_ms(), 60000);
+	shm_table_sweep(scene.shm, clock_ms(), 60000);
 	ck_assert_int_eq(backend_row(scene.shm, STR("new pool"), STR("new host")), row);
 }
 END_TEST
@@ -274,7 +274,7 @@ do_check(void)
 static void
 do_sweep(void)
 {
-	backend_sweep(scene.shm, clock_ms() + 100, 50);
+	shm_table_sweep(scene.shm, clock_ms() + 100, 50);
 }
 
 static void

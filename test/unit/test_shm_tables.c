@@ -202,7 +202,7 @@ pools_do(void)
 	backend_pool_row(scene.shm, STR("another"));
 	backend_budget_take(scene.shm, pool_row(), &scene.pool, clock_ms());
 	crash_point("budget");
-	backend_sweep(scene.shm, clock_ms() + 100, 100000);
+	shm_table_sweep(scene.shm, clock_ms() + 100, 100000);
 }
 
 static void
@@ -485,13 +485,28 @@ START_TEST(test_sizes)
 	ck_assert_uint_eq(hosts_extent().reach, 2 * 2 * 256 + 64);
 	for (unsigned i = 0; i < 100; i++)
 		ck_assert_uint_eq(scene_host(i), rows[i]);
-	backend_sweep(scene.shm, clock_ms() + 120000, 60000);
+	shm_table_sweep(scene.shm, clock_ms() + 120000, 60000);
 	ck_assert_uint_eq(hosts_extent().reach, 70);
 	ck_assert_uint_eq(shm_dump_table(scene.shm, TABLE_BACKENDS, NULL), 0);
 	/* As many as there are, at most. */
 	resize(CONF_POOLS, CONF_POOL_HOSTS, false, true);
 	ck_assert_uint_eq(hosts_extent().size, BACKEND_ROWS);
 	ck_assert_uint_eq(shm_table_extent(scene.shm, TABLE_POOLS).size, BACKEND_POOLS);
+}
+END_TEST
+
+/* What was claimed before anybody has said how many there are is found. */
+START_TEST(test_sizes_come_late)
+{
+	unsigned pool = pool_row(), rows[100];
+
+	for (unsigned i = 0; i < 100; i++)
+		rows[i] = scene_host(i);
+	resize(1, 3, true, false);
+	ck_assert_uint_eq(hosts_extent().size, 70);
+	for (unsigned i = 0; i < 100; i++)
+		ck_assert_uint_eq(scene_host(i), rows[i]);
+	ck_assert_uint_eq(pool_row(), pool);
 }
 END_TEST
 
@@ -539,6 +554,10 @@ START_TEST(test_sizes_are_carried)
 	ck_assert_uint_eq(hosts_extent().reach, 70);
 	resize(2, 3, true, false);
 	ck_assert_uint_eq(hosts_extent().reach, 76);
+	for (unsigned i = 0; i < 60; i++)
+		ck_assert_uint_eq(
+		    shm_backend(scene.shm, scene_host(i))->pool_row, (unsigned)pool_row());
+	ck_assert_uint_eq(shm_dump_table(scene.shm, TABLE_POOLS, NULL), 1);
 	ck_assert_uint_eq(shm_dump_table(scene.shm, TABLE_BACKENDS, NULL), 60);
 	shm_close(from);
 }
@@ -629,6 +648,13 @@ do_repair(void)
 	shm_repair(scene.shm, lives);
 }
 
+/* Nothing is old; what a claimer left goes. */
+static void
+do_sweep(void)
+{
+	shm_table_sweep(scene.shm, clock_ms(), 60000);
+}
+
 static void
 do_carry(void)
 {
@@ -654,6 +680,7 @@ static const struct {
 	{ "repair", do_repair, 3 * CTR_MAX },
 	{ "claims", do_claim, 3 * CTR_MAX },
 	{ "carry", do_carry, 50 },
+	{ "sweep", do_sweep, 4 },
 };
 
 static void
@@ -764,6 +791,7 @@ suite_shm_tables(void)
 	tcase_add_loop_test(c, test_descriptor, 0, TABLES);
 	tcase_add_test(c, test_dump);
 	tcase_add_test(c, test_sizes);
+	tcase_add_test(c, test_sizes_come_late);
 	tcase_add_test(c, test_sizes_of_somebody_else);
 	tcase_add_test(c, test_sizes_are_carried);
 	tcase_add_loop_test(c, test_version, 0, TABLES);
