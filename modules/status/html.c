@@ -9,7 +9,7 @@
 #include "config.h"
 #include "common/base/human.h"
 #include "common/base/must.h"
-#include "modules/status/events.h"
+#include "modules/status/html_events.h"
 #include "modules/status/html.h"
 #include "modules/status/html_pools.h"
 

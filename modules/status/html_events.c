@@ -1,5 +1,5 @@
 #include "common/status/events.h"
-#include "modules/status/events.h"
+#include "modules/status/html_events.h"
 #include "modules/status/html_pools.h"
 
 void

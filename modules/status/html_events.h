@@ -1,8 +1,8 @@
 /*
  * The rows of the status page's table of events.
  */
-#ifndef STATUS_EVENTS_H
-#define STATUS_EVENTS_H
+#ifndef STATUS_HTML_EVENTS_H
+#define STATUS_HTML_EVENTS_H
 
 #include "common/base/text.h"
 #include "common/status/snap.h"
