@@ -1,9 +1,10 @@
 /*
- * Bodies: see body.h for the contract. A chunk is one of three kinds: owned memory (a part of a
+ * Bodies: see body.h for the contract. A chunk is one of four kinds: owned memory (a part of a
  * buf, one reference each), borrowed memory, a file range: of a descriptor, or of a spool file that
- * chunks share by reference. Chunks come from a free list; none is allocated in steady state. Only
- * an OPEN body takes chunks; a CANCELLED one drops them, and closes the descriptors that come with
- * them.
+ * chunks share by reference; or all of a pipe, which one chunk owns alone: where it is to be
+ * divided, shared or looked into, it is read into memory first. Chunks come from a free list; none
+ * is allocated in steady state. Only an OPEN body takes chunks; a CANCELLED one drops them, and
+ * closes the descriptors that come with them.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,9 +12,11 @@
 
 #include "common/base/must.h"
 #include "worker/body.h"
+#include "worker/pipe.h"
 #include "worker/spool.h"
 
-enum chunk_kind { CHUNK_BUF, CHUNK_REF, CHUNK_FILE };
+/* The first two are memory, the first and the third count as it (body->memory). */
+enum chunk_kind { CHUNK_BUF, CHUNK_REF, CHUNK_PIPE, CHUNK_FILE };
 
 struct chunk {
 	struct link link;
@@ -22,12 +25,13 @@ struct chunk {
 	int fd;
 	struct buf *buf;
 	struct spool_file *spool; /* file: whose fd is; NULL: see owns_fd */
+	struct pipe *pipe;        /* pipe: has len octets, and those taken but not consumed yet */
 	const char *p;            /* memory */
 	int64_t off;              /* file */
 	int64_t len;
 };
 
-enum { CHUNK_KEEP = 256, CHUNK_COPY = 2048 };
+enum { CHUNK_KEEP = 256, CHUNK_COPY = 2048, CHUNK_PIPED = 8192 };
 
 static struct pool chunk_pool;
 
@@ -50,6 +54,41 @@ chunk_new(enum chunk_kind kind)
 	return k;
 }
 
+static void
+chunk_free_pipe(struct chunk *k)
+{
+	if (k->pipe)
+		pipe_put(k->pipe);
+}
+
+static bool
+chunk_is_memory(const struct chunk *k)
+{
+	return k->kind <= CHUNK_REF;
+}
+
+/* Reads all of a pipe into a block, in its place. False: its octets are lost. */
+static bool
+chunk_melt(struct chunk *k)
+{
+	size_t n = (size_t)k->len;
+	struct buf *buf = n <= BUF_ROOM        ? buf_get()
+			  : n <= BUF_BULK_ROOM ? buf_get_bulk()
+					       : buf_get_big(n);
+
+	must(k->pipe->used == n);
+	if (!pipe_take(k->pipe, buf->data, n)) {
+		buf_put(buf);
+		return false;
+	}
+	buf->used = (unsigned)n;
+	pipe_put(k->pipe);
+	k->kind = CHUNK_BUF;
+	k->buf = buf;
+	k->p = buf->data;
+	return true;
+}
+
 /* Takes the chunk off its queue and gives back what it holds. */
 static void
 chunk_free(struct chunk *k)
@@ -57,6 +96,8 @@ chunk_free(struct chunk *k)
 	list_del(&k->link);
 	if (k->kind == CHUNK_BUF)
 		buf_put(k->buf);
+	else if (unlikely(k->kind == CHUNK_PIPE))
+		chunk_free_pipe(k);
 	else if (k->spool)
 		spool_file_put(k->spool);
 	else if (k->owns_fd)
@@ -97,6 +138,7 @@ body_init(struct body *b, struct worker *w)
 	b->state = BODY_OPEN;
 	b->err = 0;
 	b->memory = 0;
+	b->pipes = 0;
 	b->high = BODY_HIGH;
 	b->low = BODY_LOW;
 	b->queued = b->total = 0;
@@ -226,6 +268,33 @@ body_put_file(struct body *b, int fd, int64_t off, int64_t len, bool own)
 	body_added(b, len, 0);
 }
 
+/* Octets that were to be there are not, by no fault of anybody's. */
+static void
+body_lost(struct body *b, int err)
+{
+	body_drop(b);
+	body_fail(b, err);
+}
+
+void
+body_put_pipe(struct body *b, struct pipe *p)
+{
+	struct chunk *k;
+
+	if (b->state != BODY_OPEN || p->used == 0) {
+		pipe_put(p);
+		return;
+	}
+	k = chunk_new(CHUNK_PIPE);
+	k->pipe = p;
+	k->len = (int64_t)p->used;
+	list_add_tail(&b->chunks, &k->link);
+	body_added(b, k->len, p->used);
+	/* A few octets would hold a whole pipe. */
+	if (k->len < CHUNK_PIPED && !chunk_melt(k))
+		body_lost(b, EIO);
+}
+
 void
 body_put_spool(struct body *b, struct spool_file *f, int64_t off, int64_t len)
 {
@@ -300,7 +369,7 @@ body_iov(const struct body *b, struct iovec *iov, int max, size_t *n)
 	{
 		const struct chunk *k = container_of(l, struct chunk, link);
 
-		if (k->kind == CHUNK_FILE || i == max)
+		if (!chunk_is_memory(k) || i == max)
 			break;
 		iov[i].iov_base = (void *)(uintptr_t)k->p;
 		iov[i].iov_len = (size_t)k->len;
@@ -323,6 +392,39 @@ body_file(const struct body *b, int *fd, int64_t *off, int64_t *len)
 	return true;
 }
 
+struct pipe *
+body_pipe(const struct body *b)
+{
+	const struct chunk *k = body_front(b);
+
+	return k && k->kind == CHUNK_PIPE ? k->pipe : NULL;
+}
+
+bool
+body_melt(struct body *b)
+{
+	if (chunk_melt(body_front(b)))
+		return true;
+	body_lost(b, EIO);
+	return false;
+}
+
+int64_t
+body_part(const struct body *b, int64_t max)
+{
+	int64_t n = 0;
+
+	LIST_EACH(l, &b->chunks)
+	{
+		const struct chunk *k = container_of(l, struct chunk, link);
+
+		if (k->len > max - n)
+			return k->kind == CHUNK_PIPE && n > 0 ? n : max;
+		n += k->len;
+	}
+	return n;
+}
+
 /* Memory or all of the queue went away: is the producer to be told? */
 static void
 body_shrunk(struct body *b, bool was_full)
@@ -331,10 +433,23 @@ body_shrunk(struct body *b, bool was_full)
 		body_notify(b, &b->space);
 }
 
+/* Of a pipe part goes away: octets that were taken from it, or that nobody wants. What is left must
+   be what it still has; a whole pipe that nobody wants is closed by its chunk. */
+static bool
+body_consume_pipe(struct body *b, struct chunk *k, int64_t part)
+{
+	size_t left = (size_t)(k->len - part);
+
+	b->memory -= (size_t)part;
+	if (!k->pipe || left == 0 || k->pipe->used <= left)
+		return true;
+	return pipe_take(k->pipe, NULL, k->pipe->used - left);
+}
+
 void
 body_consume(struct body *b, int64_t n)
 {
-	bool was_full = body_is_full(b);
+	bool was_full = body_is_full(b), is_lost = false;
 
 	while (n > 0) {
 		struct chunk *k = body_front(b);
@@ -344,6 +459,8 @@ body_consume(struct body *b, int64_t n)
 		part = n < k->len ? n : k->len;
 		if (k->kind == CHUNK_FILE)
 			k->off += part;
+		else if (unlikely(k->kind == CHUNK_PIPE))
+			is_lost |= !body_consume_pipe(b, k, part);
 		else
 			k->p += part;
 		if (k->kind == CHUNK_BUF)
@@ -354,6 +471,8 @@ body_consume(struct body *b, int64_t n)
 		if (k->len == 0)
 			chunk_free(k);
 	}
+	if (unlikely(is_lost))
+		body_lost(b, EIO);
 	body_shrunk(b, was_full);
 }
 
@@ -370,8 +489,18 @@ body_pread(struct body *b, const struct chunk *k, void *dst, size_t max)
 	while (n < 0 && errno == EINTR);
 	if (n > 0)
 		return n;
-	body_drop(b);
-	body_fail(b, n < 0 ? errno : EIO);
+	body_lost(b, n < 0 ? errno : EIO);
+	return -1;
+}
+
+static ssize_t
+body_take_pipe(struct body *b, const struct chunk *k, void *dst, size_t max)
+{
+	if ((int64_t)max > k->len)
+		max = (size_t)k->len;
+	if (pipe_take(k->pipe, dst, max))
+		return (ssize_t)max;
+	body_lost(b, EIO);
 	return -1;
 }
 
@@ -388,6 +517,10 @@ body_take(struct body *b, void *dst, size_t max)
 			break;
 		if (k->kind == CHUNK_FILE) {
 			n = body_pread(b, k, (char *)dst + done, max - done);
+			if (n < 0)
+				break;
+		} else if (k->kind == CHUNK_PIPE) {
+			n = body_take_pipe(b, k, (char *)dst + done, max - done);
 			if (n < 0)
 				break;
 		} else {
@@ -407,6 +540,17 @@ body_take(struct body *b, void *dst, size_t max)
 static bool
 body_share(struct body *dst, struct chunk *k, int64_t n, bool is_last)
 {
+	if (unlikely(k->kind == CHUNK_PIPE)) {
+		if (is_last) {
+			body_put_pipe(dst, k->pipe);
+			k->pipe = NULL;
+			return true;
+		}
+		if (!chunk_melt(k)) {
+			body_fail(dst, EIO);
+			return false;
+		}
+	}
 	if (k->kind == CHUNK_REF) {
 		body_put_ref(dst, k->p, (size_t)n);
 	} else if (k->kind == CHUNK_BUF) {
@@ -483,6 +627,8 @@ body_run(const struct body *b, struct iovec *iov, int max, size_t *n)
 
 	*n = 0;
 	for (; k && k->kind != CHUNK_FILE && i < max; i++) {
+		if (k->kind == CHUNK_PIPE && !chunk_melt(k))
+			break;
 		iov[i] = (struct iovec){ (void *)(uintptr_t)k->p, (size_t)k->len };
 		*n += (size_t)k->len;
 		k = k->link.next == &b->chunks ? NULL

@@ -1,9 +1,9 @@
 /*
  * A body: a bounded one-way queue of chunks with a producer and a consumer end, for request bodies,
- * response bodies and whatever goes through a filter. Chunks are memory (owned or borrowed) or file
- * ranges; octets are not copied when a chunk can be handed on, and file ranges stay (fd, offset,
- * length) until the last moment, where sendfile or pread is chosen. No mmap: a file truncated under
- * us is an error value (EIO), never a SIGBUS.
+ * response bodies and whatever goes through a filter. Chunks are memory (owned or borrowed), file
+ * ranges or pipes; octets are not copied when a chunk can be handed on, and file ranges stay (fd,
+ * offset, length) until the last moment, where sendfile or pread is chosen. No mmap: a file
+ * truncated under us is an error value (EIO), never a SIGBUS.
  *
  * "There is data" and "there is space" are posted as notices (worker/worker.h); nobody is called
  * back from inside a call, no object dies under its caller.
@@ -45,14 +45,16 @@ struct buf *buf_get_big(size_t room); /* any room; not kept in the pool */
 void buf_put(struct buf *);           /* gives one reference back */
 void buf_trim(void);                  /* once a second: what nobody needed goes to the kernel */
 
+struct pipe;
 struct spool_file;
 
 struct body {
 	struct worker *w;
 	struct link chunks;
-	uint8_t state; /* enum body_state */
-	int err;       /* errno-like, with FAILED */
-	size_t memory; /* owned octets in the queue: what high and low bound */
+	uint8_t state;  /* enum body_state */
+	int err;        /* errno-like, with FAILED */
+	unsigned pipes; /* octets of a pipe that the consumer takes as they are; 0: wants memory */
+	size_t memory;  /* owned octets in the queue: what high and low bound */
 	size_t high, low;
 	int64_t queued;          /* all octets in the queue, files included */
 	int64_t total;           /* octets ever put in */
@@ -77,6 +79,8 @@ void body_put_buf(struct body *, struct buf *, const char *p, size_t n);
 void body_put_file(struct body *, int fd, int64_t off, int64_t len, bool own);
 /* A range of a spool file; takes one reference of it. See spool.h. */
 void body_put_spool(struct body *, struct spool_file *, int64_t off, int64_t len);
+/* All of a pipe; the body owns it from now on. Worth it for a consumer that has asked for pipes. */
+void body_put_pipe(struct body *, struct pipe *);
 void body_end(struct body *);
 void body_fail(struct body *, int err);
 /* Over the high mark: the producer must pause. */
@@ -91,11 +95,17 @@ void body_on_space(struct body *, void (*fn)(void *), void *arg);
 /* --- consumer --- */
 /* fn(arg) is posted when octets, the end or a failure have come; at once if they are there. */
 void body_on_data(struct body *, void (*fn)(void *), void *arg);
-/* Points iov at queued memory from the front, up to the first file range; returns how many were
-   set, *n their octets. */
+/* Points iov at queued memory from the front, up to the first file range or pipe; returns how many
+   were set, *n their octets. */
 int body_iov(const struct body *, struct iovec *iov, int max, size_t *n);
 /* When the front is a file range: true, and where it is. */
 bool body_file(const struct body *, int *fd, int64_t *off, int64_t *len);
+/* When the front is a pipe: it, to be sent from with pipe_send(); then consume what was sent. */
+struct pipe *body_pipe(const struct body *);
+/* Reads the pipe at the front into memory. False: the body has failed. */
+bool body_melt(struct body *);
+/* How much of at most max octets may be moved from the front without melting a pipe. */
+int64_t body_part(const struct body *, int64_t max);
 /* Drops n octets from the front (written or sent). */
 void body_consume(struct body *, int64_t n);
 /* Copies at most max octets out; reads file ranges with pread. 0: nothing there. -1: failed. */

@@ -15,7 +15,7 @@ MAY_INCLUDE = {  # what a folder's files may include, by prefix; their own folde
     "master": ("common/", "worker/worker.h", "worker/uri.h"),
     "worker": ("common/",),
     "modules": ("common/",) + tuple(f"worker/{h}.h" for h in
-               ("worker", "request", "res", "body", "spool", "chunked", "uri", "cond", "vars")),
+               ("worker", "request", "res", "body", "pipe", "spool", "chunked", "uri", "cond", "vars")),
 }
 PURE = ("h1_parse", "chunked", "uri", "cond", "proxyproto")  # of worker/: parse and compute only
 MAX_FILE, MAX_HEADER, MAX_FUNCTION, MEDIAN = 800, 150, 70, 20
