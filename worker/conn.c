@@ -238,6 +238,20 @@ conn_room(struct conn *c)
 	c->in_at = 0;
 }
 
+/* Nothing was read: n as from the transport. */
+static ssize_t
+conn_unfilled(struct conn *c, ssize_t n)
+{
+	if (n == 0) {
+		c->is_eof = true;
+		return 0;
+	}
+	if (errno == EAGAIN)
+		return 0;
+	conn_close(c, CONN_BY_ERROR);
+	return -1;
+}
+
 ssize_t
 conn_fill(struct conn *c)
 {
@@ -252,14 +266,19 @@ conn_fill(struct conn *c)
 	}
 	if (c->in->used == c->in_at)
 		conn_drop_in(c);
-	if (n == 0) {
-		c->is_eof = true;
-		return 0;
-	}
-	if (errno == EAGAIN)
-		return 0;
-	conn_close(c, CONN_BY_ERROR);
-	return -1;
+	return conn_unfilled(c, n);
+}
+
+ssize_t
+conn_fill_pipe(struct conn *c, struct pipe *p, size_t max)
+{
+	ssize_t n = c->transport->fill(c, p, max);
+
+	if (n <= 0)
+		return conn_unfilled(c, n);
+	ctr_add(c->w->row, CTR_BYTES_IN, n);
+	ctr_add(c->w->row, CTR_SPLICED, n);
+	return n;
 }
 
 void

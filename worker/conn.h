@@ -107,6 +107,8 @@ void conn_read_on(struct conn *);
 void conn_read_off(struct conn *);
 /* Reads once into c->in, making room. >0 octets; 0: nothing (now, or is_eof is set); -1: closed. */
 ssize_t conn_fill(struct conn *);
+/* The same, at most max octets into a pipe; nothing may wait in c->in. */
+ssize_t conn_fill_pipe(struct conn *, struct pipe *, size_t max);
 /* Drops n octets of c->in from the front, and the buffer when it is empty. */
 void conn_used(struct conn *, size_t n);
 void conn_drop_in(struct conn *);

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 
 #include "common/base/must.h"
-#include "worker/h1.h"
+#include "worker/h1_bulk.h"
 #include "worker/uri.h"
 
 enum { H1_KEEP = 128, H1_FIELDS = 24, H1_AHEAD = 65536 };
@@ -19,6 +19,7 @@ enum { H1_KEEP = 128, H1_FIELDS = 24, H1_AHEAD = 65536 };
 static struct pool h1_pool;
 
 static void h1_resume(struct conn *);
+static void h1_active_input(struct conn *);
 
 static void
 h1_stepped(void *arg)
@@ -51,6 +52,7 @@ static void
 h1_free(struct h1 *h)
 {
 	post_cancel(&h->step);
+	h1_bulk_end(h);
 	h1_out_fini(h);
 	if (h->head_buf)
 		buf_put(h->head_buf);
@@ -91,10 +93,11 @@ h1_body_fail(struct h1 *h, int err)
 		body_fail(&h->r->body, err);
 }
 
-static void
+void
 h1_body_done(struct h1 *h)
 {
 	h->body = H1_BODY_NONE;
+	h1_bulk_end(h);
 	h->c->is_fast = false;
 	timer_del(&h->c->timer);
 	body_end(&h->r->body);
@@ -203,7 +206,12 @@ h1_body_space(void *arg)
 	struct h1 *h = arg;
 
 	h->read_mark = h->c->w->now;
-	h1_resume(h->c);
+	/* What comes fast has mostly gone on coming; others have their turn after some rounds of
+	   notices. */
+	if (unlikely(h->c->is_fast) && h->c->state == CONN_ACTIVE && !h->c->in && !h->c->is_eof)
+		h1_active_input(h->c);
+	else
+		h1_resume(h->c);
 }
 
 static void
@@ -623,11 +631,11 @@ h1_active_input(struct conn *c)
 		conn_read_off(c);
 		return;
 	}
-	n = conn_fill(c);
+	n = unlikely(c->is_fast) ? h1_bulk_fill(h) : conn_fill(c);
 	if (n < 0)
 		return;
 	if (h->body == H1_BODY_READING || h->body == H1_BODY_DISCARD) {
-		c->is_fast = n >= BUF_ROOM;
+		h1_bulk_came(h, n);
 		h->read_ms += now - h->read_mark;
 		h->read_mark = now;
 		if (unlikely(h1_is_too_slow(h)) && !h->r->is_tunnel) {

@@ -46,6 +46,9 @@ struct h1 {
 	int64_t left; /* octets of a body with a length still to come */
 	struct chunked chunked;
 	uint64_t read_mark, read_ms; /* time spent waiting for the client's body */
+	uint64_t bulk_mark;          /* since when bulk octets came; see h1_bulk.c */
+	uint32_t bulk;
+	struct link bulk_link; /* while much is waited for */
 
 	/* response */
 	uint8_t framing;  /* enum h1_framing */
@@ -86,6 +89,8 @@ void h1_out_fini(struct h1 *);
 void h1_cut_short(struct h1 *);
 /* The head that ends HTTP is composed: both bodies are raw from now on. */
 void h1_tunnel(struct h1 *);
+/* All of the request body has come. */
+void h1_body_done(struct h1 *);
 /* Goes on with a connection after anything happened to it. */
 void h1_step(struct h1 *);
 

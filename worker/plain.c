@@ -13,6 +13,7 @@
 
 #include "common/base/must.h"
 #include "worker/conn.h"
+#include "worker/pipe.h"
 
 enum {
 	PLAIN_NEAR_US = 1000,         /* round trip of a near client */
@@ -61,6 +62,26 @@ plain_sendfile(struct conn *c, int fd, int64_t *off, size_t max)
 	return n;
 }
 
+static ssize_t
+plain_fill(struct conn *c, struct pipe *p, size_t max)
+{
+	return pipe_fill(p, c->fd, max);
+}
+
+static ssize_t
+plain_drain(struct conn *c, struct pipe *p)
+{
+	return pipe_send(p, c->fd, p->used);
+}
+
+static void
+plain_await(struct conn *c, unsigned octets)
+{
+	int n = (int)octets;
+
+	(void)setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &n, sizeof(n));
+}
+
 /* What waits in a deep queue for a near client leaves the processor's cache before it is copied: a
    short one costs a third less CPU time. For a near client it is no slower (the kernel doubles the
    value: 6 Gbit/s at a round trip of 1 ms); for all others the kernel's own tuning stays. */
@@ -88,6 +109,9 @@ const struct transport transport_plain = {
 	.read = plain_read,
 	.writev = plain_writev,
 	.sendfile = plain_sendfile,
+	.fill = plain_fill,
+	.drain = plain_drain,
+	.await = plain_await,
 	.bulk = plain_bulk,
 	.shutdown = plain_shutdown,
 };

@@ -11,6 +11,7 @@
 #include <sys/uio.h>
 
 struct conn;
+struct pipe;
 
 struct transport {
 	const char *name;
@@ -20,6 +21,13 @@ struct transport {
 	/* At most max octets of a file from *off, which is advanced; 0: the file ended before. A
 	   transport that cannot (TLS) reads and writes inside. */
 	ssize_t (*sendfile)(struct conn *, int fd, int64_t *off, size_t max);
+	/* Octets as they are from the peer into a pipe, and out of one to it; as read and writev.
+	   NULL: the octets on the wire are others (TLS). */
+	ssize_t (*fill)(struct conn *, struct pipe *, size_t max);
+	ssize_t (*drain)(struct conn *, struct pipe *);
+	/* The socket is called readable when so many octets have come, or the last one; NULL: one
+	   is always enough. */
+	void (*await)(struct conn *, unsigned octets);
 	/* Much is about to be sent: called once for a connection. */
 	void (*bulk)(struct conn *);
 	/* Ends the sending direction. */

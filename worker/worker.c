@@ -22,6 +22,7 @@
 #include "common/segment/history.h"
 #include "worker/body.h"
 #include "worker/conn.h"
+#include "worker/pipe.h"
 #include "worker/reqlife.h"
 #include "worker/spool.h"
 #include "worker/spoolroom.h"
@@ -31,6 +32,7 @@ enum {
 	WAITING_TICK_MS = 10,
 	POST_ROUNDS = 16,
 	SILENT_MS = 1000, /* when stopping, for connections that have sent nothing */
+	WORKER_PIPES = 64,
 };
 
 static struct worker *worker_the;
@@ -222,6 +224,8 @@ worker_second(struct worker *w)
 	ctr_set(w->row, CTR_RSS, procself_rss());
 	spoolroom_tick(w, spool_total());
 	buf_trim();
+	pipe_trim();
+	ctr_set(w->row, CTR_PIPES, pipe_count());
 	request_trim();
 	w->lag_max = 0;
 	w->second_due = w->now + 1000;
@@ -509,6 +513,7 @@ worker_run(const struct heritage *h)
 	shm_worker_enter(h->shm, h->row, getpid());
 	w = worker_new(h);
 	must_words(w->row->words, sizeof(w->row->words));
+	pipe_limit(w->conf->process.splice ? WORKER_PIPES : 0);
 	log_who("worker %u", h->seat);
 	worker_start_modules(w);
 	accept_open(w);

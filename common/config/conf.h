@@ -95,7 +95,7 @@ struct conf_listen {
 struct conf_process {
 	struct str user, group; /* workers run as; empty: as started */
 	int64_t workers;        /* resolved number, >= 1 */
-	bool workers_auto;
+	bool workers_auto, splice;
 	int64_t slots;                /* listening sockets per address, >= workers */
 	int64_t max_connections;      /* per worker */
 	int64_t max_files;            /* RLIMIT_NOFILE wished for; -1: what max_connections needs */

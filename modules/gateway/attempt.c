@@ -160,8 +160,10 @@ attempt_send(struct exchange *x)
 		exchange_refuse(x, status, TERM_PROXY, TERM_HEAD, why);
 		return;
 	}
-	if (x->body)
+	if (x->body) {
+		attempt_source(x)->pipes = u->tls ? 0 : x->codec->pipes;
 		body_on_data(attempt_source(x), attempt_pump, x);
+	}
 	attempt_pump(x);
 }
 

@@ -55,6 +55,13 @@ reqbody_is_streaming(const struct reqbody *q)
 	return q->is_ready && (q->policy == REQUEST_STREAM || q->policy == REQUEST_AUTO);
 }
 
+/* Octets of a pipe that the client's end may take: of a stream of which nothing is kept. */
+static unsigned
+reqbody_pipes(const struct reqbody *q)
+{
+	return reqbody_is_streaming(q) && q->kept.state != BODY_OPEN ? q->held.pipes : 0;
+}
+
 /* Nothing comes any more, in whichever way. From here on the client's end is not ours: a tunnel may
    use it. */
 static void
@@ -234,10 +241,12 @@ reqbody_pull(void *arg)
 		int64_t room =
 		    reqbody_is_streaming(q) ? REQBODY_MEMORY - (int64_t)q->held.memory : INT64_MAX;
 
-		reqbody_take(q, room);
+		/* A pipe is not divided; the client's end has two at most. */
+		reqbody_take(q, in->pipes > 0 ? INT64_MAX : room);
 	}
 	if (!reqbody_is_open(q))
 		return;
+	in->pipes = reqbody_pipes(q);
 	if (q->looks == 0 && q->came >= REQBODY_MEMORY && !reqbody_is_judged(q))
 		reqbody_judge(q, q->came >= REQBODY_LOOK_MAX);
 	reqbody_settle(q);

@@ -69,6 +69,7 @@ struct codec {
 	bool can_keep;     /* several requests, one after the other, on a connection */
 	bool needs_length; /* the body's length must be known before the head is sent */
 	bool is_cgi;       /* needs codec_request.script */
+	unsigned pipes;    /* octets of a pipe that body() moves undivided; 0: none */
 	/* Composes everything before the body into out. 0, or the status to answer with and *why
 	   (400: fields that collide; 431: too large for a packet …). */
 	int (*head)(void *state, const struct codec_request *, struct body *out, const char **why);

@@ -197,10 +197,11 @@ fastcgi_body(void *state, struct body *out, struct body *src, int64_t max)
 	if (f->is_sent)
 		return true;
 	while (max > 0 && !body_is_empty(src) && out->state == BODY_OPEN) {
-		int64_t n = src->queued < max ? src->queued : max;
+		bool is_pipe = body_pipe(src) != NULL;
+		int64_t piece = is_pipe ? FASTCGI_MAX : FASTCGI_PIECE;
+		int64_t n = body_part(src, max < piece ? max : piece);
 
-		if (n >= FASTCGI_PIECE) {
-			n = FASTCGI_PIECE;
+		if (n == FASTCGI_PIECE) {
 			body_put_ref(out, fastcgi_stdin_piece, FASTCGI_HEAD);
 		} else {
 			const uint8_t head[] = FASTCGI_RECORD(FASTCGI_STDIN, n);
@@ -208,6 +209,8 @@ fastcgi_body(void *state, struct body *out, struct body *src, int64_t max)
 			body_put(out, head, FASTCGI_HEAD);
 		}
 		max -= body_move(out, src, n);
+		if (body_pipe(src)) /* fills a record: not what is left of max */
+			break;
 	}
 	if (!body_is_done(src))
 		return false;
@@ -460,6 +463,7 @@ fastcgi_pong(const char *in, size_t n)
 const struct codec codec_fastcgi = {
 	.name = "fastcgi",
 	.can_keep = true,
+	.pipes = FASTCGI_MAX,
 	.needs_length = true, /* CONTENT_LENGTH, without which PHP reads nothing */
 	.is_cgi = true,
 	.head = fastcgi_head,

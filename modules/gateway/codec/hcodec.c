@@ -20,6 +20,7 @@
 #include "modules/gateway/codec/hcodec.h"
 #include "modules/gateway/codec/nameset.h"
 #include "modules/gateway/codec/passage.h"
+#include "worker/pipe.h"
 
 enum hcodec_phase {
 	HCODEC_HEAD,
@@ -83,7 +84,7 @@ hcodec_body(void *state, struct body *out, struct body *src, int64_t max)
 		return true;
 	if (s->to_send < 0)
 		return hcodec_body_chunked(s, out, src, max);
-	s->to_send -= body_move(out, src, max < s->to_send ? max : s->to_send);
+	s->to_send -= body_move(out, src, body_part(src, max < s->to_send ? max : s->to_send));
 	s->is_sent = s->to_send == 0;
 	return s->is_sent || body_is_done(src);
 }
@@ -570,6 +571,7 @@ hcodec_eof(void *state, struct codec_response *rsp)
 const struct codec codec_http = {
 	.name = "http",
 	.can_keep = true,
+	.pipes = PIPE_ROOM,
 	.head = hcodec_head,
 	.body = hcodec_body,
 	.input = hcodec_input,

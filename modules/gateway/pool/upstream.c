@@ -14,6 +14,7 @@
 
 #include "common/base/must.h"
 #include "modules/gateway/pool/upstream.h"
+#include "worker/pipe.h"
 
 enum {
 	UPSTREAM_IOV = 32,
@@ -358,8 +359,9 @@ upstream_arm(struct upstream *u)
 	must(event_add(&u->wr, NULL) == 0);
 }
 
+/* more: what is queued behind it is sent at once. */
 static ssize_t
-upstream_send_memory(struct upstream *u, const struct iovec *iov, int n)
+upstream_send_memory(struct upstream *u, const struct iovec *iov, int n, bool more)
 {
 	struct msghdr m = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n };
 	ssize_t sent;
@@ -367,7 +369,7 @@ upstream_send_memory(struct upstream *u, const struct iovec *iov, int n)
 	if (u->tls)
 		return tls_writev(u->tls, iov, n);
 	do
-		sent = sendmsg(u->fd, &m, MSG_NOSIGNAL);
+		sent = sendmsg(u->fd, &m, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
 	while (sent < 0 && errno == EINTR);
 	return sent;
 }
@@ -401,26 +403,40 @@ upstream_send_file(struct upstream *u, int fd, int64_t off, int64_t len)
 	return n;
 }
 
+/* Sends once of what is in front. *octets: how many were offered, of which all should go. */
+static ssize_t
+upstream_send(struct upstream *u, size_t *octets)
+{
+	struct iovec iov[UPSTREAM_IOV];
+	struct pipe *pipe;
+	int64_t off, len;
+	int fd, n;
+
+	if (unlikely(u->tls && body_pipe(&u->out)) && !body_melt(&u->out)) {
+		errno = u->out.err;
+		return -1;
+	}
+	n = body_iov(&u->out, iov, UPSTREAM_IOV, octets);
+	if (n > 0)
+		return upstream_send_memory(u, iov, n, (int64_t)*octets < u->out.queued);
+	if (body_file(&u->out, &fd, &off, &len))
+		return upstream_send_file(u, fd, off, len);
+	pipe = body_pipe(&u->out);
+	*octets = pipe->used;
+	return pipe_send(pipe, u->fd, pipe->used);
+}
+
 bool
 upstream_flush(struct upstream *u)
 {
-	struct iovec iov[UPSTREAM_IOV];
 	int64_t turn = 0;
 
 	if (u->is_armed || !upstream_rows[u->state].has_request)
 		return true;
 	while (!body_is_empty(&u->out)) {
-		int64_t off, len;
-		ssize_t sent;
-		size_t octets;
-		int fd, n = body_iov(&u->out, iov, UPSTREAM_IOV, &octets);
+		size_t octets = 0;
+		ssize_t sent = upstream_send(u, &octets);
 
-		if (n > 0)
-			sent = upstream_send_memory(u, iov, n);
-		else if (body_file(&u->out, &fd, &off, &len))
-			sent = upstream_send_file(u, fd, off, len);
-		else
-			break;
 		if (sent < 0 && errno != EAGAIN) {
 			if (u->tls)
 				u->why = tls_why(u->tls);
@@ -431,7 +447,7 @@ upstream_flush(struct upstream *u)
 			turn += sent;
 			body_consume(&u->out, sent);
 		}
-		if (sent < 0 || (n > 0 && (size_t)sent < octets) || turn > UPSTREAM_TURN) {
+		if (sent < 0 || (size_t)sent < octets || turn > UPSTREAM_TURN) {
 			upstream_arm(u);
 			break;
 		}
