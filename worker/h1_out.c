@@ -14,6 +14,7 @@
 #include "common/base/log.h"
 #include "common/base/must.h"
 #include "worker/h1.h"
+#include "worker/pipe.h"
 
 enum {
 	OUT_IOV = 16,
@@ -190,6 +191,8 @@ h1_out_head(struct request *r)
 	h->frame_left = h->framing == H1_FRAME_LENGTH  ? r->out_length
 			: h->framing >= H1_FRAME_CLOSE ? INT64_MAX
 						       : 0;
+	if (h->framing == H1_FRAME_LENGTH && h->c->transport->drain)
+		r->out->pipes = PIPE_ROOM;
 	if (h->framing == H1_FRAME_NONE)
 		body_cancel(r->out);
 	else if (unlikely(h->framing == H1_FRAME_TUNNEL))
@@ -457,13 +460,51 @@ out_memory(struct h1 *h, const struct iovec *iov, int n, bool more)
 	return OUT_MORE;
 }
 
+/* Of want octets at the front of the body, a file's or a pipe's, some are with the kernel. */
+static enum out_verdict
+out_passed(struct h1 *h, int64_t want, ssize_t sent, int64_t *budget)
+{
+	bool ends = h->framing == H1_FRAME_CHUNKED && sent == h->frame_left;
+	struct str after = ends ? out_after(h) : STR("");
+
+	ctr_add(h->c->w->row, CTR_BYTES_OUT, sent);
+	h->r->sent_total += sent;
+	h->r->sent += sent;
+	h->frame_left -= sent;
+	body_consume(h->r->out, sent);
+	if (ends)
+		out_chunk_ended(h, after, 0);
+	*budget -= sent;
+	if (sent < want || *budget <= 0) {
+		h->is_writing = true;
+		return OUT_WAIT;
+	}
+	return OUT_MORE;
+}
+
+/* What stands in a pipe, where the transport can and all of it belongs to this frame. */
+static enum out_verdict
+out_pipe(struct h1 *h, int64_t *budget)
+{
+	struct pipe *p = body_pipe(h->r->out);
+	int64_t want = p ? (int64_t)p->used : 0;
+	ssize_t sent;
+
+	if (!p)
+		return OUT_WAIT;
+	if (!h->c->transport->drain || want > h->frame_left) {
+		body_melt(h->r->out); /* or the answer is broken: seen next */
+		return OUT_MORE;
+	}
+	sent = h->c->transport->drain(h->c, p);
+	return sent < 0 ? out_failed(h) : out_passed(h, want, sent, budget);
+}
+
 static enum out_verdict
 out_file(struct h1 *h, int fd, int64_t off, int64_t len, int64_t *budget)
 {
 	struct conn *c = h->c;
-	struct str after;
 	ssize_t sent;
-	bool ends;
 
 	if (len > h->frame_left)
 		len = h->frame_left;
@@ -482,21 +523,7 @@ out_file(struct h1 *h, int fd, int64_t off, int64_t len, int64_t *budget)
 		out_cut(h);
 		return OUT_ENDED;
 	}
-	ctr_add(c->w->row, CTR_BYTES_OUT, sent);
-	h->r->sent_total += sent;
-	h->r->sent += sent;
-	ends = h->framing == H1_FRAME_CHUNKED && sent == h->frame_left;
-	after = ends ? out_after(h) : STR("");
-	h->frame_left -= sent;
-	body_consume(h->r->out, sent);
-	if (ends)
-		out_chunk_ended(h, after, 0);
-	*budget -= sent;
-	if (sent < len || *budget <= 0) {
-		h->is_writing = true;
-		return OUT_WAIT;
-	}
-	return OUT_MORE;
+	return out_passed(h, len, sent, budget);
 }
 
 /* One call of the transport, or none when nothing is at hand (OUT_WAIT). */
@@ -516,7 +543,7 @@ out_once(struct h1 *h, int64_t *budget)
 		return out_memory(h, iov, n, is_file);
 	if (is_file && body_file(h->r->out, &fd, &off, &len))
 		return out_file(h, fd, off, len, budget);
-	return OUT_WAIT;
+	return is_file ? out_pipe(h, budget) : OUT_WAIT;
 }
 
 /* The producer failed, or ended before the length it announced. */

@@ -10,6 +10,7 @@
 #include "common/base/utf8.h"
 #include "modules/gateway/codec/sieve.h"
 #include "modules/gateway/exchange.h"
+#include "worker/pipe.h"
 
 enum {
 	ATTEMPT_PART = 65536,   /* octets of a body that are framed at a time */
@@ -250,6 +251,15 @@ attempt_event(struct exchange *x, enum codec_event ev, struct buf *b, bool has_m
 	return false;
 }
 
+/* How much of the content may pass the codec by: what nobody looks into on its way to the client.
+ */
+static void
+attempt_plain(struct exchange *x)
+{
+	if (x->codec->plain && resbody_takes_pipes(&x->answer))
+		x->u->plain = x->codec->plain(x->u->codec);
+}
+
 /* After octets came: the backend pauses when the client is slower, and the clock begins anew. */
 static void
 attempt_reading(struct exchange *x)
@@ -260,6 +270,7 @@ attempt_reading(struct exchange *x)
 		x->is_asked_for = true;
 		upstream_acknowledge(x->u);
 	}
+	attempt_plain(x);
 	if (resbody_is_paused(&x->answer)) {
 		upstream_read(x->u, false);
 		exchange_timer(x, 0);
@@ -290,6 +301,16 @@ attempt_input(void *arg, struct buf *b, const char *p, size_t n)
 		if (!attempt_event(x, ev, b, n > 0))
 			return;
 	} while (n > 0 || (ev != CODEC_MORE && x->state != EXCHANGE_TUNNEL));
+	attempt_reading(x);
+}
+
+static void
+attempt_piped(void *arg, struct pipe *pipe)
+{
+	struct exchange *x = arg;
+
+	x->codec->passed(x->u->codec, (int64_t)pipe->used);
+	resbody_put_pipe(&x->answer, pipe);
 	attempt_reading(x);
 }
 
@@ -411,6 +432,7 @@ attempt_connected(void *arg)
 static const struct upstream_events attempt_events = {
 	.connected = attempt_connected,
 	.input = attempt_input,
+	.piped = attempt_piped,
 	.eof = attempt_eof,
 	.space = attempt_space,
 	.failed = attempt_broken,

@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "modules/gateway/resbody.h"
+#include "worker/pipe.h"
 
 enum {
 	RESBODY_PART = SPOOL_FILE, /* octets of files that out_body is given at once */
@@ -66,7 +67,7 @@ resbody_pass(struct resbody *s)
 	if (!s->r->is_begun)
 		return;
 	while (!body_is_empty(&s->held) && out->queued < RESBODY_PART && !body_is_full(out))
-		if (body_move(out, &s->held, RESBODY_PART) == 0)
+		if (body_move(out, &s->held, body_part(&s->held, RESBODY_PART)) == 0)
 			break;
 	if (out->state != BODY_OPEN) /* nobody wants it */
 		body_consume(&s->held, s->held.queued);
@@ -146,23 +147,53 @@ resbody_fini(struct resbody *s)
 	s->r = NULL;
 }
 
-void
-resbody_put(struct resbody *s, struct buf *buf, const char *p, size_t n)
+/* Where the next octets go. */
+static struct body *
+resbody_end_of(struct resbody *s)
 {
 	struct body *out = resbody_out(s);
 
-	s->came += (int64_t)n;
-	buf->refs++;
-	if (s->r->is_begun && body_is_empty(&s->held) && !body_is_full(out)) {
-		body_put_buf(out, buf, p, n);
-		return;
-	}
-	body_put_buf(&s->held, buf, p, n);
-	/* What is too much to be kept back begins to be sent. */
+	return s->r->is_begun && body_is_empty(&s->held) && !body_is_full(out) ? out : &s->held;
+}
+
+/* Octets were put into held: what is too much to be kept back begins to be sent. */
+static void
+resbody_held(struct resbody *s)
+{
 	if (!resbody_settle(s) && !s->r->is_begun) {
 		resbody_begin(s, s->length);
 		resbody_pass(s);
 	}
+}
+
+void
+resbody_put(struct resbody *s, struct buf *buf, const char *p, size_t n)
+{
+	struct body *end = resbody_end_of(s);
+
+	s->came += (int64_t)n;
+	buf->refs++;
+	body_put_buf(end, buf, p, n);
+	if (end == &s->held)
+		resbody_held(s);
+}
+
+void
+resbody_put_pipe(struct resbody *s, struct pipe *p)
+{
+	struct body *end = resbody_end_of(s);
+
+	s->came += (int64_t)p->used;
+	body_put_pipe(end, p);
+	if (end == &s->held)
+		resbody_held(s);
+}
+
+bool
+resbody_takes_pipes(const struct resbody *s)
+{
+	return s->r && s->r->is_begun && !s->is_slow && s->r->out_body.pipes > 0 &&
+	       s->r->out_body.state == BODY_OPEN;
 }
 
 bool

@@ -48,6 +48,10 @@ void resbody_fini(struct resbody *);
 /* Octets of a block; takes a reference of its own, copies nothing but small pieces. All of them are
    taken, also by a paused one. */
 void resbody_put(struct resbody *, struct buf *, const char *, size_t);
+/* The same for all of a pipe, which is taken. */
+void resbody_put_pipe(struct resbody *, struct pipe *);
+/* Whether octets may come in pipes: the client gets them as they are, and soon. */
+bool resbody_takes_pipes(const struct resbody *);
 /* No more now: resume is called later. Asked after each put. */
 bool resbody_is_paused(struct resbody *);
 /* The body is complete. What waits goes on to the client by itself, also after the backend is gone:

@@ -86,6 +86,10 @@ struct codec {
 	/* The backend closed its end. END: that was the end of the body; ERROR: it was not (why).
 	 */
 	enum codec_event (*eof)(void *state, struct codec_response *);
+	/* How many octets of content come next, as they are, that need not be shown to input(): at
+	   least one more does; 0 or NULL: none. And: n of them went by. */
+	int64_t (*plain)(const void *state);
+	void (*passed)(void *state, int64_t n);
 	/* What to send so that the backend gives up the request; NULL or nothing put: close. */
 	void (*abort)(void *state, struct body *out);
 	/* A request and its answer that say whether a host is well, without an application: AJP13

@@ -556,6 +556,24 @@ hcodec_input(void *state, struct codec_response *rsp, const char *in, size_t n, 
 	return event;
 }
 
+/* The last octet of a body is input()'s: the end is seen with it. */
+static int64_t
+hcodec_plain(const void *state)
+{
+	const struct hcodec *s = state;
+
+	return s->phase == HCODEC_LENGTH ? s->left - 1 : 0;
+}
+
+static void
+hcodec_passed(void *state, int64_t n)
+{
+	struct hcodec *s = state;
+
+	must(s->phase == HCODEC_LENGTH && n < s->left);
+	s->left -= n;
+}
+
 static enum codec_event
 hcodec_eof(void *state, struct codec_response *rsp)
 {
@@ -576,4 +594,6 @@ const struct codec codec_http = {
 	.body = hcodec_body,
 	.input = hcodec_input,
 	.eof = hcodec_eof,
+	.plain = hcodec_plain,
+	.passed = hcodec_passed,
 };

@@ -1,8 +1,8 @@
 /*
  * Connections to backends: see upstream.h. Owns sockets, events and TLS of each. Invariants: the
- * read event is registered from the end of the connecting on, and taken off only while its reader
- * is paused or the backend has sent its last octet; a DEAD one has no descriptor and no events;
- * every one holds a reference of its host.
+ * read event is registered from the end of the connecting on, and taken off when octets come
+ * while its reader is paused, or the backend has sent its last one; a DEAD one has no descriptor
+ * and no events; every one holds a reference of its host.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -22,6 +22,8 @@ enum {
 	UPSTREAM_READS = 4,        /* reads in one turn: others are to have theirs */
 	UPSTREAM_FILE = 256 << 10, /* octets of a file per call */
 	UPSTREAM_TURN = 1 << 20,   /* octets written in one turn */
+	UPSTREAM_PIPED = 64 << 10, /* of an answer's rest that is worth a pipe */
+	UPSTREAM_FULL = 48 << 10,  /* octets of a pipe: there is probably more */
 };
 
 static struct pool upstream_pool;
@@ -46,6 +48,7 @@ upstream_bury(void *arg)
 static struct post upstream_burial = { .fn = upstream_bury };
 
 static void upstream_expired(void *);
+static void upstream_go_on(void *);
 
 static struct upstream *
 upstream_new(struct bhost *host, int fd)
@@ -61,6 +64,7 @@ upstream_new(struct bhost *host, int fd)
 	u->opened = worker_now_ns(w);
 	u->idle_timer.fn = upstream_expired;
 	u->idle_timer.arg = u;
+	u->again = (struct post){ .fn = upstream_go_on, .arg = u };
 	body_init(&u->out, w);
 	bhost_ref(host);
 	return u;
@@ -217,6 +221,7 @@ upstream_close(struct upstream *u)
 {
 	if (!upstream_enter(u, UPSTREAM_DEAD))
 		return;
+	post_cancel(&u->again);
 	if (event_initialized(&u->rd))
 		event_del(&u->rd);
 	if (u->is_armed)
@@ -273,29 +278,75 @@ upstream_poke(struct upstream *u)
 		event_active(&u->rd, EV_READ, 0);
 }
 
+/* A pipe for what comes next, or NULL: it is to be read. */
+static struct pipe *
+upstream_pipe(const struct upstream *u)
+{
+	return u->is_fast && u->plain >= UPSTREAM_PIPED && !u->tls ? pipe_get() : NULL;
+}
+
+/* False: nothing more now. */
+static bool
+upstream_input_pipe(struct upstream *u, struct pipe *pipe)
+{
+	ssize_t n =
+	    pipe_fill(pipe, u->fd, u->plain < PIPE_ROOM ? (size_t)u->plain : (size_t)PIPE_ROOM);
+
+	if (n <= 0) {
+		pipe_put(pipe);
+		upstream_ended(u, n);
+		return false;
+	}
+	ctr_add(worker_row(u->w), CTR_SPLICED, n);
+	u->is_fast = n >= UPSTREAM_FULL;
+	u->plain = 0;
+	u->events->piped(u->arg, pipe);
+	return u->is_fast && upstream_rows[u->state].has_request && u->is_reading;
+}
+
 /* Reads what is there, a few blocks at most. */
 static void
 upstream_input(struct upstream *u)
 {
-	bool is_full = false;
-
+	u->is_fast &= u->plain > 0;
 	for (int i = 0; i < UPSTREAM_READS; i++) {
-		struct buf *b = is_full ? buf_get_bulk() : buf_get();
-		ssize_t n = upstream_recv(u, b->data, b->room);
+		struct pipe *pipe = unlikely(u->is_fast) ? upstream_pipe(u) : NULL;
+		struct buf *b;
+		ssize_t n;
 
+		if (unlikely(pipe != NULL)) {
+			if (upstream_input_pipe(u, pipe))
+				continue;
+			return;
+		}
+		b = u->is_fast ? buf_get_bulk() : buf_get();
+		n = upstream_recv(u, b->data, b->room);
 		if (n <= 0) {
 			buf_put(b);
 			upstream_ended(u, n);
 			return;
 		}
 		b->used = (unsigned)n;
-		is_full = (size_t)n == b->room || (u->tls && tls_pending(u->tls));
+		u->is_fast = (size_t)n == b->room || (u->tls && tls_pending(u->tls));
+		u->plain = 0;
 		u->events->input(u->arg, b, b->data, (size_t)n);
 		buf_put(b);
-		if (!is_full || !upstream_rows[u->state].has_request || !u->is_reading)
+		if (!u->is_fast || !upstream_rows[u->state].has_request || !u->is_reading)
 			return;
 	}
 	upstream_poke(u);
+}
+
+static void
+upstream_listen(struct upstream *u, bool on)
+{
+	if (u->is_listed == on)
+		return;
+	u->is_listed = on;
+	if (on)
+		must(event_add(&u->rd, NULL) == 0);
+	else
+		event_del(&u->rd);
 }
 
 static void
@@ -303,8 +354,10 @@ upstream_answer(struct upstream *u)
 {
 	if (u->tls && u->is_armed && tls_wants_read(u->tls))
 		upstream_write(u);
-	else
+	else if (u->is_reading)
 		upstream_input(u);
+	else
+		upstream_listen(u, false);
 }
 
 /* What comes on a kept connection that nobody asked anything is the end of it, or nothing that can
@@ -334,18 +387,30 @@ upstream_readable(evutil_socket_t fd, short what, void *arg)
 		readable(u);
 }
 
+static void
+upstream_go_on(void *arg)
+{
+	struct upstream *u = arg;
+
+	if (upstream_rows[u->state].has_request && u->is_reading)
+		upstream_input(u);
+}
+
+/* A pause is mostly over before octets come: only those take the event off. */
 void
 upstream_read(struct upstream *u, bool on)
 {
 	if (u->is_reading == on || (on && u->is_eof))
 		return;
 	u->is_reading = on;
-	if (!on) {
-		event_del(&u->rd);
-		return;
-	}
-	must(event_add(&u->rd, NULL) == 0);
-	upstream_poke(u);
+	if (on)
+		upstream_listen(u, true);
+	else if (u->is_eof)
+		upstream_listen(u, false);
+	if (on && unlikely(u->is_fast && u->plain > 0))
+		worker_post(u->w, &u->again);
+	if (on)
+		upstream_poke(u);
 }
 
 /* --- writing --- */
@@ -556,7 +621,7 @@ upstream_reuse(struct bhost *host, const struct upstream_events *events, void *a
 		}
 		upstream_enter(u, UPSTREAM_BUSY);
 		u->is_reused = true;
-		u->sent = 0;
+		u->sent = u->plain = 0;
 		u->events = events;
 		u->arg = arg;
 		return u;
@@ -707,6 +772,7 @@ upstream_orphan(struct upstream *u, uint64_t ms)
 	body_move(&u->out, &copy, INT64_MAX);
 	body_fini(&copy);
 	u->events = &upstream_orphaned;
+	u->plain = 0;
 	u->arg = u;
 	upstream_read(u, true);
 	timer_set(u->w, &u->idle_timer, timer_class(u->w, (int64_t)ms));

@@ -27,12 +27,16 @@ enum upstream_state {
 	UPSTREAM_STATES,
 };
 
+struct pipe;
+
 extern const struct fsm upstream_fsm; /* the table is in upstream.c */
 
 struct upstream_events {
 	void (*connected)(void *arg); /* octets may be put into u->out and flushed */
 	/* Octets came; b holds them at p and belongs to the connection: take references. */
 	void (*input)(void *arg, struct buf *b, const char *p, size_t n);
+	/* Octets of u->plain came, in a pipe that is the callee's now. */
+	void (*piped)(void *arg, struct pipe *);
 	void (*eof)(void *arg);             /* the backend sends no more */
 	void (*space)(void *arg);           /* all of out is written after a wait */
 	void (*failed)(void *arg, int err); /* reading, writing, connecting or TLS; see u->why */
@@ -45,13 +49,17 @@ struct upstream {
 	int fd;
 	uint8_t state; /* enum upstream_state; only upstream_enter() changes it */
 	bool is_reused, is_reading, is_armed /* wr is added */, is_eof;
+	bool is_fast;   /* the last read was full */
+	bool is_listed; /* rd is added; while not is_reading, until octets come all the same */
 	unsigned nrequests;
 	int64_t sent;    /* octets written for the current request */
+	int64_t plain;   /* octets that may come in pipes: set by the owner after each input */
 	uint64_t opened; /* worker_now_ns() when the connection was begun */
 	const char *why; /* of a failure of TLS */
 	struct body out; /* what is to be written */
 	struct tls *tls;
 	struct event rd, wr;
+	struct post again; /* reads on at once: what comes fast is mostly there */
 	struct timer idle_timer; /* while it is kept, or an orphan */
 	const struct upstream_events *events;
 	void *arg;
