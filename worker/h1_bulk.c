@@ -19,7 +19,7 @@ enum {
 	BULK_WINDOW = 256 << 10, /* octets that */
 	BULK_FAST_MS = 10,       /* come in this time: fast */
 	BULK_TICK_MS = 10,
-	BULK_LEAST = 32 << 10, /* of a rest that is worth a pipe */
+	BULK_LEAST = 64 << 10, /* of a rest that is worth a pipe */
 	BULK_FULL = 48 << 10,  /* there is probably more */
 	BULK_PIPES = 2,        /* filled at once */
 };
