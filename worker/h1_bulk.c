@@ -79,7 +79,7 @@ h1_bulk_fill(struct h1 *h)
 		if (n < 0)
 			return n;
 		sum += n;
-		if (n < BULK_FULL && !link_is_on(&h->bulk_link))
+		if (n == 0 || (n < BULK_FULL && !link_is_on(&h->bulk_link)))
 			break;
 	}
 	return sum;
