@@ -31,8 +31,9 @@
 enum {
 	WAITING_TICK_MS = 10,
 	POST_ROUNDS = 16,
-	SILENT_MS = 1000, /* when stopping, for connections that have sent nothing */
-	WORKER_PIPES = 64,
+	SILENT_MS = 1000,    /* when stopping, for connections that have sent nothing */
+	WORKER_PIPES = 64,   /* of one worker, */
+	WORKERS_PIPES = 512, /* of all: half of the pages that the kernel gives a user by default */
 };
 
 static struct worker *worker_the;
@@ -503,6 +504,16 @@ worker_events(struct worker *w)
 	worker_arm_tick(w);
 }
 
+static unsigned
+worker_pipes(const struct conf_process *p)
+{
+	unsigned share = WORKERS_PIPES / (unsigned)p->workers;
+
+	if (!p->splice)
+		return 0;
+	return share < WORKER_PIPES ? share : WORKER_PIPES;
+}
+
 _Noreturn void
 worker_run(const struct heritage *h)
 {
@@ -513,7 +524,7 @@ worker_run(const struct heritage *h)
 	shm_worker_enter(h->shm, h->row, getpid());
 	w = worker_new(h);
 	must_words(w->row->words, sizeof(w->row->words));
-	pipe_limit(w->conf->process.splice ? WORKER_PIPES : 0);
+	pipe_limit(worker_pipes(&w->conf->process));
 	log_who("worker %u", h->seat);
 	worker_start_modules(w);
 	accept_open(w);

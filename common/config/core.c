@@ -131,10 +131,11 @@ static const struct cfg_opt server_opts[] = {
 	    .help = "The limit of open files wished for (RLIMIT_NOFILE); \"auto\": what "
 		    "max_connections needs, as far as the hard limit lets." },
 	{ "splice", CFG_BOOL, CFG_SERVER, SERVER(process.splice), .def = "true",
-	    .help = "Whether large bodies between clients and backends that nobody looks into on "
-		    "the way are passed on by the kernel (splice(2)) where neither side is "
-		    "encrypted, through at most 64 pipes in each worker. Where the system has none "
-		    "to give, they are read and written." },
+	    .help =
+		"Whether large bodies between clients and backends that nobody looks into on "
+		"the way are passed on by the kernel (splice(2)) where neither side is "
+		"encrypted, through at most 64 pipes in a worker and 512 in all. Where there is "
+		"none to be had, they are read and written." },
 	{ "drain_timeout", CFG_TIME, CFG_SERVER | CFG_LIVE, SERVER(process.drain_timeout), SECOND,
 	    30 * (int64_t)DAY, "1h",
 	    .help = "How long workers of an older configuration may take to finish their "
