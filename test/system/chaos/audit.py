@@ -51,7 +51,7 @@ def all_well(world):
 def left(world):
     """What is still under way, by name; {}: nothing."""
     st = world.s.status()
-    out = {k: st["counters"][k] for k in ("requests_active", "connections", "connections_idle", "spool_bytes")}
+    out = {k: st["counters"][k] for k in ("requests_active", "connections", "connections_idle", "spool_bytes", "pipes")}
     out |= {f"{p['name']} {k}": p[k] for p in st["pools"] for k in ("in_flight", "queued")}
     out |= {f"{p['name']} {h['host']} in_flight": h["in_flight"] for p in st["pools"] for h in p["hosts"]}
     out["generations but one"] = len(st["generations"]) - 1

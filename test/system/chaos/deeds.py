@@ -28,7 +28,7 @@ SITE = f"""
 	error_pages = ( {{ status = 404; path = "/page.html"; }} );
 """
 GAUGES = {"connections", "connections_idle", "requests_active", "file_cache_bytes", "file_cache_files", "spool_bytes",
-          "loop_lag_max_ms", "rss_bytes"}
+          "loop_lag_max_ms", "rss_bytes", "pipes"}
 REQUESTS_AT_ONCE = 10 * THREADS # a client that left may be noticed later
 SETTLED = 3                     # after its last trouble a pool is as it was
 
