@@ -4,8 +4,10 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "test/unit/codec_fake.h"
 #include "test/unit/unit.h"
+#include "worker/pipe.h"
 
 Suite *suite_fastcgi(void);
 
@@ -421,6 +423,58 @@ START_TEST(bodies)
 }
 END_TEST
 
+static void
+take_some(void)
+{
+	k.sent_n += (size_t)body_take(&k.out, k.sent + k.sent_n, sizeof(k.sent) - k.sent_n);
+}
+
+/* A pipe is a record of its own, and not divided, whatever stands before and behind it. */
+START_TEST(body_in_pipes)
+{
+	static const size_t parts[] = { 1000, 65535, 30000, 10, 65535, 70000 };
+	static char octets[300000];
+	struct sent *s;
+	const char *why;
+	size_t at = 0;
+
+	pipe_limit(4);
+	for (size_t i = 0; i < sizeof(octets); i++)
+		octets[i] = (char)(i * 31 + i / 251);
+	codec_fake_init(&k, "/", NULL);
+	k.r.body.state = BODY_OPEN;
+	for (size_t i = 0; i < UNIT_COUNT(parts); i++) {
+		if (i == 1 || i == 2 || i == 4) {
+			struct pipe *p = pipe_get();
+
+			ck_assert_int_eq(write(p->wr, octets + at, parts[i]), (ssize_t)parts[i]);
+			p->used = parts[i];
+			body_put_pipe(&k.r.body, p);
+		} else {
+			body_put(&k.r.body, octets + at, parts[i]);
+		}
+		at += parts[i];
+	}
+	k.q.length = (int64_t)at;
+	body_end(&k.r.body);
+	ck_assert_int_eq(codec_fastcgi.head(state, &k.q, &k.out, &why), 0);
+	ck_assert(!codec_fastcgi.body(state, &k.out, &k.r.body, BODY_HIGH)); /* 1000 octets */
+	ck_assert_ptr_nonnull(body_pipe(&k.r.body));
+	take_some();
+	ck_assert(!codec_fastcgi.body(state, &k.out, &k.r.body, BODY_HIGH));
+	ck_assert_int_eq(k.out.queued, 8 + 65535);
+	take_some();
+	while (!codec_fastcgi.body(state, &k.out, &k.r.body, BODY_HIGH))
+		take_some();
+	take_some();
+	s = take_sent();
+	ck_assert_uint_eq(s->in_n, at);
+	ck_assert_int_eq(memcmp(s->in, octets, at), 0);
+	ck_assert(s->in_ended);
+	pipe_limit(0);
+}
+END_TEST
+
 /* A body that comes piece by piece; the end mark once, after all of it. */
 START_TEST(body_in_pieces)
 {
@@ -534,6 +588,7 @@ suite_fastcgi(void)
 	tcase_add_test(c, authorizer);
 	tcase_add_loop_test(c, bodies, 0, UNIT_COUNT(body_sizes));
 	tcase_add_test(c, body_in_pieces);
+	tcase_add_test(c, body_in_pipes);
 	tcase_add_loop_test(c, large_params, 0, UNIT_COUNT(param_sizes));
 	tcase_add_test(c, ping);
 	suite_add_tcase(s, c);

@@ -482,6 +482,49 @@ START_TEST(extra_octets)
 }
 END_TEST
 
+static enum codec_event
+input(struct codec_response *rsp, const char *octets, size_t n)
+{
+	size_t used = 0;
+	enum codec_event ev = codec_http.input(a.state, rsp, octets, n, &used);
+
+	ck_assert_uint_eq(used, n);
+	return ev;
+}
+
+/* Of a body with a length all but the last octet may go by unseen. */
+START_TEST(goes_by)
+{
+	static const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n";
+	static const char chunked[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+	struct codec_response rsp = { .max_head = 4096 };
+
+	ask("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+	a.q.keep = true;
+	head_of();
+	body_end(&a.src);
+	codec_http.body(a.state, &a.out, &a.src, 1);
+	rsp.arena = &a.r.arena;
+	ck_assert_int_eq(codec_http.plain(a.state), 0);
+	ck_assert_int_eq(input(&rsp, head, sizeof(head) - 1), CODEC_HEAD);
+	ck_assert_int_eq(codec_http.plain(a.state), 99999);
+	codec_http.passed(a.state, 60000);
+	ck_assert_int_eq(codec_http.plain(a.state), 39999);
+	codec_http.passed(a.state, 39990);
+	ck_assert_int_eq(input(&rsp, "0123456789", 10), CODEC_DATA);
+	ck_assert_int_eq(codec_http.plain(a.state), 0);
+	ck_assert_int_eq(input(&rsp, "", 0), CODEC_END);
+	ck_assert(rsp.keep);
+	ask_close(&a);
+	ask("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+	head_of();
+	rsp = (struct codec_response){ .max_head = 4096, .arena = &a.r.arena };
+	ck_assert_int_eq(input(&rsp, chunked, sizeof(chunked) - 1), CODEC_HEAD);
+	ck_assert_int_eq(codec_http.plain(a.state), 0);
+	ask_close(&a);
+}
+END_TEST
+
 /* Limits: the verdict is the same however it comes. */
 static struct str
 filled(size_t head, size_t lines)
@@ -552,6 +595,7 @@ suite_hcodec(void)
 	tcase_add_test(t, body_chunked);
 	tcase_add_loop_test(t, answers, 0, UNIT_COUNT(answer_rows));
 	tcase_add_test(t, extra_octets);
+	tcase_add_test(t, goes_by);
 	tcase_add_test(t, limits);
 	tcase_add_test(t, many_interims);
 	suite_add_tcase(s, t);

@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "common/base/must.h"
 #include "modules/gateway/reqbody.h"
 #include "test/unit/rows.h"
 #include "test/unit/unit.h"
+#include "worker/pipe.h"
 #include "worker/proto.h"
 #include "worker/reqlife.h"
 #include "worker/state.h"
@@ -426,6 +428,44 @@ START_TEST(no_disk)
 }
 END_TEST
 
+/* The client's end takes pipes while nothing of the body is kept for another attempt, and what
+   comes in one leaves in it. */
+START_TEST(in_pipes)
+{
+	enum gateway_request policy = (enum gateway_request)_i;
+	struct pipe *p;
+	size_t at = 0;
+
+	pipe_limit(8);
+	begin(1 << 20, policy, false);
+	run_posts();
+	src->pipes = PIPE_ROOM;
+	at += give(at, 30000);
+	ck_assert_uint_eq(in->pipes, 0);
+	if (policy == REQUEST_STREAM)
+		reqbody_commit(&q);
+	at += give(at, 16000);
+	ck_assert_uint_eq(in->pipes, policy == REQUEST_STREAM ? PIPE_ROOM : 0);
+	if (policy == REQUEST_STREAM) {
+		ck_assert_uint_eq(take(0, at), at);
+		for (int i = 0; i < 2; i++) {
+			p = pipe_get();
+			ck_assert_int_eq(
+			    write(p->wr, pattern + (at + (size_t)i * 60000) % PERIOD, 60000),
+			    60000);
+			p->used = 60000;
+			body_put_pipe(in, p);
+		}
+		run_posts();
+		ck_assert_ptr_nonnull(body_pipe(src));
+		ck_assert_int_eq(src->queued, 120000);
+		ck_assert_uint_eq(take(at, 120000), 120000);
+	}
+	end();
+	pipe_limit(0);
+}
+END_TEST
+
 START_TEST(stopped)
 {
 	begin(1 << 20, (enum gateway_request)_i, false);
@@ -457,6 +497,7 @@ suite_reqbody(void)
 	tcase_add_test(t, automatic_goes_on);
 	tcase_add_loop_test(t, failed, 0, 5);
 	tcase_add_loop_test(t, no_disk, REQUEST_AUTO, REQUEST_STREAM + 1);
+	tcase_add_loop_test(t, in_pipes, REQUEST_AUTO, REQUEST_STREAM + 1);
 	tcase_add_loop_test(t, stopped, REQUEST_AUTO, REQUEST_STREAM + 1);
 	suite_add_tcase(suite, t);
 	return suite;

@@ -2,11 +2,13 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "common/base/must.h"
 #include "modules/gateway/resbody.h"
 #include "test/unit/rows.h"
 #include "test/unit/unit.h"
+#include "worker/pipe.h"
 #include "worker/proto.h"
 #include "worker/reqlife.h"
 #include "worker/state.h"
@@ -376,6 +378,61 @@ START_TEST(failed_before_it_began)
 }
 END_TEST
 
+static struct pipe *
+piped(size_t n)
+{
+	struct pipe *p = pipe_get();
+
+	ck_assert_ptr_nonnull(p);
+	ck_assert_int_eq(write(p->wr, pattern + came % PERIOD, n), (ssize_t)n);
+	p->used = n;
+	came += n;
+	return p;
+}
+
+/* Pipes count as memory, pause as memory does, and go to disk in their place for a slow client, who
+   is given no more of them. */
+START_TEST(in_pipes)
+{
+	pipe_limit(32);
+	begin(RESPONSE_SPOOL, 3 << 20);
+	ck_assert(!resbody_takes_pipes(&s));
+	out->pipes = PIPE_ROOM;
+	while (!resbody_is_paused(&s)) {
+		ck_assert(resbody_takes_pipes(&s));
+		resbody_put_pipe(&s, piped(50000));
+		if (!resbody_is_paused(&s))
+			give(1000);
+	}
+	ck_assert_uint_le(s.held.memory + out->memory, MEMORY + 2 * PIPE_ROOM);
+	ck_assert_ptr_nonnull(body_pipe(out));
+	pass(100);
+	ck_assert(!resbody_takes_pipes(&s));
+	ck_assert(!resbody_is_paused(&s));
+	ck_assert_int_gt(s.disk.on_disk, 0);
+	give((3 << 20) - came);
+	resbody_end(&s);
+	take(3 << 20);
+	ck_assert_uint_eq(went, 3 << 20);
+	ck_assert(body_is_done(out));
+	end();
+	pipe_limit(0);
+}
+END_TEST
+
+START_TEST(not_in_pipes)
+{
+	begin(RESPONSE_BUFFER, 1 << 20);
+	out->pipes = PIPE_ROOM;
+	ck_assert(!resbody_takes_pipes(&s)); /* it is kept back */
+	resbody_end(&s);
+	body_cancel(out);
+	ck_assert(!resbody_takes_pipes(&s));
+	end();
+	ck_assert(!resbody_takes_pipes(&s));
+}
+END_TEST
+
 Suite *
 suite_resbody(void)
 {
@@ -394,6 +451,8 @@ suite_resbody(void)
 	tcase_add_loop_test(t, to_a_head_request, RESPONSE_SPOOL, RESPONSE_BUFFER + 1);
 	tcase_add_loop_test(t, failed, 0, 2);
 	tcase_add_test(t, failed_before_it_began);
+	tcase_add_test(t, in_pipes);
+	tcase_add_test(t, not_in_pipes);
 	suite_add_tcase(suite, t);
 	return suite;
 }
