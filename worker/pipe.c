@@ -79,6 +79,13 @@ pipe_put(struct pipe *p)
 		pool_push(&pipe_free, &p->link);
 }
 
+/* The system does not let us, or not from such a descriptor: what is there is to be read. */
+static bool
+pipe_is_refused(int err)
+{
+	return err == EPERM || err == ENOSYS || err == EINVAL || err == EOPNOTSUPP;
+}
+
 ssize_t
 pipe_fill(struct pipe *p, int fd, size_t max)
 {
@@ -89,6 +96,10 @@ pipe_fill(struct pipe *p, int fd, size_t max)
 	while (n < 0 && errno == EINTR);
 	if (n > 0)
 		p->used += (size_t)n;
+	if (n < 0 && pipe_is_refused(errno)) {
+		pipe_max = 0; /* nobody need ask again */
+		errno = EAGAIN;
+	}
 	return n;
 }
 

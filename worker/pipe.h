@@ -24,7 +24,8 @@ struct pipe {
 struct pipe *pipe_get(void);
 void pipe_put(struct pipe *);
 /* At most max octets from a socket, or into one. As read(2) and write(2): 0 is the end of input,
-   -1 with errno. */
+   -1 with errno. Where the system does not permit it: EAGAIN, and from then on there are no pipes.
+ */
 ssize_t pipe_fill(struct pipe *, int fd, size_t max);
 ssize_t pipe_send(struct pipe *, int fd, size_t max);
 /* Takes n octets, which are there, into memory; dst NULL: drops them. False with errno: lost. */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -142,6 +143,21 @@ START_TEST(no_more_than_the_limit)
 		pipe_put(p[i]);
 	ck_assert_uint_eq(pipe_count(), 0);
 	ck_assert_ptr_null(pipe_get());
+}
+END_TEST
+
+/* A filter of system calls, or a descriptor that knows no splice: nothing fails, it is read. */
+START_TEST(refused_by_the_system)
+{
+	struct pipe *p = pipe_get();
+	int fd = eventfd(1, EFD_CLOEXEC);
+
+	ck_assert_int_eq(pipe_fill(p, fd, 100), -1);
+	ck_assert_int_eq(errno, EAGAIN);
+	pipe_put(p);
+	ck_assert_uint_eq(pipe_count(), 0);
+	ck_assert_ptr_null(pipe_get());
+	close(fd);
 }
 END_TEST
 
@@ -333,9 +349,9 @@ suite_pipe(void)
 {
 	const TTest *const tests[] = { a_pipe_is_lent_again, a_pipe_with_octets_is_closed,
 		what_was_taken_leaves_it_clean, what_was_sent_leaves_it_clean,
-		no_more_than_the_limit, what_nobody_needed_is_closed, a_whole_pipe_is_moved,
-		a_part_says_what_stays_whole, few_octets_hold_no_pipe, what_nobody_wants_closes_it,
-		lost_octets_fail_the_body };
+		no_more_than_the_limit, refused_by_the_system, what_nobody_needed_is_closed,
+		a_whole_pipe_is_moved, a_part_says_what_stays_whole, few_octets_hold_no_pipe,
+		what_nobody_wants_closes_it, lost_octets_fail_the_body };
 	Suite *s = suite_create("pipe");
 	TCase *t = tcase_create("pipe");
 
