@@ -8,6 +8,7 @@ import http.client
 import os
 import resource
 import socket
+import subprocess
 import threading
 import time
 
@@ -238,6 +239,40 @@ def test_no_pipes_to_be_had(server, peers):
     assert counter(s, "bytes_spliced") == before
     resource.prlimit(worker, resource.RLIMIT_NOFILE, was)
     wait_for(lambda: is_right(upload(s, 4 * MIB), 4 * MIB) and counter(s, "bytes_spliced") > before, "pipes again")
+
+
+HOLDER = """
+import fcntl, os, sys
+ends = []
+while True:
+    ends.append(os.pipe())
+    if fcntl.fcntl(ends[-1][0], fcntl.F_GETPIPE_SZ) < 65536:
+        break
+print(len(ends), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
+def test_no_pages_left(server, peers):
+    """Another program of the same user has all the pages of pipes that the kernel gives it: a new pipe is too small."""
+    app = peers("http", tcp=True)
+    with open("/proc/sys/fs/pipe-user-pages-soft", encoding="ascii") as f:
+        pages = int(f.read())
+    if not 0 < pages <= 1 << 16:
+        pytest.skip(f"pipe-user-pages-soft is {pages}")
+    holder = subprocess.Popen(["/usr/bin/python3", "-c", HOLDER], user="www-data", group="www-data", extra_groups=[],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/",
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (20000, 20000)))
+    try:
+        assert int(holder.stdout.readline()) > 1
+        s = start(server, pool("app", app), "stream", part='user = "www-data"; group = "www-data";')
+        assert is_right(upload(s, 4 * MIB), 4 * MIB)
+        assert len(s.get(f"/app/body?n={4 * MIB}").body) == 4 * MIB
+        assert counter(s, "bytes_spliced") == 0 and pipes(s) == 0
+    finally:
+        holder.communicate(b"")
+    wait_for(lambda: is_right(upload(s, 4 * MIB), 4 * MIB) and counter(s, "bytes_spliced") > 0, "pipes again")
 
 
 # ------------------------------------------------------------------------------- on time
