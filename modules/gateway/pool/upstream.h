@@ -59,7 +59,7 @@ struct upstream {
 	struct body out; /* what is to be written */
 	struct tls *tls;
 	struct event rd, wr;
-	struct post again; /* reads on at once: what comes fast is mostly there */
+	struct post again;       /* reads on at once: what comes fast is mostly there */
 	struct timer idle_timer; /* while it is kept, or an orphan */
 	const struct upstream_events *events;
 	void *arg;
