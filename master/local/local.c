@@ -85,7 +85,16 @@ local_enter(struct local *l, enum local_state state)
 struct local_census {
 	unsigned now, old, ending; /* running with the settings of now, of before; told to end */
 	unsigned settled;          /* of `now`: not young any more */
+	unsigned proved;           /* of these: started since the last death in youth */
 };
+
+static void
+local_count_one(struct local_census *c, uint64_t age, bool is_tried)
+{
+	c->now++;
+	c->settled += age >= BACKOFF_YOUNG_MS;
+	c->proved += age >= BACKOFF_YOUNG_MS && is_tried;
+}
 
 static struct local_census
 local_count(struct local *l)
@@ -102,7 +111,7 @@ local_count(struct local *l)
 		else if (p->digest != l->digest)
 			c.old++;
 		else
-			c.now++, c.settled += now - p->born >= BACKOFF_YOUNG_MS;
+			local_count_one(&c, now - p->born, p->born >= l->backoff.from);
 	}
 	return c;
 }
@@ -262,7 +271,7 @@ local_missing(struct local *l, const struct local_census *c)
 static void
 local_fill(struct local *l, const struct local_census *c)
 {
-	if (c->settled > 0 && c->settled == c->now && l->backoff.level)
+	if (c->proved > 0 && c->settled == c->now && l->backoff.level)
 		backoff_lived(&l->backoff);
 	for (unsigned n = local_missing(l, c); n > 0; n--) {
 		if (!localproc_start(l, l->spec, l->sock))
@@ -549,5 +558,6 @@ local_unlink(void)
 	{
 		if (local_of(it)->sock >= 0 && !notify_is_on())
 			sockfile_remove(local_of(it)->path, &local_of(it)->file);
+		local_free(local_of(it));
 	}
 }

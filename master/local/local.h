@@ -62,7 +62,7 @@ bool local_reap(pid_t, int status);
 enum local_hurry { LOCAL_GRACEFUL, LOCAL_SOON, LOCAL_NOW };
 void local_stop(enum local_hurry);
 unsigned local_processes(void);
-/* Removes the files of the sockets, at the very end. */
+/* Removes the files of the sockets, at the very end, and forgets all. */
 void local_unlink(void);
 
 /* From proc.c. Whether it has ended of its own will after having been of use (programs that

@@ -3,9 +3,11 @@
 
 #include "master/generation.h"
 #include "master/ledger.h"
+#include "master/local/local.h"
 #include "master/master.h"
 #include "master/reload.h"
 #include "test/master/listener_fake.h"
+#include "test/master/local_fake.h"
 #include "test/master/rules.h"
 #include "test/master/world.h"
 
@@ -17,6 +19,7 @@ void
 rules_begin(void)
 {
 	rules_serve = false;
+	local_fake_begin();
 	world.look = rules_look;
 	world.struck = rules_struck;
 }
@@ -142,9 +145,52 @@ rules_of_segment(void)
 	    listener_fake.steered == g->nseats, "steered to %u slots", listener_fake.steered);
 }
 
+/* Each process of a pool stands in one list, and what it was told to do has its time. */
+static void
+rules_of_processes(struct local *l, unsigned char seen[WORLD_PROCS])
+{
+	LIST_EACH(it, &l->procs)
+	{
+		struct localproc *one = localproc_of(it);
+		struct proc *p = world_find(one->pid);
+
+		world_must(p && p->kind == PROC_POOL && !p->is_waited, "backend %s has process %d",
+		    l->name, (int)one->pid);
+		world_must(seen[p - world.procs]++ == 0, "process %d has two pools", (int)one->pid);
+		world_must(one->state == PROC_RUNNING || link_is_on(&one->alarm.link),
+		    "process %d of a pool is told to end, and has for ever", (int)one->pid);
+	}
+}
+
+/* The path of a pool leads to the one that serves. */
+static void
+rules_of_pools(void)
+{
+	static unsigned char seen[WORLD_PROCS];
+
+	memset(seen, 0, sizeof(seen));
+	LIST_EACH(it, local_list())
+	{
+		struct local *l = container_of(it, struct local, link);
+
+		rules_of_processes(l, seen);
+		if (l->state != LOCAL_SERVING && l->state != LOCAL_COMING)
+			continue;
+		world_must(local_find(l->name, l->path, l->state) == l, "backend %s stands twice",
+		    l->name);
+		world_must(
+		    l->state != LOCAL_SERVING || !l->path || local_fake_at(l->path) == l->sock,
+		    "%s does not lead to backend %s", l->path, l->name);
+	}
+	for (unsigned i = 0; i < world.nprocs; i++)
+		world_must(world.procs[i].kind != PROC_POOL || world.procs[i].is_waited || seen[i],
+		    "process %d of a pool is forgotten", (int)world.procs[i].pid);
+}
+
 void
 rules_look(void)
 {
+	rules_of_pools();
 	rules_of_generations();
 	rules_of_seats();
 	rules_of_segment();

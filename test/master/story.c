@@ -3,7 +3,9 @@
 #include <stdlib.h>
 
 #include "master/generation.h"
+#include "master/local/local.h"
 #include "test/master/listener_fake.h"
+#include "test/master/local_fake.h"
 #include "test/master/rules.h"
 #include "test/master/story.h"
 
@@ -226,4 +228,53 @@ story_execs(int n, const char *text)
 {
 	(void)text;
 	story_is((int)world.execs, n, "binaries executed");
+}
+
+/* ---- pools ---- */
+
+void
+story_runs(int n, const char *text)
+{
+	(void)text;
+	story_is((int)world_count(PROC_POOL), n, "processes of pools");
+}
+
+void
+story_pools(int n, const char *text)
+{
+	int found = 0;
+
+	(void)text;
+	LIST_EACH(l, local_list())
+	found++;
+	story_is(found, n, "sets of processes");
+}
+
+void
+story_paths(int n, const char *text)
+{
+	(void)text;
+	story_is((int)local_fake_paths(), n, "sockets of pools have a name");
+}
+
+void
+story_kill_pool(int n, const char *text)
+{
+	(void)text;
+	for (unsigned i = 0; i < world.nprocs; i++) {
+		struct proc *p = &world.procs[i];
+
+		if (p->kind == PROC_POOL && p->is_alive && n-- == 0) {
+			world_kill(p, SIGSEGV);
+			return;
+		}
+	}
+	world_fail("there is no such process");
+}
+
+void
+story_no_sock(int n, const char *text)
+{
+	(void)text;
+	local_fake_fails = n;
 }

@@ -11,6 +11,14 @@
 	"server: { listen = \"127.0.0.1:8080\"; log_level = \"debug\"; workers = " #workers        \
 	"; " more " }; sites = ( { host = \"*\"; root = \"/tmp\"; } );"
 
+/* The same with a pool of so many processes of our own. */
+#define STORY_POOL(workers, processes, more)                                                       \
+	"server: { listen = \"127.0.0.1:8080\"; log_level = \"debug\"; workers = " #workers        \
+	"; drain_timeout = \"5s\"; }; backends = { app = { protocol = \"scgi\"; spawn = { "        \
+	"command = [ "                                                                             \
+	"\"/bin/true\" ]; processes = \"" #processes "\"; " more                                   \
+	" }; }; }; sites = ( { host = \"*\"; root = \"/tmp\"; } );"
+
 struct step {
 	uint64_t at; /* ms since the start */
 	void (*act)(int n, const char *text);
@@ -62,5 +70,10 @@ void story_answered(int n, const char *);  /* clients so far */
 void story_refused(int n, const char *);   /* of these */
 void story_born(int n, const char *);      /* the newest worker, at that time */
 void story_execs(int n, const char *);
+void story_runs(int n, const char *);      /* processes of pools that live */
+void story_pools(int n, const char *);     /* sets of them */
+void story_paths(int n, const char *);     /* files of their sockets */
+void story_kill_pool(int n, const char *); /* the n-th that lives */
+void story_no_sock(int n, const char *);   /* the next n */
 
 #endif

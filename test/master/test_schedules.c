@@ -29,7 +29,7 @@ enum {
 	CALM_LOOK_MS = 5500, /* longer than anything waits that is to be tried again */
 	CALM_MS = 200000,    /* checks that hang, then workers that never come up, more than once */
 	RELOAD_MS = 3000,
-	END_MS = 12000,
+	END_MS = 36000, /* a configuration that nobody knows: the stop takes half a minute */
 };
 
 static const struct {

@@ -31,6 +31,7 @@ enum {
 	WORLD_FDS = 400,     /* ours are above */
 	WORLD_TURNS = 200000,
 	WORLD_LOG_TAIL = 8000,
+	WORLD_READ_MS = 5000, /* jumbled as events are, a line is read by then */
 };
 
 struct world world;
@@ -333,8 +334,12 @@ proc_due(const struct proc *p)
 static void
 proc_signal(struct proc *p, int sig)
 {
-	if (!p->is_alive || sig == 0 || sig == SIGCONT || sig == SIGSTOP)
+	if (!p->is_alive || sig == 0)
 		return;
+	if (sig == SIGCONT || sig == SIGSTOP) {
+		p->is_frozen = sig == SIGSTOP;
+		return;
+	}
 	if (world.struck)
 		world.struck(p, sig);
 	if (sig == SIGKILL) {
@@ -372,6 +377,8 @@ proc_new(enum proc_kind kind, int fd)
 	fd = world_own(p->pidfd);
 	close(p->pidfd);
 	p->pidfd = fd;
+	if (kind == PROC_POOL)
+		p->plan.ready = NEVER;
 	if (kind == PROC_CHECK) {
 		p->plan.dies = 5;
 		p->plan.says = world_version;
@@ -674,6 +681,13 @@ world_hear(void)
 		if (n < 0)
 			continue;
 		world.answer[n] = '\0';
+		/* Its line may not even have been read when the master ended. */
+		if (n == 0 && master_is_stopping() && world.is_jumbled &&
+		    world.now - world.asked[i] < WORLD_READ_MS) {
+			close(world.clients[i]);
+			world.clients[i] = -1;
+			continue;
+		}
 		world_must(n > 0, "a client of the control socket got no answer");
 		world_must(strstr(world.answer, "exit "), "half an answer: %s", world.answer);
 		world.nanswered++;
@@ -694,6 +708,7 @@ world_ask(const char *line)
 	    "socketpair");
 	world.clients[world.nclients] = world_own(ends[0]);
 	close(ends[0]);
+	world.asked[world.nclients] = world.now;
 	dprintf(world.clients[world.nclients++], "%s\n", line);
 	control_adopt_client(ends[1], CONTROL_REQUEST);
 	self.is_roused = true;

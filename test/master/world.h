@@ -41,8 +41,9 @@ struct proc {
 	enum proc_kind kind;
 	pid_t pid;
 	bool is_child, is_alive, is_waited;
-	bool is_noted; /* a worker that was told to go on */
-	bool is_ready; /* has said so */
+	bool is_frozen; /* by SIGSTOP */
+	bool is_noted;  /* a worker that was told to go on */
+	bool is_ready;  /* has said so */
 	bool has_served;
 	int fd;    /* the other end of its channel, or of its output; -1 */
 	int pidfd; /* readable when it is dead */
@@ -59,6 +60,7 @@ struct world {
 	struct proc procs[WORLD_PROCS];
 	unsigned nprocs;
 	int clients[WORLD_CLIENTS]; /* our ends of the control socket's clients; -1: answered */
+	uint64_t asked[WORLD_CLIENTS];
 	unsigned nclients, nanswered, nfailed;
 	char answer[4096]; /* the last one */
 	int fails_fork;    /* so many of the next ones; -n: the n-th from now on, once */
