@@ -23,6 +23,7 @@ void
 logs_init(void)
 {
 	list_init(&self.all);
+	free(self.error_name);
 	self.error_name = NULL;
 	self.error_fd = -1;
 }

@@ -54,6 +54,8 @@ static struct {
 void
 reload_init(void)
 {
+	text_free(&self.report);
+	text_free(&self.changes);
 	memset(&self, 0, sizeof(self));
 	self.phase = RELOAD_STARTING; /* until reload_first() has come to an end */
 }
