@@ -102,8 +102,8 @@ reload_heal_due(void *arg)
 	struct generation *g = generation_serving();
 
 	(void)arg;
-	if (g && !g->conf && generation_lacks(g))
-		reload_request("workers are missing");
+	if (g && !g->conf && (generation_lacks(g) || local_lacks()))
+		reload_request("processes are missing");
 }
 
 void

@@ -24,6 +24,7 @@
 #include "master/local/local.h"
 #include "master/local/sock.h"
 #include "master/master.h"
+#include "master/reload.h"
 
 enum {
 	LOCAL_LOOK_MS = 200,
@@ -507,6 +508,8 @@ local_died(struct local *l, struct localproc *p, int status, bool is_well)
 		log_warnx("backend %s: its processes die young: next try in %llu ms", l->name,
 		    (unsigned long long)backoff_wait(&l->backoff, now));
 	if (l->state != LOCAL_ENDING) {
+		if (!l->spec && !self.is_stopping)
+			reload_heal();
 		local_look(l);
 		return;
 	}
@@ -548,6 +551,19 @@ local_processes(void)
 		n++;
 	}
 	return n;
+}
+
+bool
+local_lacks(void)
+{
+	LIST_EACH(it, &self.all)
+	{
+		struct local *l = local_of(it);
+
+		if (l->state == LOCAL_SERVING && !l->spec && local_count(l).now < l->scale.wanted)
+			return true;
+	}
+	return false;
 }
 
 /* With a service manager, which keeps the sockets, the next master finds them there. */

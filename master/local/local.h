@@ -62,6 +62,8 @@ bool local_reap(pid_t, int status);
 enum local_hurry { LOCAL_GRACEFUL, LOCAL_SOON, LOCAL_NOW };
 void local_stop(enum local_hurry);
 unsigned local_processes(void);
+/* Whether one that was handed over lacks processes, and nobody knows how to start them. */
+bool local_lacks(void);
 /* Removes the files of the sockets, at the very end, and forgets all. */
 void local_unlink(void);
 

@@ -18,6 +18,8 @@ static const char four[] = STORY_POOL(1, 4, ""), one[] = STORY_POOL(1, 1, "");
 static const char other[] = STORY_POOL(1, 2, "environment = [ \"N=1\" ];");
 static const char third[] = STORY_POOL(1, 2, "environment = [ \"N=2\" ];");
 
+static const char wrong[] = "server: { wrokers = 2; };";
+
 static unsigned
 nth_of_pool(const struct proc *p)
 {
@@ -124,6 +126,10 @@ static const struct story stories[] = {
 	{ "an upgrade", two, .may_exec = true,
 	    .steps = { UPGRADE(2000), AT(2100, runs, 2), AT(9000, runs, 2), AT(9000, pools, 1),
 		AT(9000, paths, 1), AT(9100, kill_pool, 0), AT(9200, runs, 2), TERM(10000) } },
+	{ "an upgrade that is taken back, and then they die", two, .may_exec = true,
+	    .steps = { AT(2000, edit, 0, wrong), UPGRADE(2000), AT(2100, execs, 2),
+		AT(3000, edit, 0, two), AT(4000, kill_pool, 0), AT(10000, runs, 2),
+		AT(10000, number, 2), TERM(12000) } },
 	{ "an upgrade while others are coming", two, .may_exec = true,
 	    .steps = { AT(2000, edit, 0, other), HUP(2000), UPGRADE(2500), AT(2600, runs, 4),
 		AT(12000, runs, 2), AT(12000, pools, 1), AT(12000, paths, 1), TERM(12000) } },

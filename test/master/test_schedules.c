@@ -12,10 +12,12 @@
 #include <sysexits.h>
 
 #include "master/generation.h"
+#include "master/local/local.h"
 #include "master/master.h"
 #include "master/reload.h"
 #include "master/upgrade.h"
 #include "test/master/listener_fake.h"
+#include "test/master/local_fake.h"
 #include "test/master/rules.h"
 #include "test/master/story.h"
 #include "test/unit/unit.h"
@@ -29,7 +31,7 @@ enum {
 	CALM_LOOK_MS = 5500, /* longer than anything waits that is to be tried again */
 	CALM_MS = 200000,    /* checks that hang, then workers that never come up, more than once */
 	RELOAD_MS = 3000,
-	END_MS = 36000, /* a configuration that nobody knows: the stop takes half a minute */
+	END_MS = 50000, /* a configuration that nobody knows: the stop takes half a minute */
 };
 
 static const struct {
@@ -42,6 +44,9 @@ static const struct {
 	{ 3, STORY_CONF(3, "drain_timeout = \"5s\"; stop_timeout = \"2s\"; max_generations = 8;") },
 	{ 5,
 	    STORY_CONF(5, "drain_timeout = \"30s\"; stop_timeout = \"4s\"; max_generations = 1;") },
+	{ 2, STORY_POOL(2, 2, "") },
+	{ 1, STORY_POOL(1, 3, "environment = [ \"N=1\" ]; stop_timeout = \"3s\";") },
+	{ 2, STORY_POOL(2, 1, "environment = [ \"N=2\" ];") },
 };
 
 enum phase { ACTING, CALM, RELOADING, ENDING, ENDED };
@@ -76,6 +81,37 @@ born_worker(struct plan *p)
 }
 
 static void
+born_pool(struct plan *p)
+{
+	if (self.is_gentle)
+		return;
+	if (world_chance(20))
+		p->dies = world_chance(50) ? world_any(1200) : world_any(30000);
+	p->status = world_chance(50) ? SIGSEGV : world_chance(50) ? 1 << 8 : 0;
+	p->is_deaf = world_chance(5);
+}
+
+static bool
+pool_waits(int fd)
+{
+	(void)fd;
+	return !self.is_gentle && world_chance(20);
+}
+
+static bool
+pool_is_busy(pid_t pid)
+{
+	(void)pid;
+	return !self.is_gentle && world_chance(20);
+}
+
+static bool
+pool_catches(pid_t pid)
+{
+	return pid % 2;
+}
+
+static void
 born_check(struct plan *p)
 {
 	p->dies = world_any(300);
@@ -94,6 +130,8 @@ born(struct proc *p, enum proc_kind kind)
 {
 	if (kind == PROC_WORKER)
 		born_worker(&p->plan);
+	else if (kind == PROC_POOL)
+		born_pool(&p->plan);
 	else
 		born_check(&p->plan);
 }
@@ -169,7 +207,10 @@ act_no_fork(void)
 static void
 act_no_listen(void)
 {
-	listener_fake.fails = world_chance(50) ? EX_TEMPFAIL : 0;
+	if (world_chance(50))
+		local_fake_fails = 1;
+	else
+		listener_fake.fails = world_chance(50) ? EX_TEMPFAIL : 0;
 }
 
 static void
@@ -213,7 +254,7 @@ act_calm(void)
 	self.next = world.now + CALM_LOOK_MS;
 	self.limit = world.now + CALM_MS;
 	world.fails_fork = 0;
-	listener_fake.fails = 0;
+	listener_fake.fails = local_fake_fails = 0;
 	world.fails_exec = false;
 	self.conf = world_any(UNIT_COUNT(confs));
 	world_edit(confs[self.conf].text);
@@ -232,10 +273,28 @@ is_served(void)
 	return g != NULL;
 }
 
+/* One set of processes for each pool, as many as it shall have. */
+static bool
+is_settled(void)
+{
+	LIST_EACH(it, local_list())
+	{
+		struct local *l = container_of(it, struct local, link);
+		unsigned n = 0;
+
+		LIST_EACH(at, &l->procs)
+		n++;
+		if (l->state != LOCAL_SERVING || n != l->scale.wanted)
+			return false;
+	}
+	return true;
+}
+
 static bool
 is_at_rest(void)
 {
-	return !reload_is_busy() && !upgrade_is_busy() && is_served() && generation_draining() == 0;
+	return !reload_is_busy() && !upgrade_is_busy() && is_served() && is_settled() &&
+	       generation_draining() == 0;
 }
 
 static void
@@ -247,6 +306,7 @@ act_reload_now(void)
 	}
 	world_must(!reload_is_busy() && !upgrade_is_busy(), "a reload or an upgrade never ends");
 	world_must(is_served(), "there is a seat that nobody serves");
+	world_must(is_settled(), "a pool does not come to rest");
 	world_must(generation_draining() == 0, "%u generations still drain", generation_draining());
 	world_must(world.nanswered == world.nclients, "a client still waits");
 	self.phase = RELOADING;
@@ -329,6 +389,9 @@ run(uint64_t seed)
 	self.conf = world_any(UNIT_COUNT(confs));
 	self.next = WORLD_START + world_any(4000);
 	listener_fake = (struct listener_fake){ 0 };
+	local_fake_waits = pool_waits;
+	local_fake_is_busy = pool_is_busy;
+	local_fake_catches = pool_catches;
 	world.act = act;
 	world.due = due;
 	world.born = born;

@@ -724,8 +724,6 @@ world_step(void)
 	self.is_news = false;
 	if (world.act)
 		world.act();
-	if (world.look)
-		world.look();
 }
 
 static uint64_t
@@ -764,6 +762,8 @@ __wrap_poll(struct pollfd *fds, nfds_t n, int timeout)
 		return __real_poll(fds, n, world.is_on ? 0 : timeout);
 	end = timeout < 0 ? NEVER : world.now + (uint64_t)timeout;
 	self.is_roused = false;
+	if (world.look)
+		world.look();
 	for (;;) {
 		world_must(++world.turns < WORLD_TURNS, "the master does not rest");
 		world_step();
