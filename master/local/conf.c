@@ -123,9 +123,13 @@ local_conf_come(struct local *l)
 	snprintf(path, sizeof(path), "%s" LOCALSOCK_NEXT, l->path);
 	n->sock = localsock_open(NULL, path, l->next->owner, &n->file, why);
 	if (n->sock < 0) {
-		log_errorx("backend %s: cannot listen on %s: %s: its settings stay as they are",
-		    l->name, path, why);
+		log_errorx("backend %s: cannot listen on %s: %s: %s", l->name, path, why,
+		    l->spec ? "its settings stay as they are"
+			    : "its processes are replaced one by one");
 		local_free(n);
+		/* Of another binary: nobody could start one of the old settings any more. */
+		if (!l->spec)
+			local_conf_take(l);
 		return;
 	}
 	n->scale.wanted = l->scale.wanted;

@@ -219,11 +219,13 @@ act_no_exec(void)
 	world.fails_exec = world_chance(50);
 }
 
-/* The whole machine is stopped for a while. */
+/* The whole machine is stopped for a while. Not while a client has just asked: jumbled as events
+   are, its time to ask might be over before it is read. */
 static void
 act_sleep(void)
 {
-	world.now += world_any(60000);
+	if (world.nanswered == world.nclients)
+		world.now += world_any(60000);
 }
 
 static void

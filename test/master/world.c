@@ -678,8 +678,10 @@ world_hear(void)
 		if (world.clients[i] < 0)
 			continue;
 		n = recv(world.clients[i], world.answer, sizeof(world.answer) - 1, MSG_DONTWAIT);
-		if (n < 0)
+		if (n < 0 && errno == EAGAIN)
 			continue;
+		if (n < 0)
+			n = 0; /* closed, and its line was not read */
 		world.answer[n] = '\0';
 		/* Its line may not even have been read when the master ended. */
 		if (n == 0 && master_is_stopping() && world.is_jumbled &&
