@@ -234,17 +234,17 @@ handover_give(const char *exe, struct text *report)
 	text_printf(report, "cannot execute %s: %s\n", exe, strerror(error));
 }
 
-bool
-handover_return(const struct text *report)
+/* Does not come back unless that fails. */
+static void
+handover_go_back(const struct text *report)
 {
 	char why[HANDOVER_WHY];
-	int record;
+	int record = handover_record();
 
-	if (!self.is_taken || self.exe < 0)
-		return false;
-	record = handover_record();
-	if (record < 0)
-		return false;
+	if (record < 0) {
+		log_error("no record for the binary before");
+		return;
+	}
 	log_errorx("the new binary gives way to the one before it");
 	snprintf(why, sizeof(why), "%.*s", (int)(report->n < sizeof(why) ? report->n : sizeof(why)),
 	    report->p ? report->p : "");
@@ -255,6 +255,25 @@ handover_return(const struct text *report)
 	unsetenv(HANDOVER_RETURNED);
 	handover_unwrite();
 	close(record);
+}
+
+/* From now on there is nothing to go back to. */
+static void
+handover_forget(void)
+{
+	self.is_taken = false;
+	close(self.exe);
+	self.exe = -1;
+}
+
+bool
+handover_return(const struct text *report)
+{
+	if (!self.is_taken || self.exe < 0)
+		return false;
+	handover_go_back(report);
+	handover_forget();
+	control_done(CONTROL_UPGRADE, text_str(report), EXIT_FAILURE);
 	return false;
 }
 
@@ -627,9 +646,7 @@ handover_done(const struct text *report)
 {
 	if (!self.is_taken)
 		return;
-	self.is_taken = false;
-	close(self.exe);
-	self.exe = -1;
+	handover_forget();
 	atomic_fetch_add(&shm_master(master.shm)->upgrades, 1);
 	log_notice("upgraded in %llu ms", (unsigned long long)(clock_ms() - self.since));
 	chronicle_add(HISTORY_UPGRADE, master.pid, -1, "version %s took over", PACKAGE_VERSION);
@@ -663,9 +680,7 @@ handover_resume(const char *why)
 	struct text report = { 0 };
 	struct conf *conf = master_conf(&report);
 
-	self.is_taken = false;
-	close(self.exe);
-	self.exe = -1;
+	handover_forget();
 	report.n = 0;
 	if (!conf || !g || conf->digest != g->digest) {
 		log_warnx("the configuration has changed meanwhile: it is loaded when a worker "
@@ -692,15 +707,9 @@ handover_resume(const char *why)
 static void
 handover_go_on(void)
 {
-	struct text report = { 0 };
-	int status;
-
 	atomic_store(&shm_master(master.shm)->pid, (int32_t)master.pid);
 	notify_store("argand-segment", shm_fd(master.shm));
-	status = reload_first(&report);
-	if (status && !handover_return(&report))
-		master_fail(status, text_str(&report));
-	text_free(&report);
+	reload_take_over();
 }
 
 static bool

@@ -22,7 +22,8 @@ bool handover_take(void);
 bool handover_is_taken(void);
 /* The new generation serves: there is no way back any more; the callers of `upgrade` are told. */
 void handover_done(const struct text *report);
-/* The new binary failed: executes the old one again. Returns false when there is none. */
+/* The new binary failed: executes the old one again. Returns false when there is none, or that
+   failed: those who asked for the upgrade have been told. */
 bool handover_return(const struct text *report);
 
 #endif

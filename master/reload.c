@@ -570,3 +570,17 @@ reload_first(struct text *report)
 	text_add_str(report, text_str(&self.report));
 	return status;
 }
+
+void
+reload_take_over(void)
+{
+	struct text report = { 0 };
+	int status = reload_first(&report);
+
+	if (status) {
+		self.report.n = self.warned = 0;
+		text_add_str(&self.report, text_str(&report));
+		reload_fail(status);
+	}
+	text_free(&report);
+}

@@ -13,9 +13,12 @@ void reload_request(const char *why);
 bool reload_is_busy(void);
 /* An upgrade is over: reloads that had to wait for it go on. */
 void reload_next(void);
-/* At start, and in a new binary: without the check in a child. Returns 0 when workers are starting
+/* At start: without the check in a child. Returns 0 when workers are starting
    (with warnings in report), or an exit status with the reasons in report. */
 int reload_first(struct text *report);
+
+/* The same in a new binary, with what follows when it fails: the way back. */
+void reload_take_over(void);
 
 /* Instead of reload_first(), when the generation that serves is ours: nothing is under way. */
 void reload_resume(void);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
+#include "test/master/listener_fake.h"
 #include "test/master/story.h"
 #include "test/unit/unit.h"
 
@@ -74,6 +75,13 @@ passes_death(void)
 }
 
 static void
+passes_no_way_back(void)
+{
+	listener_fake.fails = EX_TEMPFAIL;
+	world.fails_exec = true;
+}
+
+static void
 passes_all_deaths(void)
 {
 	for (unsigned i = 0; i < world.nprocs; i++)
@@ -113,6 +121,18 @@ static const struct story stories[] = {
 	    .steps = { AT(1000, no_listen, EX_TEMPFAIL), UPGRADE(1000), AT(1100, execs, 2),
 		AT(1100, number, 1), AT(1100, serves, 2), AT(2000, kill, 0), AT(3000, serves, 1),
 		AT(4000, no_listen, 0), AT(9000, serves, 2), AT(9000, number, 2), TERM(12000) } },
+	{ "its workers never become ready, and there is no way back", two, born_never_ready,
+	    .may_exec = true,
+	    .steps = { AT(1000, ask, 0, "upgrade"), AT(1100, execs, 1), AT(1100, no_exec, 1),
+		AT(31100, execs, 1), AT(31100, number, 1), AT(31100, serves, 2),
+		AT(31100, refused, 1), AT(32000, kill, 0), AT(33000, serves, 2),
+		AT(33000, number, 3), TERM(34000) } },
+	{ "no addresses for it, and no way back", two, .may_exec = true,
+	    .passes = passes_no_way_back,
+	    .steps = { AT(1000, ask, 0, "upgrade"), AT(1000, ask, 0, "reload"), AT(1100, execs, 1),
+		AT(1100, number, 1), AT(1100, serves, 2), AT(1100, refused, 2),
+		AT(2000, no_listen, 0), HUP(2000), AT(2100, number, 2), AT(2100, serves, 2),
+		TERM(4000) } },
 	{ "a seat waits when it goes back", three, born_one_waits, .may_exec = true,
 	    .steps = { AT(2000, kill, 0), UPGRADE(6000), AT(6100, execs, 1), AT(37000, execs, 2),
 		AT(37000, number, 1), AT(37100, serves, 3), AT(39000, processes, 3),
