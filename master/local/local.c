@@ -348,6 +348,10 @@ local_take_over(struct local *l, struct local *old)
 {
 	char name[LOCAL_NAME];
 
+	/* What a reload that is under way wants of the pool is wanted of whoever has its place. */
+	localspec_free(l->next);
+	l->next = old->next;
+	old->next = NULL;
 	l->starts += old->starts;
 	l->deaths += old->deaths;
 	if (old->last_death > l->last_death) {

@@ -63,6 +63,13 @@ born_slow(struct proc *p, enum proc_kind kind)
 }
 
 static void
+born_late(struct proc *p, enum proc_kind kind)
+{
+	if (kind == PROC_WORKER)
+		p->plan.ready = 1500;
+}
+
+static void
 born_dead(struct proc *p, enum proc_kind kind)
 {
 	if (kind == PROC_WORKER && story_nth(p) >= 1) {
@@ -104,6 +111,11 @@ static const struct story stories[] = {
 	{ "settings change while others are coming", two,
 	    .steps = { AT(2000, edit, 0, other), HUP(2000), AT(2500, edit, 0, third), HUP(2500),
 		AT(9000, pools, 1), AT(9000, runs, 2), AT(9000, paths, 1), TERM(9000) } },
+	{ "settings change while others take the place", two, .born = born_late,
+	    .steps = { AT(2000, edit, 0, other), HUP(2000), AT(3500, runs, 2),
+		AT(4200, edit, 0, third), HUP(4200), AT(4400, paths, 2), AT(4900, paths, 1),
+		AT(5100, pools, 1), AT(5900, pools, 2), AT(5900, runs, 4), AT(12000, pools, 1),
+		AT(12000, runs, 2), AT(12000, paths, 1), TERM(12000) } },
 	{ "… and no socket is to be had", two,
 	    .steps = { AT(2000, edit, 0, other), AT(2000, no_sock, 1), HUP(2000),
 		AT(9000, pools, 1), AT(9000, runs, 2), AT(9000, says, 1, "stay as they are"),
