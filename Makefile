@@ -141,8 +141,9 @@ $(B)/test/unit/main-master.o: test/unit/main.c $(B)/test/master/suites.def $(B)/
 	@mkdir -p $(@D)
 	@$(COMPILE) $(CHECK_CFLAGS) $(TEST_WARN) -I$(B) -DUNIT_SUITES='"test/master/suites.def"' -c -o $@ $<
 
-MASTER_WRAP := clock_ms execve fexecve fork kill localexec_start pipe2 poll procid_look procid_note \
-	procid_open procid_open_child procid_signal procid_starttime send signalfd socketpair waitid waitpid
+MASTER_WRAP := clock_ms execve fexecve fork inherit_from_manager kill localexec_start notify_is_on \
+	notify_store notify_unstore pipe2 poll procid_look procid_note procid_open procid_open_child \
+	procid_signal procid_starttime send signalfd socketpair waitid waitpid
 $(B)/master-tests: $(MASTEROBJ) $(B)/test/unit/main-master.o $(B)/libargand.a
 	@echo "  LINK  $@"
 	@$(LINK_TEST) $(MASTER_WRAP:%=-Wl,--wrap=%) -o $@ $(MASTEROBJ) $(B)/test/unit/main-master.o \

@@ -281,6 +281,18 @@ generation_limit(struct generation *g, uint64_t due)
 }
 
 void
+generation_limit_drains(void)
+{
+	LIST_EACH(l, &generations)
+	{
+		struct generation *g = generation_of(l);
+
+		if (g->state == GEN_DRAINING)
+			generation_limit(g, clock_ms() + generation_drain_ms(g));
+	}
+}
+
+void
 generation_resume(struct generation *g)
 {
 	if (gen_states[g->state].enter)

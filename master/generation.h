@@ -49,6 +49,8 @@ void generation_take(struct generation *, enum gen_state);
 void generation_resume(struct generation *);
 /* Its time in this state is over then (clock_ms()), if it was to last longer. */
 void generation_limit(struct generation *, uint64_t due);
+/* Those that drain have no longer than the configuration that serves now says. */
+void generation_limit_drains(void);
 /* Gives it up if it has no processes left. */
 void generation_settle(struct generation *);
 

@@ -708,7 +708,6 @@ static void
 handover_go_on(void)
 {
 	atomic_store(&shm_master(master.shm)->pid, (int32_t)master.pid);
-	notify_store("argand-segment", shm_fd(master.shm));
 	reload_take_over();
 }
 

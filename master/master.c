@@ -46,6 +46,7 @@ static struct {
 	int signals;
 	uint64_t swept; /* clock_ms() */
 	bool is_stopping, is_fast, is_now, is_over;
+	bool is_kept; /* the segment is what another master would take over */
 	int status;
 	struct watch watch;
 	struct alarm tick, watchdog;
@@ -353,6 +354,19 @@ master_remember(void)
 	    n == 1 ? "s" : "");
 }
 
+/* Only now: were this master killed before, the next one must find the segment of those who serve.
+ */
+void
+master_keep_shm(void)
+{
+	if (self.is_kept)
+		return;
+	self.is_kept = true;
+	notify_unstore("argand-segment");
+	notify_store("argand-segment", shm_fd(master.shm));
+	ledger_set_shm(master.shm);
+}
+
 static int
 master_open_shm(void)
 {
@@ -368,9 +382,6 @@ master_open_shm(void)
 		return -1;
 	if (master.shm_old)
 		shm_carry(master.shm, master.shm_old);
-	notify_unstore("argand-segment");
-	notify_store("argand-segment", shm_fd(master.shm));
-	ledger_set_shm(master.shm);
 	master_guess_last();
 	if (master.shm_old) {
 		orphan_adopt_all(master.shm_old);
@@ -425,6 +436,10 @@ master_start(struct text *report)
 	if (master_open_shm() < 0) {
 		text_printf(report, "no shared memory: %s\n", strerror(errno));
 		return EXIT_FAILURE;
+	}
+	if (generation_serving()) { /* of a master before this one */
+		reload_take_over();
+		return 0;
 	}
 	status = reload_first(report);
 	if (!status && report->n && !self.is_stopping) /* warnings */

@@ -32,6 +32,8 @@ struct conf *master_conf(struct text *report);
 unsigned master_next_generation(void);
 /* Tells the service manager what there is. */
 void master_notify(void);
+/* A generation of this master serves: the segment is kept for the next one. */
+void master_keep_shm(void);
 /* The line of a report that says why: its first error, else its first line. */
 struct str master_reason(struct str report);
 /* The first generation did not come up: the server ends with status. */

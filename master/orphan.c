@@ -66,7 +66,10 @@ orphan_adopt(const struct orphans *o, unsigned number, unsigned n)
 	struct generation *g = generation_new(number, n, NULL, NULL);
 	struct seat *s = g->seats;
 
-	generation_take(g, serves ? GEN_SERVING : GEN_DRAINING);
+	/* One that was starting would wait for ever for its generation to serve. */
+	generation_take(g, serves                      ? GEN_SERVING
+			   : number > ledger_serving() ? GEN_STOPPING
+						       : GEN_DRAINING);
 	for (unsigned i = 0; i < LEDGER_ENTRIES; i++) {
 		struct ledger_entry *e = o->pidfds[i] >= 0 ? ledger_at(i) : NULL;
 

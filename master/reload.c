@@ -253,6 +253,7 @@ reload_publish(struct generation *g)
 	atomic_store(&m->reloaded, (uint64_t)clock_wall());
 	reload_note(STR(""));
 	reload_tell_risks(g->conf);
+	master_keep_shm();
 	ledger_set_serving(g->number);
 	reload_state(g);
 	if (master.shm_old)
@@ -340,6 +341,7 @@ reload_ready(struct generation *g)
 	shm_table_resize(master.shm, g->conf, true);
 	if (old)
 		reload_old(old);
+	generation_limit_drains();
 	generation_drop_old_shm();
 	generation_bound((unsigned)g->conf->process.max_generations);
 	if (old)

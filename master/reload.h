@@ -17,7 +17,8 @@ void reload_next(void);
    (with warnings in report), or an exit status with the reasons in report. */
 int reload_first(struct text *report);
 
-/* The same in a new binary, with what follows when it fails: the way back. */
+/* The same where workers from before serve: when it fails, back to the binary before, or they serve
+   on. */
 void reload_take_over(void);
 
 /* Instead of reload_first(), when the generation that serves is ours: nothing is under way. */

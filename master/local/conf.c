@@ -7,6 +7,7 @@
 #include <sysexits.h>
 
 #include "common/base/log.h"
+#include "master/base/inherit.h"
 #include "master/base/notify.h"
 #include "master/local/local.h"
 #include "master/local/sock.h"
@@ -27,7 +28,10 @@ local_conf_sock(struct local *l, const struct localspec *spec, struct text *repo
 	if (!l->path || l->sock >= 0)
 		return 0;
 	local_store_name(l, name);
-	l->sock = localsock_open(name, l->path, spec->owner, &l->file, why);
+	l->sock = localsock_take(name, l->path, &l->file);
+	l->is_stored = l->sock >= 0;
+	if (l->sock < 0)
+		l->sock = localsock_open(l->path, spec->owner, &l->file, why);
 	if (l->sock >= 0)
 		return 0;
 	text_printf(report, "backend %s: cannot listen on %s: %s\n", l->name, l->path, why);
@@ -88,6 +92,20 @@ local_open(const struct conf *conf, struct text *report)
 	return status;
 }
 
+/* What the manager keeps stays where it is, for the next load or the next master. */
+static void
+local_conf_give_back(struct local *l)
+{
+	char name[LOCAL_NAME];
+
+	if (!l->is_stored)
+		return;
+	local_store_name(l, name);
+	inherit_add(l->sock, name);
+	l->sock = -1;
+	l->is_stored = false;
+}
+
 void
 local_rollback(void)
 {
@@ -97,8 +115,10 @@ local_rollback(void)
 
 		localspec_free(l->next);
 		l->next = NULL;
-		if (l->state == LOCAL_NEW)
-			local_end(l);
+		if (l->state != LOCAL_NEW)
+			continue;
+		local_conf_give_back(l);
+		local_end(l);
 	}
 }
 
@@ -121,7 +141,7 @@ local_conf_come(struct local *l)
 	char path[128], why[SAFEDIR_WHY];
 
 	snprintf(path, sizeof(path), "%s" LOCALSOCK_NEXT, l->path);
-	n->sock = localsock_open(NULL, path, l->next->owner, &n->file, why);
+	n->sock = localsock_open(path, l->next->owner, &n->file, why);
 	if (n->sock < 0) {
 		log_errorx("backend %s: cannot listen on %s: %s: %s", l->name, path, why,
 		    l->spec ? "its settings stay as they are"

@@ -21,8 +21,8 @@ localsock_own(const char *path, const struct sockfile *file, const char *owner)
 
 /* The children of a master that was killed may serve for a while: they end, and their socket is
    nobody's. */
-static int
-localsock_bind(const char *path, const char *owner, struct sockfile *file, char why[SAFEDIR_WHY])
+int
+localsock_open(const char *path, const char *owner, struct sockfile *file, char why[SAFEDIR_WHY])
 {
 	pid_t holder;
 	int fd = sockfile_bind(path, 0, SOCKFILE_CREATOR, file, &holder, why), saved;
@@ -73,10 +73,9 @@ localsock_is_at(int fd, const char *path)
 }
 
 int
-localsock_open(const char *name, const char *path, const char *owner, struct sockfile *file,
-    char why[SAFEDIR_WHY])
+localsock_take(const char *name, const char *path, struct sockfile *file)
 {
-	int fd = name ? inherit_take(name) : -1;
+	int fd = inherit_take(name);
 
 	if (fd >= 0 && localsock_is_at(fd, path)) {
 		sockfile_know(file, fd, path);
@@ -84,5 +83,5 @@ localsock_open(const char *name, const char *path, const char *owner, struct soc
 	}
 	if (fd >= 0)
 		close(fd);
-	return localsock_bind(path, owner, file, why);
+	return -1;
 }

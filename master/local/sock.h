@@ -12,12 +12,12 @@
    name of itself for ever. */
 #define LOCALSOCK_NEXT ".next"
 
-/* One of name from the service manager's store if it is at path (name NULL: not looked for), else a
-   new one, listening, not non-blocking (its programs do not expect that). Only owner (empty: this
+/* That of a name from the service manager's store, if it is at path. Tells its file. -1: none. */
+int localsock_take(const char *name, const char *path, struct sockfile *);
+/* A new one, listening, not non-blocking (its programs do not expect that). Only owner (empty: this
    user) may connect. Tells the socket's file. -1 with errno and the reason: EADDRINUSE when a
    living server has it. */
-int localsock_open(const char *name, const char *path, const char *owner, struct sockfile *,
-    char why[SAFEDIR_WHY]);
+int localsock_open(const char *path, const char *owner, struct sockfile *, char why[SAFEDIR_WHY]);
 /* Lets owner connect, who may be another one than before. */
 int localsock_own(const char *path, const struct sockfile *, const char *owner);
 /* Where it was bound; empty when it was not. */

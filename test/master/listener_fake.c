@@ -1,3 +1,4 @@
+#include "master/base/inherit.h"
 #include "test/master/listener_fake.h"
 #include "test/master/world.h"
 
@@ -41,6 +42,7 @@ listener_commit(const struct conf *conf)
 	world_must(listener_fake.is_open, "what is not open is made final");
 	listener_fake.is_open = false;
 	listener_fake.commits++;
+	inherit_close_rest();
 }
 
 void

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "master/base/inherit.h"
@@ -14,13 +15,15 @@
 enum { LOCAL_FAKES = 512, LOCAL_FAKE_PATHS = 16 };
 
 static struct {
-	char bound[LOCAL_FAKES][128]; /* by descriptor: what it says of itself */
-	ino_t files[LOCAL_FAKES];
+	struct {
+		char bound[128]; /* what it says of itself */
+		ino_t file;
+	} socks[LOCAL_FAKES];
+	unsigned nsocks;
 	struct {
 		char path[128]; /* empty: free */
 		ino_t file;
 	} paths[LOCAL_FAKE_PATHS];
-	ino_t last;
 } self;
 
 bool (*local_fake_waits)(int fd);
@@ -59,15 +62,20 @@ path_set(const char *path, ino_t file)
 	self.paths[i].file = file;
 }
 
-int
-local_fake_at(const char *path)
+static ino_t
+sock_file(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 ? st.st_ino : 0;
+}
+
+bool
+local_fake_leads(const char *path, int fd)
 {
 	int i = path_find(path);
 
-	for (int fd = 0; fd < LOCAL_FAKES && i >= 0; fd++)
-		if (self.files[fd] && self.files[fd] == self.paths[i].file)
-			return fd;
-	return -1;
+	return i >= 0 && self.paths[i].file == sock_file(fd);
 }
 
 unsigned
@@ -83,13 +91,22 @@ local_fake_paths(void)
 /* ---- master/local/sock.h ---- */
 
 int
-localsock_open(const char *name, const char *path, const char *owner, struct sockfile *file,
-    char why[SAFEDIR_WHY])
+localsock_take(const char *name, const char *path, struct sockfile *file)
 {
-	int fd = name ? inherit_take(name) : -1;
+	int fd = inherit_take(name);
+
+	(void)path;
+	*file = (struct sockfile){ .ino = fd >= 0 ? sock_file(fd) : 0 };
+	return fd;
+}
+
+int
+localsock_open(const char *path, const char *owner, struct sockfile *file, char why[SAFEDIR_WHY])
+{
+	int fd = -1;
 
 	(void)owner;
-	if (fd < 0 && local_fake_fails > 0) {
+	if (local_fake_fails > 0) {
 		local_fake_fails--;
 		snprintf(why, SAFEDIR_WHY, "somebody has it");
 		errno = EADDRINUSE;
@@ -100,14 +117,15 @@ localsock_open(const char *name, const char *path, const char *owner, struct soc
 		sa_family_t family = AF_UNIX;
 
 		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		world_must(fd >= 0 && fd < LOCAL_FAKES, "no socket");
+		world_must(fd >= 0, "no socket");
 		world_must(bind(fd, (void *)&family, sizeof(family)) == 0 && listen(fd, 1) == 0,
 		    "no socket that listens");
-		snprintf(self.bound[fd], sizeof(self.bound[fd]), "%s", path);
-		self.files[fd] = ++self.last;
-		path_set(path, self.last);
+		world_must(self.nsocks < LOCAL_FAKES, "too many sockets");
+		snprintf(self.socks[self.nsocks].bound, sizeof(self.socks[0].bound), "%s", path);
+		self.socks[self.nsocks++].file = sock_file(fd);
+		path_set(path, sock_file(fd));
 	}
-	*file = (struct sockfile){ .ino = self.files[fd] };
+	*file = (struct sockfile){ .ino = sock_file(fd) };
 	return fd;
 }
 
@@ -123,7 +141,10 @@ localsock_own(const char *path, const struct sockfile *file, const char *owner)
 void
 localsock_bound(int fd, char *path, size_t len)
 {
-	snprintf(path, len, "%s", self.bound[fd]);
+	path[0] = '\0';
+	for (unsigned i = 0; i < self.nsocks; i++)
+		if (self.socks[i].file == sock_file(fd))
+			snprintf(path, len, "%s", self.socks[i].bound);
 }
 
 bool
@@ -169,7 +190,7 @@ void
 sockfile_know(struct sockfile *file, int sock, const char *path)
 {
 	(void)path;
-	*file = (struct sockfile){ .ino = self.files[sock] };
+	*file = (struct sockfile){ .ino = sock_file(sock) };
 }
 
 int

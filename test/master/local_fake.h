@@ -10,8 +10,8 @@
 
 /* Before a run: no paths. */
 void local_fake_begin(void);
-/* Which socket is at a path; -1. */
-int local_fake_at(const char *path);
+/* Whether a path leads to a socket. */
+bool local_fake_leads(const char *path, int fd);
 unsigned local_fake_paths(void);
 
 extern bool (*local_fake_waits)(int fd);  /* whether a connection waits; NULL: never */

@@ -13,12 +13,14 @@
 
 enum { RULES_WAIT_MS = 5000 }; /* the longest back-off of a seat */
 
-static bool rules_serve; /* a generation has served in this run */
+static bool rules_serve; /* a generation has served since the last crash */
+static unsigned rules_crashes;
 
 void
 rules_begin(void)
 {
 	rules_serve = false;
+	rules_crashes = 0;
 	local_fake_begin();
 	world.look = rules_look;
 	world.struck = rules_struck;
@@ -53,6 +55,9 @@ rules_of_generations(void)
 	}
 	world_must(n[GEN_STARTING] <= 1, "%u generations start", n[GEN_STARTING]);
 	world_must(n[GEN_SERVING] <= 1, "%u generations serve", n[GEN_SERVING]);
+	if (rules_crashes != world.crashes)
+		rules_serve = false;
+	rules_crashes = world.crashes;
 	rules_serve |= n[GEN_SERVING] > 0;
 	world_must(!rules_serve || n[GEN_SERVING] || master_is_stopping(), "nobody serves");
 	world_must(master_is_stopping() || listener_fake.is_open == (n[GEN_STARTING] > 0),
@@ -92,6 +97,14 @@ rules_of_seat(const struct seat *s)
 	world_must(e && e->who.pid == s->pid, "the ledger does not name process %d", (int)s->pid);
 }
 
+/* Of a segment before the last one, when a master was killed twice: asked to finish, and then it is
+   left to itself. */
+static bool
+rules_is_dismissed(const struct proc *p)
+{
+	return !p->is_child && (p->leaving != NEVER || world_hangs(p) || p->plan.is_deaf);
+}
+
 /* Each process has one seat, each seat a row and a number of its own. */
 static void
 rules_of_seats(void)
@@ -123,8 +136,8 @@ rules_of_seats(void)
 		noted += ledger_at(i) != NULL;
 	world_must(noted == seated, "%u seats, %u in the ledger", seated, noted);
 	for (unsigned i = 0; i < world.nprocs; i++)
-		world_must(
-		    world.procs[i].kind != PROC_WORKER || world.procs[i].is_waited || seats_of[i],
+		world_must(world.procs[i].kind != PROC_WORKER || world.procs[i].is_waited ||
+			       seats_of[i] || rules_is_dismissed(&world.procs[i]),
 		    "process %d is forgotten", (int)world.procs[i].pid);
 }
 
@@ -179,7 +192,7 @@ rules_of_pools(void)
 		world_must(local_find(l->name, l->path, l->state) == l, "backend %s stands twice",
 		    l->name);
 		world_must(
-		    l->state != LOCAL_SERVING || !l->path || local_fake_at(l->path) == l->sock,
+		    l->state != LOCAL_SERVING || !l->path || local_fake_leads(l->path, l->sock),
 		    "%s does not lead to backend %s", l->path, l->name);
 	}
 	for (unsigned i = 0; i < world.nprocs; i++)

@@ -57,10 +57,13 @@ story_run(const struct story *story)
 	world.is_jumbled = false;
 	world.may_exec = story->may_exec;
 	world.passes = story->passes;
+	world.is_managed = story->is_managed;
 	world_seed(1);
 	status = world_run(story->conf);
 	ck_assert_msg(
 	    !story_next(), "%s: the master has ended before step %u", story->what, self.at);
+	ck_assert_msg((int)world_count(PROC_WORKER) == story->left,
+	    "%s: %u workers are left, not %d", story->what, world_count(PROC_WORKER), story->left);
 	ck_assert_msg(
 	    status == story->status, "%s: status %d is not %d", story->what, status, story->status);
 }
@@ -277,4 +280,12 @@ story_no_sock(int n, const char *text)
 {
 	(void)text;
 	local_fake_fails = n;
+}
+
+void
+story_crash(int n, const char *text)
+{
+	(void)n;
+	(void)text;
+	world_crash();
 }

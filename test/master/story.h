@@ -38,9 +38,10 @@ struct story {
 	const char *what, *conf;
 	void (*born)(struct proc *, enum proc_kind);
 	int status;    /* of the master, at its end */
+	int left;      /* workers that live then */
 	int no_fork;   /* so many of the first ones fail */
 	int no_listen; /* the status of opening addresses at the start */
-	bool may_exec;
+	bool may_exec, is_managed;
 	void (*passes)(void); /* between two binaries */
 	struct step steps[STORY_STEPS];
 };
@@ -59,6 +60,8 @@ void story_kill_old(int n, const char *);  /* of the oldest one */
 void story_no_fork(int n, const char *);   /* the next n */
 void story_no_listen(int n, const char *); /* the status of opening addresses */
 void story_no_exec(int n, const char *);
+
+void story_crash(int, const char *); /* the master is killed, and started anew */
 
 /* What is expected. */
 void story_serves(int n, const char *);    /* so many workers of the generation that serves */

@@ -229,6 +229,15 @@ act_sleep(void)
 }
 
 static void
+act_crash(void)
+{
+	if (!world.is_managed)
+		return;
+	self.next = world.now + world_any(3000);
+	world_crash();
+}
+
+static void
 act_reopen(void)
 {
 	world_signal(SIGUSR1);
@@ -236,7 +245,7 @@ act_reopen(void)
 
 static void (*const acts[])(void) = { act_kill, act_kill, act_kill, act_kill_all, act_hang,
 	act_reload, act_reload, act_reload, act_upgrade, act_upgrade, act_edit, act_edit,
-	act_no_fork, act_no_listen, act_no_exec, act_sleep, act_reopen };
+	act_no_fork, act_no_listen, act_no_exec, act_sleep, act_reopen, act_crash };
 
 /* ---- phases ---- */
 
@@ -399,6 +408,7 @@ run(uint64_t seed)
 	world.born = born;
 	world.passes = passes;
 	world.may_exec = world_chance(50);
+	world.is_managed = world.may_exec && world_chance(50);
 	world.is_jumbled = world_chance(80);
 	world.fails_fork = 0;
 	world_run(confs[self.conf].text);

@@ -18,6 +18,7 @@
 #include "common/base/must.h"
 #include "common/segment/heritage.h"
 #include "common/segment/shm_keep.h"
+#include "master/base/inherit.h"
 #include "master/control.h"
 #include "master/generation.h"
 #include "master/handover.h"
@@ -31,6 +32,7 @@ enum {
 	WORLD_FDS = 400,     /* ours are above */
 	WORLD_TURNS = 200000,
 	WORLD_LOG_TAIL = 8000,
+	WORLD_STORE = 64,
 	WORLD_READ_MS = 5000, /* jumbled as events are, a line is read by then */
 };
 
@@ -49,6 +51,11 @@ static struct {
 	sigset_t mask;
 	void (*abort_before)(int);
 	jmp_buf image;
+	struct {
+		char name[160];
+		int fd;
+	} stored[WORLD_STORE]; /* by the service manager */
+	unsigned nstored;
 } self;
 
 int __real_poll(struct pollfd *, nfds_t, int);
@@ -61,6 +68,7 @@ int __real_pipe2(int[2], int);
 int __real_socketpair(int, int, int, int[2]);
 int __real_signalfd(int, const sigset_t *, int);
 uint64_t __real_clock_ms(void);
+void __real_inherit_from_manager(void);
 ssize_t __real_send(int, const void *, size_t, int);
 /* Of a leak sanitizer: memory that goes with a binary, when another one is executed, is no leak. */
 void __lsan_disable(void) __attribute__((weak));
@@ -391,6 +399,10 @@ proc_new(enum proc_kind kind, int fd)
 /* ---- the kernel's calls ---- */
 
 uint64_t __wrap_clock_ms(void);
+void __wrap_inherit_from_manager(void);
+bool __wrap_notify_is_on(void);
+void __wrap_notify_store(const char *, int);
+void __wrap_notify_unstore(const char *);
 ssize_t __wrap_send(int, const void *, size_t, int);
 pid_t __wrap_fork(void);
 int __wrap_kill(pid_t, int);
@@ -667,6 +679,89 @@ world_exec(void)
 			close(fd);
 }
 
+/* ---- the service manager ---- */
+
+bool
+__wrap_notify_is_on(void)
+{
+	return world.is_managed;
+}
+
+void
+__wrap_notify_store(const char *name, int fd)
+{
+	if (!world.is_managed)
+		return;
+	world_must(self.nstored < WORLD_STORE, "the manager's store is full");
+	snprintf(self.stored[self.nstored].name, sizeof(self.stored[0].name), "%s", name);
+	self.stored[self.nstored++].fd = world_own(fd);
+}
+
+void
+__wrap_notify_unstore(const char *name)
+{
+	for (unsigned i = 0; i < self.nstored; i++) {
+		if (strcmp(self.stored[i].name, name) != 0)
+			continue;
+		close(self.stored[i].fd);
+		self.stored[i--] = self.stored[--self.nstored];
+	}
+}
+
+/* A master that it starts anew has what was stored. */
+void
+__wrap_inherit_from_manager(void)
+{
+	for (unsigned i = 0; i < self.nstored && world.crashes; i++) {
+		int fd = fcntl(self.stored[i].fd, F_DUPFD_CLOEXEC, 3);
+
+		world_must(fd >= 0 && fd < WORLD_FDS, "too many descriptors");
+		inherit_add(fd, self.stored[i].name);
+	}
+}
+
+static void
+world_forget_store(void)
+{
+	while (self.nstored > 0)
+		close(self.stored[--self.nstored].fd);
+}
+
+/* Workers serve on without it; what else it had started ends with it. */
+static void
+proc_orphan(struct proc *p)
+{
+	if (p->is_child && !p->is_alive)
+		p->is_waited = true;
+	if (p->kind != PROC_WORKER)
+		proc_die(p, SIGTERM);
+	p->is_child = false;
+	p->is_waited = !p->is_alive;
+}
+
+void
+world_crash(void)
+{
+	bool is_open[WORLD_FDS];
+
+	world.crashes++;
+	world_list(is_open);
+	for (int fd = 3; fd < WORLD_FDS; fd++)
+		if (!self.was_open[fd] && is_open[fd])
+			close(fd);
+	close(self.signals);
+	self.signals = -1;
+	for (unsigned i = 0; i < world.nprocs; i++)
+		proc_orphan(&world.procs[i]);
+	for (unsigned i = 0; i < world.nclients; i++) {
+		if (world.clients[i] >= 0)
+			close(world.clients[i]);
+		world.clients[i] = -1;
+	}
+	world.nanswered = world.nclients;
+	longjmp(self.image, 2);
+}
+
 /* ---- time ---- */
 
 static void
@@ -790,7 +885,7 @@ world_open(void)
 		if (world.procs[i].pidfd > 0)
 			close(world.procs[i].pidfd);
 	world.nprocs = world.nclients = world.nanswered = world.nfailed = world.turns = 0;
-	world.execs = 0;
+	world.execs = world.crashes = 0;
 	world.fails_exec = false;
 	world.answer[0] = '\0';
 	world.now = WORLD_START;
@@ -819,20 +914,27 @@ world_close(void)
 	bool is_open[WORLD_FDS];
 
 	world_hear();
+	world_forget_store();
 	world_list(is_open);
 	for (int fd = 3; fd < WORLD_FDS; fd++)
 		world_must(self.was_open[fd] || !is_open[fd] ||
 			       (master.shm && fd == shm_fd(master.shm)) || fd == ledger_fd() ||
-			       fd == self.signalfd || handover_is_taken(),
+			       fd == self.signalfd || handover_is_taken() || world.crashes,
 		    "descriptor %d is left", fd);
 	for (unsigned i = 0; i < world.nclients; i++)
 		world_must(world.clients[i] < 0, "client %u was not answered", i);
 	for (unsigned i = 0; i < world.nprocs; i++)
-		world_must(!world.procs[i].is_alive &&
-			       (world.procs[i].is_waited || world.procs[i].kind == PROC_CHECK),
+		world_must((!world.procs[i].is_child && world.crashes) ||
+			       (!world.procs[i].is_alive &&
+				   (world.procs[i].is_waited || world.procs[i].kind == PROC_CHECK)),
 		    "process %d is left", (int)world.procs[i].pid);
 	close(self.signals);
 	close(self.signalfd);
+	for (int fd = 3; fd < WORLD_FDS && world.crashes; fd++)
+		if (!self.was_open[fd] && is_open[fd] && fd != self.signalfd && fd != ledger_fd() &&
+		    !(master.shm && fd == shm_fd(master.shm)) &&
+		    !(master.shm_old && fd == shm_fd(master.shm_old)))
+			close(fd);
 	if (self.next >= 0)
 		close(self.next);
 	fflush(stderr);
@@ -855,7 +957,7 @@ world_run(const char *conf)
 	master = (struct master){ .text = conf, .name = "world", .argv = argv, .exe = argv[0] };
 	if (world.may_exec && __lsan_disable)
 		__lsan_disable();
-	if (setjmp(self.image))
+	if (setjmp(self.image) == 1)
 		world_exec();
 	status = master_run();
 	world_close();
@@ -865,5 +967,7 @@ world_run(const char *conf)
 		close(ledger_fd());
 	if (master.shm)
 		shm_close(master.shm);
+	if (master.shm_old)
+		shm_close(master.shm_old);
 	return status;
 }

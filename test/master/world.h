@@ -66,7 +66,8 @@ struct world {
 	int fails_fork;    /* so many of the next ones; -n: the n-th from now on, once */
 	bool fails_exec, may_exec;
 	bool is_jumbled; /* events come late and in any order */
-	unsigned execs;
+	unsigned execs, crashes;
+	bool is_managed; /* there is a service manager, which keeps descriptors */
 	/* the caller's */
 	void (*born)(struct proc *, enum proc_kind); /* sets its plan */
 	void (*act)(void);     /* whenever the master waits: does what is due */
@@ -82,6 +83,9 @@ extern struct world world;
 int world_run(const char *conf);
 /* The configuration is another one from now on. */
 void world_edit(const char *conf);
+/* The master is killed where it stands, and started anew by the service manager. From world.act;
+   does not come back. */
+void world_crash(void);
 /* To the master. */
 void world_signal(int signal);
 /* To a process, as from somebody outside. */
