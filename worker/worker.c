@@ -401,7 +401,11 @@ worker_chan(evutil_socket_t chan, short what, void *arg)
 		return;
 	if (n <= 0) { /* the master is gone: go on serving until another's generation does */
 		event_del(&w->chan);
-		log_warnx("the master is gone; serving on without it");
+		worker_claim(w);
+		if (w->state == WORKER_WAITING)
+			w->state = WORKER_DONE; /* nobody will make it serve */
+		else
+			log_warnx("the master is gone; serving on without it");
 		return;
 	}
 	cm = CMSG_FIRSTHDR(&m);
