@@ -89,7 +89,7 @@ local_record_read(const char *values)
 	l->last_status = it.last_status;
 	l->last_death = when;
 	l->leaving = it.leaving;
-	l->is_stored = state == LOCAL_SERVING && it.sock >= 0;
+	l->is_stored = (state == LOCAL_SERVING || state == LOCAL_LEAVING) && it.sock >= 0;
 	reading = l;
 	return true;
 }

@@ -262,6 +262,9 @@ act_calm(void)
 {
 	self.phase = CALM;
 	self.is_gentle = true;
+	for (unsigned i = 0; i < world.nprocs; i++)
+		if (world.procs[i].kind != PROC_CHECK)
+			world.procs[i].plan.dies = NEVER;
 	self.next = world.now + CALM_LOOK_MS;
 	self.limit = world.now + CALM_MS;
 	world.fails_fork = 0;
