@@ -219,12 +219,26 @@ act_no_exec(void)
 	world.fails_exec = world_chance(50);
 }
 
-/* The whole machine is stopped for a while. Not while a client has just asked: jumbled as events
-   are, its time to ask might be over before it is read. */
+static bool
+is_starting(void)
+{
+	LIST_EACH(l, generation_list())
+	{
+		struct generation *g = container_of(l, struct generation, link);
+
+		for (unsigned i = 0; i < g->nseats; i++)
+			if (g->seats[i].state == SEAT_STARTING)
+				return true;
+	}
+	return false;
+}
+
+/* The whole machine is stopped for a while. Not while a client has just asked, or a worker starts:
+   jumbled as events are, their time might be over before they are heard. */
 static void
 act_sleep(void)
 {
-	if (world.nanswered == world.nclients)
+	if (world.nanswered == world.nclients && !is_starting())
 		world.now += world_any(60000);
 }
 
