@@ -42,6 +42,7 @@ enum { RELOAD_HEAL_MS = 5000 };
 static struct {
 	enum reload_phase phase;
 	bool again;                 /* asked for while busy */
+	bool is_owed;               /* workers from before serve, whom ours were to replace */
 	uint64_t started, switched; /* ms */
 	struct alarm look, heal;
 	struct probe probe;
@@ -102,7 +103,11 @@ reload_heal_due(void *arg)
 	struct generation *g = generation_serving();
 
 	(void)arg;
-	if (g && !g->conf && (generation_lacks(g) || local_lacks()))
+	if (!g || g->conf)
+		return;
+	if (self.is_owed)
+		reload_request("the first load failed");
+	else if (generation_lacks(g) || local_lacks())
 		reload_request("processes are missing");
 }
 
@@ -330,6 +335,7 @@ reload_ready(struct generation *g)
 	struct generation *old = generation_serving();
 
 	must(self.phase == RELOAD_STARTING);
+	self.is_owed = false;
 	if (old)
 		generation_tell_leaving(old, g->conf);
 	reload_publish(g);
@@ -577,8 +583,10 @@ void
 reload_take_over(void)
 {
 	struct text report = { 0 };
-	int status = reload_first(&report);
+	int status;
 
+	self.is_owed = true;
+	status = reload_first(&report);
 	if (status) {
 		self.report.n = self.warned = 0;
 		text_add_str(&self.report, text_str(&report));

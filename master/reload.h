@@ -24,8 +24,8 @@ void reload_take_over(void);
 /* Instead of reload_first(), when the generation that serves is ours: nothing is under way. */
 void reload_resume(void);
 
-/* Soon: where the generation that serves is of another binary, and it or a pool lacks processes,
-   loads anew. */
+/* Soon: where the generation that serves is of another master or binary, and ours was to take its
+   place, or it or a pool lacks processes, loads anew. */
 void reload_heal(void);
 
 /* On a timer: puts right what workers follow and any of them can write. */
