@@ -462,7 +462,7 @@ static void
 local_leave(struct local *l)
 {
 	local_keep(l);
-	if (self.is_stopping)
+	if (self.is_stopping || l->next) /* a configuration that is being loaded names it again */
 		return;
 	LIST_EACH(it, generation_list())
 	{
