@@ -49,6 +49,7 @@ endif
 SRC := $(sort $(wildcard $(addsuffix /*.c,common/* master master/* worker modules modules/* modules/*/*)))
 MAIN := master/cli/main.c
 UNIT := $(sort $(wildcard test/unit/*.c))
+ENGINE := $(sort $(wildcard test/engine/*.c))
 FUZZERS := $(patsubst test/fuzz/fuzz_%.c,%,$(sort $(wildcard test/fuzz/fuzz_*.c)))
 
 OBJ := $(SRC:%.c=$(B)/%.o)
@@ -56,6 +57,7 @@ LIBOBJ := $(filter-out $(MAIN:%.c=$(B)/%.o),$(OBJ))
 UNITOBJ := $(UNIT:%.c=$(B)/%.o)
 MASTER := $(sort $(wildcard test/master/*.c))
 MASTEROBJ := $(MASTER:%.c=$(B)/%.o)
+ENGINEOBJ := $(ENGINE:%.c=$(B)/%.o)
 
 ifeq ($(SANITIZE),)
 OPT = $(CFLAGS) $(HARDEN) $(FORTIFY) $(LTO)
@@ -113,19 +115,21 @@ write_if_changed = { mkdir -p $(dir $1) && cat >$1.new && \
 $(B)/flags: again
 	@printf '%s\n' '$(subst ','\'',$(COMPILE) | $(LINK) $(LIBS))' | $(call write_if_changed,$@)
 
--include $(OBJ:.o=.d) $(UNITOBJ:.o=.d) $(MASTEROBJ:.o=.d)
+-include $(OBJ:.o=.d) $(UNITOBJ:.o=.d) $(MASTEROBJ:.o=.d) $(ENGINEOBJ:.o=.d)
 
 # The assembler includes it, so the compiler's list of dependencies does not know.
 $(B)/modules/status/html.o build/fuzz/modules/status/html.o: modules/status/status.html
 
 # ---- tests -----------------------------------------------------------------------------------------
 
-# test/unit/test_NAME.c defines suite_NAME(); the list of them follows from the names of the files.
-$(B)/test/unit/suites.def: again
-	@printf 'SUITE(%s)\n' $(patsubst test/unit/test_%.c,%,$(filter test/unit/test_%.c,$(UNIT))) | \
+# test/unit/test_NAME.c defines suite_NAME(); the list of them follows from the names of the files. The
+# same in test/engine.
+$(B)/test/%/suites.def: again
+	@printf 'SUITE(%s)\n' $(patsubst test/$*/test_%.c,%,$(filter test/$*/test_%.c,$(UNIT) $(ENGINE))) | \
 		$(call write_if_changed,$@)
 
 $(B)/test/unit/main.o: $(B)/test/unit/suites.def
+$(B)/test/engine/main.o: $(B)/test/engine/suites.def
 
 $(B)/unit-tests: $(UNITOBJ) $(B)/libargand.a
 	@echo "  LINK  $@"
@@ -149,6 +153,13 @@ $(B)/master-tests: $(MASTEROBJ) $(B)/test/unit/main-master.o $(B)/libargand.a
 	@$(LINK_TEST) $(MASTER_WRAP:%=-Wl,--wrap=%) -o $@ $(MASTEROBJ) $(B)/test/unit/main-master.o \
 		$(B)/libargand.a $(CHECK_LIBS) $(LIBS)
 
+# The same objects on a kernel and a clock of the tests' own, test/engine/vnet.c: each function that it has
+# takes the place of the real one.
+VNET = $(shell sed -n 's/^__wrap_\([a-z0-9_]*\).*/\1/p' test/engine/vnet.c test/engine/sim.c)
+$(B)/engine-tests: $(ENGINEOBJ) $(B)/libargand.a
+	@echo "  LINK  $@"
+	@$(LINK_TEST) -o $@ $(VNET:%=-Wl,--wrap=%) $(ENGINEOBJ) $(B)/libargand.a $(CHECK_LIBS) $(LIBS)
+
 # The corpus of each fuzzer, through the fuzzer's own function, with any compiler.
 REPLAYS := $(FUZZERS:%=$(B)/replay/%)
 $(B)/replay/%: $(B)/test/fuzz/fuzz_%.o $(B)/test/fuzz/replay.o $(B)/libargand.a
@@ -168,7 +179,7 @@ $(B)/tools/%: test/load/%.c
 	@$(TOOL_COMPILE) -o $@ $<
 
 .PHONY: check check-build check-full check-unit check-replay check-system check-lint check-systemd
-check-build: $(B)/argand $(B)/unit-tests $(B)/master-tests $(REPLAYS) $(TOOLS)
+check-build: $(B)/argand $(B)/unit-tests $(B)/master-tests $(B)/engine-tests $(REPLAYS) $(TOOLS)
 
 # check-full: what takes minutes too, fifty reloads and kills under load, instructions by callgrind.
 check check-full check-unit check-replay check-system check-lint: check-build

@@ -43,7 +43,7 @@ tally() {
 # and a leak shows at the end of each process. Suites that expect a process to die need theirs.
 run_unit() {
 	status=0
-	for folder in unit master; do
+	for folder in unit master engine; do
 		run_suites "$B/$folder-tests" "test/$folder" || status=1
 	done
 	return $status
