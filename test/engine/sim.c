@@ -59,7 +59,7 @@ sim_inherit(void)
 	ck_assert_ptr_nonnull(shm);
 	shm_master(shm)->generation = 1;
 	shm_master(shm)->slots = 1;
-	shm_master(shm)->log_level = LOG_ERROR_;
+	shm_master(shm)->log_level = (unsigned)log_level;
 	row = shm_worker_claim(shm, NULL, 1, 0, 1);
 	ck_assert_int_ge(row, 0);
 	shm_worker_enter(shm, (unsigned)row, getpid());
@@ -81,7 +81,7 @@ sim_open(const char *text, uint64_t seed)
 {
 	struct timeval soon = { 0, 1000 };
 
-	log_level = LOG_ERROR_;
+	log_level = getenv("ENGINE_TRACE") ? LOG_DEBUG_ : LOG_ERROR_;
 	memset(&sim, 0, sizeof(sim));
 	sim_load(text);
 	ck_assert_uint_eq(conf->log_files.n, 0);

@@ -54,6 +54,18 @@ number(struct str s)
 	return (unsigned)n;
 }
 
+/* Octets, as they are but for ends of lines. */
+static void
+peer_says(struct vsock *s, struct str text)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		bool is_eol = text.p[i] == '\\' && i + 1 < text.n && text.p[i + 1] == 'n';
+
+		vsock_say(s, is_eol ? "\r\n" : text.p + i, is_eol ? 2 : 1);
+		i += is_eol;
+	}
+}
+
 /* --- clients --- */
 
 static void client_sends(struct client *c, const char *fmt, ...)
@@ -128,6 +140,8 @@ client_step(struct str verb, struct str rest)
 	else if (str_eq(verb, STR("upgrade")))
 		client_asks(
 		    client_new(), "GET", "Connection: upgrade\r\nUpgrade: websocket\r\n", rest);
+	else if (str_eq(verb, STR("hello")))
+		peer_says(client_new()->s, rest);
 	else if (str_eq(verb, STR("again")))
 		client_asks(c, "GET", "", rest);
 	else if (str_eq(verb, STR("post")))
@@ -197,17 +211,6 @@ peer_count(void)
 	for (unsigned i = 0; i < vnet_count(); i++)
 		n += vnet_at(i)->kind == VSOCK_BACKEND;
 	return n;
-}
-
-static void
-peer_says(struct vsock *s, struct str text)
-{
-	for (size_t i = 0; i < text.n; i++) {
-		bool is_eol = text.p[i] == '\\' && i + 1 < text.n && text.p[i + 1] == 'n';
-
-		vsock_say(s, is_eol ? "\r\n" : text.p + i, is_eol ? 2 : 1);
-		i += is_eol;
-	}
 }
 
 static void
@@ -289,6 +292,13 @@ peer_step(unsigned n, struct str verb, struct str rest)
 
 /* --- the rest --- */
 
+static int
+talk_refuse(struct vsock *s)
+{
+	(void)s;
+	return ECONNREFUSED;
+}
+
 static void
 talk_count(const char *what, unsigned is, struct str rest)
 {
@@ -299,8 +309,10 @@ talk_count(const char *what, unsigned is, struct str rest)
 static void
 talk_step(struct str line)
 {
-	struct str verb = word(&line);
+	struct str verb;
 
+	vnet_trace("test: %.*s", STR_FMT(line));
+	verb = word(&line);
 	if (verb.p[0] >= '0' && verb.p[0] <= '9') {
 		struct str next = word(&line);
 
@@ -317,6 +329,8 @@ talk_step(struct str line)
 	} else if (str_eq(verb, STR("drain"))) {
 		sim_drain();
 		sim_pass(200);
+	} else if (str_eq(verb, STR("hosts"))) {
+		vnet_connecting = str_eq(line, STR("refuse")) ? talk_refuse : NULL;
 	} else if (str_eq(verb, STR("conns"))) {
 		talk_count("connections", peer_count(), line);
 	} else if (str_eq(verb, STR("tried"))) {
@@ -338,15 +352,14 @@ talk_open(void)
 	struct text conf = { 0 };
 	int hosts = talk->hosts ? talk->hosts : 2;
 
-	text_printf(&conf,
-	    "server: { listen = \"127.0.0.1:8080\"; };\n"
-	    "backends: { app: { protocol = \"http\"; balance = \"static\"; hosts = [ ");
+	text_printf(&conf, "server: { listen = \"127.0.0.1:8080\"; };\n"
+			   "backends: { app: { protocol = \"http\"; balance = \"static\"; ");
 	for (int i = 1; i <= hosts; i++)
-		text_printf(&conf, "%s\"10.0.0.%d:80\"", i > 1 ? ", " : "", i);
+		text_printf(&conf, "%s\"10.0.0.%d:80\"", i > 1 ? ", " : "hosts = [ ", i);
 	text_printf(&conf,
-	    " ]; %s }; };\nsites = ( { host = \"*\"; routes = ( { path = \"/app\"; "
+	    "%s %s }; };\nsites = ( { host = \"*\"; routes = ( { path = \"/app\"; "
 	    "gateway: { backend = \"app\"; %s }; } ); } );\n",
-	    talk->pool ? talk->pool : "", talk->route ? talk->route : "");
+	    hosts > 0 ? " ];" : "", talk->pool ? talk->pool : "", talk->route ? talk->route : "");
 	text_add(&conf, "", 1);
 	sim_open(conf.p, 1);
 	text_free(&conf);

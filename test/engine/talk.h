@@ -5,6 +5,8 @@
  *
  *	get [PATH]          a client connects and asks; also head, put; "post 10": and sends so much
  *	post 10 of 30       … of a body that is longer
+ *	hello TEXT          a client sends these octets
+ *	upgrade             as get, to a WebSocket
  *	last                as get, and announces that this is its last request
  *	again               on the connection of the last answer, another get
  *	more 10             of the body
@@ -20,6 +22,7 @@
  *	N open | closed     by the worker
  *	wait 300            ms pass
  *	drain               another generation serves
+ *	hosts refuse        from now on, at once; also: hosts wait
  *	conns N             so many connections to backends were made
  *	= 200 TEXT          the client's answer is complete, with that content (none given: any)
  *	= nothing           nothing has come
@@ -37,7 +40,7 @@ struct talk {
 	const char *name;
 	const char *pool;  /* what stands in the pool beside protocol and hosts; NULL: nothing */
 	const char *route; /* what stands beside the gateway; NULL: nothing */
-	int hosts;         /* 0: two */
+	int hosts;         /* 0: two; -1: the pool has the line of its own */
 	const char *text;
 };
 

@@ -8,6 +8,7 @@
 #include <event2/event.h>
 #include <netinet/in.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sendfile.h>
@@ -21,6 +22,7 @@
 #include "test/engine/vnet.h"
 
 enum { VNET_FD = 1 << 20, VNET_TIMERS = 64, VNET_READ_US = 1 };
+#define VNET_BEGIN (5000ULL * 1000000000)
 static const uint64_t vnet_epoch = 1750000000; /* wall seconds at the beginning */
 
 struct vtimer {
@@ -29,7 +31,7 @@ struct vtimer {
 };
 
 static struct {
-	bool is_on;
+	bool is_on, is_traced;
 	uint64_t ns, random;
 	struct vsock **v;
 	unsigned n, room;
@@ -78,10 +80,25 @@ void
 vnet_start(uint64_t seed)
 {
 	vnet.is_on = true;
-	vnet.ns = 5000ULL * 1000000000;
+	vnet.is_traced = getenv("ENGINE_TRACE") != NULL;
+	vnet.ns = VNET_BEGIN;
 	vnet.random = seed;
 	vnet.n = vnet.ntimers = vnet.accepted = 0;
 	vnet_connecting = NULL;
+}
+
+void
+vnet_trace(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!vnet.is_traced)
+		return;
+	fprintf(stderr, "%10.3f  ", (double)(vnet.ns - VNET_BEGIN) / 1e6);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
 }
 
 unsigned
@@ -319,6 +336,8 @@ __wrap_connect(int fd, const struct sockaddr *a, socklen_t n)
 		s->host =
 		    ntohl(((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr) & 255;
 	err = vnet_connecting ? vnet_connecting(s) : 0;
+	vnet_trace("worker: %d connects to host %u: %s", fd - VNET_FD, s->host,
+	    err ? strerror(err) : "begun");
 	if (s->is_connected && !err)
 		return 0;
 	errno = err ? err : EINPROGRESS;
@@ -361,10 +380,14 @@ vsock_read(struct vsock *s, void *dst, size_t max, bool peeks)
 			s->err = 0;
 		else if (!s->err && s->is_ended)
 			n = 1;
+		if (n == 1 || errno != EAGAIN)
+			vnet_trace("worker: %d reads %s", s->fd - VNET_FD,
+			    n ? "the end" : strerror(errno));
 		vnet.moves += n + (errno != EAGAIN);
 		return (ssize_t)n - 1;
 	}
 	vnet.moves++;
+	vnet_trace("worker: %d reads %zu of %zu", s->fd - VNET_FD, n < max ? n : max, n);
 	if (n > max)
 		n = max;
 	memcpy(dst, s->in.p + s->in_at, n);
@@ -411,6 +434,7 @@ vsock_writev(struct vsock *s, const struct iovec *iov, size_t n)
 	}
 	if (room > 0)
 		s->window -= (size_t)room;
+	vnet_trace("worker: %d writes %zd of %zu", s->fd - VNET_FD, room, all);
 	vnet.moves += room > 0;
 	return room;
 }
@@ -504,6 +528,7 @@ __wrap_close(int fd)
 	s = vsock_of(fd);
 	for (unsigned i = 0; i < 4; i++)
 		vnet_check(!s->events[i], "closed while the loop watches it");
+	vnet_trace("worker: %d closes", fd - VNET_FD);
 	s->is_closed = s->is_shut = true;
 	vnet.moves++;
 	return 0;

@@ -54,6 +54,10 @@ uint64_t vnet_moves(void);
 /* A number below n, from the seed. */
 unsigned vnet_random(unsigned n);
 
+/* A line of what happens, on standard error with the time, when ENGINE_TRACE is in the environment.
+ */
+void vnet_trace(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 /* --- sockets --- */
 struct vsock *vnet_listener(void);
 /* A client has connected to the listener: it waits to be accepted. */
