@@ -84,18 +84,41 @@ attempt_cut(struct exchange *x)
 	exchange_clock(x);
 }
 
+/* There is nothing of its body to be sent, and more is to come: its protocol's timeouts count. */
+static bool
+attempt_awaits_client(const struct exchange *x)
+{
+	const struct body *src = attempt_source(x);
+
+	return !x->is_sent && !x->is_cut && body_is_empty(src) && src->state == BODY_OPEN &&
+	       !upstream_is_blocked(x->u);
+}
+
+/* Whenever it is not the client that is waited for, it is the backend: to take octets, to ask for
+   more of the body (AJP13), or to answer. Its time begins anew when it has done one of these. */
+void
+attempt_clock(struct exchange *x, bool has_answered)
+{
+	if (attempt_awaits_client(x)) {
+		exchange_timer(x, 0);
+		return;
+	}
+	if (!has_answered && x->u->sent == x->moved && link_is_on(&x->timer.link))
+		return;
+	x->moved = x->u->sent;
+	if (x->state == EXCHANGE_ANSWERING && x->answer.is_paused)
+		exchange_timer(x, 0);
+	else
+		exchange_clock(x);
+}
+
 static void
 attempt_sent(struct exchange *x)
 {
 	/* A script's standard input is the connection: it may read to the end of it. */
 	if (x->is_sent && x->pool_conf->protocol == POOL_CGI && body_is_empty(&x->u->out))
 		upstream_shutdown(x->u);
-	if (x->state != EXCHANGE_SENDING)
-		return;
-	if (x->is_sent || upstream_is_blocked(x->u))
-		exchange_clock(x);
-	else
-		exchange_timer(x, 0); /* the client is waited for: that is its protocol's timeout */
+	attempt_clock(x, false);
 }
 
 /* Moves the request on: body to frames, frames to the socket. */
@@ -145,6 +168,7 @@ attempt_send(struct exchange *x)
 
 	exchange_enter(x, EXCHANGE_SENDING);
 	x->is_asked_for = false;
+	x->moved = -1;
 	x->note.connect = u->is_reused ? 0 : exchange_since(x->mark);
 	memset(u->codec, 0, sizeof(u->codec));
 	memset(&x->res, 0, sizeof(x->res));
@@ -276,8 +300,7 @@ attempt_reading(struct exchange *x)
 		exchange_timer(x, 0);
 		return;
 	}
-	if (x->is_sent || x->is_cut)
-		exchange_clock(x);
+	attempt_clock(x, true);
 }
 
 static void

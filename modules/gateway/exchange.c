@@ -36,6 +36,7 @@ static void exchange_begins(struct exchange *);
 static void exchange_ends(struct exchange *);
 static void exchange_queue_over(struct exchange *);
 static void exchange_slow(struct exchange *);
+static void exchange_silent(struct exchange *);
 static void exchange_tunnel_over(struct exchange *);
 static void exchange_nothing(struct exchange *);
 
@@ -71,13 +72,13 @@ static const struct exchange_row {
 	    TERM_HEAD,
 	    { TIME(first_byte) },
 	    { TIME(send) },
-	    .expired = exchange_slow,
+	    .expired = exchange_silent,
 	},
 	[EXCHANGE_ANSWERING] = {
 	    { "answering", FROM(SENDING) },
 	    TERM_DATA,
 	    { TIME(between_bytes) },
-	    .expired = exchange_slow,
+	    .expired = exchange_silent,
 	},
 	[EXCHANGE_TUNNEL] = {
 	    { "tunnel", FROM(SENDING) },
@@ -196,6 +197,16 @@ exchange_slow(struct exchange *x)
 	x->status = 504;
 	exchange_failed(x, where == TERM_CONNECT ? CAUSE_UNREACHABLE : CAUSE_ERRORS,
 	    TERM_SERVER_SLOW, where, why.p);
+}
+
+/* The socket may have taken octets meanwhile, though not all that wait for it. */
+static void
+exchange_silent(struct exchange *x)
+{
+	if (!x->is_cut && x->u->sent != x->moved)
+		attempt_clock(x, false);
+	else
+		exchange_slow(x);
 }
 
 static void

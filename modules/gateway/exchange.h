@@ -55,6 +55,7 @@ struct exchange {
 	unsigned ntried, attempts;
 	int status; /* to answer with when nothing goes any more */
 	struct timer timer, total;
+	int64_t moved; /* u->sent when the timer was set; -1: not for this connection yet */
 	uint64_t started, mark; /* worker_now_ns(): of the exchange, of the phase */
 	struct post pump;
 	struct script script;
@@ -104,6 +105,8 @@ void exchange_retry(struct exchange *, const char *why);
 void attempt_connect(struct exchange *);
 /* Moves the request on: body to frames, frames to the socket. */
 void attempt_pump(void *exchange);
+/* The timer, after anything that may change whom the attempt waits for. */
+void attempt_clock(struct exchange *, bool has_answered);
 /* All of the answer is with the client but the protocol's own end (END_REQUEST, END_RESPONSE) has
    not come: the connection waits for it a moment, to be kept. */
 void attempt_finish(struct upstream *);

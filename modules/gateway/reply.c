@@ -99,7 +99,7 @@ reply_resume(void *arg)
 	if (!x->u || x->state != EXCHANGE_ANSWERING)
 		return;
 	upstream_read(x->u, true);
-	exchange_clock(x);
+	attempt_clock(x, true);
 }
 
 /* An authorizer's 200: the request goes on, with the variables that it gave (FastCGI 6.3). */

@@ -102,6 +102,7 @@ void
 sim_close(void)
 {
 	struct worker *w = sim.w;
+	unsigned left;
 
 	for (int s = 0; s < CONN_STATES_MAX; s++)
 		LIST_EACH(k, &w->conns[s])
@@ -112,8 +113,9 @@ sim_close(void)
 			modules[i]->stop(w);
 	worker_run_posts(w);
 	worker_free(w);
-	ck_assert_int_eq(spool_total(), 0);
-	ck_assert_uint_eq(vnet_stop(), 0);
+	vnet_check(spool_total() == 0, "%lld octets are left on disk", (long long)spool_total());
+	left = vnet_stop();
+	vnet_check(left == 0, "%u sockets are left open", left);
 	shm_close(sim.shm);
 	conf_free(conf);
 }
@@ -130,7 +132,7 @@ sim_settle(void)
 		if (list_is_empty(&sim.w->posts) && vnet_moves() == before)
 			return;
 	}
-	ck_abort_msg("the loop does not come to rest");
+	vnet_wrong("the loop does not come to rest");
 }
 
 void
@@ -198,8 +200,7 @@ sim_pool(void)
 	for (unsigned i = 0; i < BACKEND_POOLS; i++)
 		if (backend_pool_view(sim.shm, i, &v))
 			return v;
-	ck_abort_msg("there is no pool");
-	return v;
+	vnet_wrong("there is no pool");
 }
 
 bool
@@ -305,6 +306,7 @@ sim_answer(struct sim_answer *a, const char *p, size_t n, bool is_head, bool is_
 			continue;
 		}
 		a->status = status;
+		a->head = head;
 		a->closes = str_caseeq(head_field(head, "Connection"), STR("close"));
 		if (is_head || status == 204 || status == 304)
 			a->is_complete = true;

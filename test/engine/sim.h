@@ -51,6 +51,7 @@ struct sim_answer {
 	int status; /* 0: none has come, or not all of its head */
 	bool is_complete, is_chunked, closes;
 	unsigned interims;
+	struct str head; /* in the stream */
 	struct text body;
 	size_t n; /* octets of the stream that it takes, when it is complete */
 };

@@ -1,5 +1,4 @@
 /* See talk.h. */
-#include <check.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,20 +18,8 @@ struct client {
 };
 
 static const struct talk *talk;
-static unsigned talk_line;
 static struct client clients[TALK_CLIENTS];
 static unsigned nclients;
-
-static void __attribute__((format(printf, 1, 2), noreturn)) talk_wrong(const char *fmt, ...)
-{
-	char text[1024];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	ck_abort_msg("\"%s\", step %u: %s", talk->name, talk_line, text);
-}
 
 /* The first word, off the front. */
 static struct str
@@ -50,7 +37,7 @@ number(struct str s)
 	uint64_t n;
 
 	if (!str_to_u64(s, 1 << 30, &n))
-		talk_wrong("\"%.*s\" is no number", STR_FMT(s));
+		vnet_wrong("\"%.*s\" is no number", STR_FMT(s));
 	return (unsigned)n;
 }
 
@@ -96,7 +83,7 @@ client_new(void)
 	struct client *c = &clients[nclients++];
 
 	if (nclients == TALK_CLIENTS)
-		talk_wrong("too many clients");
+		vnet_wrong("too many clients");
 	*c = (struct client){ .s = vnet_client() };
 	return c;
 }
@@ -172,20 +159,20 @@ client_check(struct client *c, struct str rest)
 	sim_answer(&a, out->p + c->at, out->n - c->at, c->is_head, c->s->is_shut);
 	if (str_eq(what, STR("nothing"))) {
 		if (out->n > c->at || c->s->is_closed)
-			talk_wrong(
+			vnet_wrong(
 			    "something has come: \"%.*s\"", (int)(out->n - c->at), out->p + c->at);
 	} else if (str_eq(what, STR("cut"))) {
 		if (a.is_complete || !c->s->is_shut)
-			talk_wrong("the answer was not cut: %d", a.status);
+			vnet_wrong("the answer was not cut: %d", a.status);
 	} else {
 		if (is_part)
 			what = word(&rest);
 		if (a.status != (int)number(what) || a.is_complete == is_part)
-			talk_wrong("the answer is %d%s: \"%.*s\"", a.status,
+			vnet_wrong("the answer is %d%s: \"%.*s\"", a.status,
 			    a.is_complete ? "" : ", not complete", (int)(out->n - c->at),
 			    out->p + c->at);
 		if (rest.n > 0 && !str_eq(rest, text_str(&a.body)))
-			talk_wrong("the content is \"%.*s\"", (int)a.body.n, a.body.p);
+			vnet_wrong("the content is \"%.*s\"", (int)a.body.n, a.body.p);
 		if (!is_part)
 			c->at += a.n;
 	}
@@ -200,7 +187,7 @@ peer_at(unsigned n)
 	for (unsigned i = 0, k = 0; i < vnet_count(); i++)
 		if (vnet_at(i)->kind == VSOCK_BACKEND && ++k == n)
 			return vnet_at(i);
-	talk_wrong("there is no connection %u to a backend", n);
+	vnet_wrong("there is no connection %u to a backend", n);
 }
 
 static unsigned
@@ -239,9 +226,9 @@ peer_is_asked(struct vsock *s, struct str rest)
 	n = s->out.n - s->out_at;
 	end = n ? memmem(p, n, "\r\n\r\n", 4) : NULL;
 	if (!end)
-		talk_wrong("no request has come but \"%.*s\"", (int)n, p);
+		vnet_wrong("no request has come but \"%.*s\"", (int)n, p);
 	if (rest.n > 0 && !memmem(p, (size_t)(end - p), rest.p, rest.n))
-		talk_wrong("it is not in \"%.*s\"", (int)n, p);
+		vnet_wrong("it is not in \"%.*s\"", (int)n, p);
 	s->out_at = (size_t)(end - s->out.p) + 4;
 }
 
@@ -249,7 +236,7 @@ static void
 peer_has(struct vsock *s, struct str rest)
 {
 	if (s->out.n - s->out_at != number(rest))
-		talk_wrong("%zu octets are there", s->out.n - s->out_at);
+		vnet_wrong("%zu octets are there", s->out.n - s->out_at);
 }
 
 static void
@@ -259,7 +246,7 @@ peer_step(unsigned n, struct str verb, struct str rest)
 
 	if (str_eq(verb, STR("at"))) {
 		if (s->host != number(rest))
-			talk_wrong("it goes to host %u", s->host);
+			vnet_wrong("it goes to host %u", s->host);
 	} else if (str_eq(verb, STR("up"))) {
 		vsock_up(s);
 	} else if (str_eq(verb, STR("refused"))) {
@@ -284,9 +271,9 @@ peer_step(unsigned n, struct str verb, struct str rest)
 		vsock_fail(s, ECONNRESET);
 	} else if (str_eq(verb, STR("open")) || str_eq(verb, STR("closed"))) {
 		if (s->is_closed != str_eq(verb, STR("closed")))
-			talk_wrong("it is %s", s->is_closed ? "closed" : "open");
+			vnet_wrong("it is %s", s->is_closed ? "closed" : "open");
 	} else {
-		talk_wrong("what is \"%.*s\"?", STR_FMT(verb));
+		vnet_wrong("what is \"%.*s\"?", STR_FMT(verb));
 	}
 }
 
@@ -303,7 +290,7 @@ static void
 talk_count(const char *what, unsigned is, struct str rest)
 {
 	if (is != number(rest))
-		talk_wrong("%s: %u", what, is);
+		vnet_wrong("%s: %u", what, is);
 }
 
 static void
@@ -319,7 +306,7 @@ talk_step(struct str line)
 		if (!str_eq(next, STR("=")))
 			peer_step(number(verb), next, line);
 		else if (number(verb) > nclients)
-			talk_wrong("there is no such client");
+			vnet_wrong("there is no such client");
 		else
 			client_check(&clients[number(verb) - 1], line);
 	} else if (str_eq(verb, STR("="))) {
@@ -339,9 +326,9 @@ talk_step(struct str line)
 		talk_count("waiting", sim_queued(), line);
 	} else if (str_eq(verb, STR("term"))) {
 		if (!str_eq(line, str_of(sim.last.termination)))
-			talk_wrong("it ended as %s", sim.last.termination);
+			vnet_wrong("it ended as %s", sim.last.termination);
 	} else if (!client_step(verb, line)) {
-		talk_wrong("what is \"%.*s\"?", STR_FMT(verb));
+		vnet_wrong("what is \"%.*s\"?", STR_FMT(verb));
 	}
 	sim_settle();
 }
@@ -374,7 +361,7 @@ talk_close(void)
 			vsock_fail(vnet_at(i), ECONNRESET);
 	sim_pass(TALK_LATER);
 	if (!sim_is_quiet())
-		talk_wrong("at the end %llu requests are under way, %u at hosts, %u wait",
+		vnet_wrong("at the end %llu requests are under way, %u at hosts, %u wait",
 		    (unsigned long long)sim_counter(CTR_ACTIVE), sim_in_flight(), sim_queued());
 	sim_close();
 }
@@ -383,14 +370,15 @@ void
 talk_run(const struct talk *t)
 {
 	struct str rest = str_of(t->text);
+	unsigned step = 0;
 
 	talk = t;
-	talk_line = nclients = 0;
+	nclients = 0;
 	talk_open();
 	while (rest.n > 0) {
 		struct str line = str_trim(str_split(&rest, '\n'));
 
-		talk_line++;
+		snprintf(vnet_about, sizeof(vnet_about), "\"%.40s\", step %u", t->name, ++step);
 		if (line.n > 0)
 			talk_step(line);
 	}

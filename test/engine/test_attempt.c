@@ -134,6 +134,27 @@ static const struct talk bodies[] = {
 	    .pool = "timeout: { send = \"1s\"; };",
 	    .text = "post 0 of 30\n 1 asked\n 1 takes 5\n more 30\n 1 has 5\n wait 900\n"
 		    "= nothing\n wait 300\n = 504\n 1 closed\n term sH" },
+	{ "a backend that answers, and then takes nothing and says nothing",
+	    .route = "request_body = \"stream\";", .pool = "timeout: { between_bytes = \"1s\"; };",
+	    .text = "post 0 of 30\n 1 asked\n 1 says HTTP/1.1 200 OK\\nContent-Length: 4\\n\\nab\n"
+		    "= part 200 ab\n 1 takes 5\n more 30\n 1 has 5\n wait 900\n 1 open\n wait 300\n"
+		    "1 closed\n = cut\n term sD" },
+	{ "a client that is slow with its body after the answer has begun: its own timeout",
+	    .route = "request_body = \"stream\";",
+	    .pool = "timeout: { send = \"1s\"; between_bytes = \"1s\"; };",
+	    .text = "post 0 of 30\n 1 asked\n 1 takes 5\n more 20\n 1 has 5\n"
+		    "1 says HTTP/1.1 200 OK\\nContent-Length: 4\\n\\nab\n 1 takes 100\n 1 has 20\n"
+		    "wait 3000\n 1 open\n more 10\n 1 has 30\n 1 says cd\n = 200 abcd" },
+	{ "what the client sends meanwhile is no progress of the backend",
+	    .route = "request_body = \"stream\";", .pool = "timeout: { send = \"1s\"; };",
+	    .text = "post 0 of 30\n 1 asked\n 1 takes 5\n more 10\n 1 has 5\n wait 400\n more 5\n"
+		    "wait 400\n more 5\n wait 400\n = 504\n 1 closed\n more 10\n term sH" },
+	{ "what the backend takes is, however little", .route = "request_body = \"stream\";",
+	    .pool = "timeout: { send = \"1s\"; };",
+	    .text =
+		"post 0 of 30\n 1 asked\n 1 takes 5\n more 30\n 1 has 5\n wait 700\n 1 takes 5\n"
+		"wait 700\n 1 takes 5\n wait 700\n 1 takes 5\n wait 700\n 1 open\n 1 takes 99\n"
+		"1 answers 200 hi\n = 200 hi" },
 	{ "the rest as it takes it", .route = "request_body = \"stream\";",
 	    .text =
 		"post 0 of 30\n 1 asked\n 1 takes 5\n more 30\n 1 has 5\n 1 takes 5\n 1 has 10\n"

@@ -42,6 +42,20 @@ static struct {
 } vnet;
 
 int (*vnet_connecting)(struct vsock *);
+char vnet_about[64];
+
+void
+vnet_wrong(const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	vnet_trace("wrong: %s", text);
+	ck_abort_msg("%s: %s", vnet_about, text);
+}
 
 /* --- the worker's functions, by another name --- */
 
@@ -292,7 +306,7 @@ vsock_of(int fd)
 	unsigned i = (unsigned)(fd - VNET_FD);
 
 	if (i >= vnet.n || vnet.v[i]->is_closed)
-		ck_abort_msg("a call on descriptor %u of the test, which is not open", i);
+		vnet_wrong("a call on descriptor %u of the test, which is not open", i);
 	return vnet.v[i];
 }
 
@@ -664,8 +678,7 @@ __wrap_event_add(struct event *ev, const struct timeval *tv)
 		s->events[i] = ev;
 		return 0;
 	}
-	ck_abort_msg("too many events of one descriptor");
-	return -1;
+	vnet_wrong("too many events of one descriptor");
 }
 
 int __wrap_event_del(struct event *);
