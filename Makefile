@@ -213,6 +213,12 @@ chaos: $(B)/argand $(TOOLS)
 		SEED=$(or $(SEED),$(shell date +%s)) \
 		/usr/bin/python3 -m pytest -q -s -p no:cacheprovider test/system/test_chaos.py
 
+# Random schedules of the engine, as many as one likes; SEED: that one only, and told step by step.
+SCHEDULES ?= 100000
+.PHONY: schedules
+schedules: $(B)/engine-tests
+	@$(if $(SEED),ENGINE_SEED='$(SEED)' ENGINE_TRACE=1 )ENGINE_SCHEDULES=$(SCHEDULES) $(B)/engine-tests schedule
+
 # ---- fuzzing: clang's libFuzzer, objects of its own ------------------------------------------------
 
 FUZZ_TIME ?= 600

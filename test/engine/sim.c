@@ -76,6 +76,20 @@ sim_inherit(void)
 	sim.shm = shm;
 }
 
+/* The rows that the worker has claimed. */
+static void
+sim_find_rows(void)
+{
+	struct backend_pool_view pool;
+	struct backend_view host;
+
+	for (unsigned i = 0; i < BACKEND_ROWS && sim.nhosts < SIM_HOSTS; i++)
+		if (backend_view(sim.shm, i, &host))
+			sim.hosts[sim.nhosts++] = i;
+	while (!backend_pool_view(sim.shm, sim.pool, &pool))
+		sim.pool++;
+}
+
 void
 sim_open(const char *text, uint64_t seed)
 {
@@ -94,6 +108,7 @@ sim_open(const char *text, uint64_t seed)
 	accept_open(sim.w);
 	shm_worker_move(sim.w->row, ROW_STARTING, ROW_READY);
 	event_add(&sim.w->tick, &soon);
+	sim_find_rows();
 	sim_pass(10);
 	ck_assert_int_eq(sim.w->state, WORKER_SERVING);
 }
@@ -165,19 +180,15 @@ sim_in_flight(void)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < BACKEND_ROWS; i++)
-		n += backend_in_flight(sim.shm, i);
+	for (unsigned i = 0; i < sim.nhosts; i++)
+		n += backend_in_flight(sim.shm, sim.hosts[i]);
 	return n;
 }
 
 unsigned
 sim_queued(void)
 {
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < BACKEND_POOLS; i++)
-		n += backend_queued(sim.shm, i);
-	return n;
+	return backend_queued(sim.shm, sim.pool);
 }
 
 uint64_t
@@ -186,8 +197,8 @@ sim_hosts(enum pool_counter c)
 	struct backend_view v;
 	uint64_t n = 0;
 
-	for (unsigned i = 0; i < BACKEND_ROWS; i++)
-		if (backend_view(sim.shm, i, &v))
+	for (unsigned i = 0; i < sim.nhosts; i++)
+		if (backend_view(sim.shm, sim.hosts[i], &v))
 			n += v.counters[c];
 	return n;
 }
@@ -195,12 +206,10 @@ sim_hosts(enum pool_counter c)
 struct backend_pool_view
 sim_pool(void)
 {
-	struct backend_pool_view v;
+	struct backend_pool_view v = { .pool = "" };
 
-	for (unsigned i = 0; i < BACKEND_POOLS; i++)
-		if (backend_pool_view(sim.shm, i, &v))
-			return v;
-	vnet_wrong("there is no pool");
+	backend_pool_view(sim.shm, sim.pool, &v);
+	return v;
 }
 
 bool

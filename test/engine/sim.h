@@ -16,9 +16,11 @@ struct sim_end {
 	int status;
 };
 
+enum { SIM_HOSTS = 16 };
 struct sim {
 	struct worker *w;
 	struct shm *shm;
+	unsigned hosts[SIM_HOSTS], nhosts, pool; /* rows in the segment; the one pool */
 	/* counted as the log hooks run */
 	unsigned ends, attempts;
 	struct sim_end last;
@@ -37,7 +39,7 @@ void sim_pass(int64_t ms);
 void sim_drain(void);
 
 uint64_t sim_counter(enum counter);
-/* Requests at hosts and in queues, of all pools. */
+/* Requests at hosts, and in the queue. */
 unsigned sim_in_flight(void);
 unsigned sim_queued(void);
 /* Sum of a counter over all hosts. */
