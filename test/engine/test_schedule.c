@@ -402,6 +402,7 @@ schedule(uint64_t seed)
 	steps = vnet_random(STEPS);
 	sim_open(conf.p, vnet_random(1 << 30));
 	vnet_connecting = schedule_connecting;
+	vnet_be_late(vnet_random(2) * 20);
 	for (unsigned i = 0; i < steps; i++)
 		event();
 	if (vnet_random(5) == 0) {

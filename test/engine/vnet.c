@@ -38,6 +38,7 @@ static struct {
 	struct vtimer timers[VNET_TIMERS];
 	unsigned ntimers;
 	uint64_t moves;
+	unsigned late_ms;
 	unsigned accepted; /* index of the first client that may still be waiting */
 } vnet;
 
@@ -97,7 +98,7 @@ vnet_start(uint64_t seed)
 	vnet.is_traced = getenv("ENGINE_TRACE") != NULL;
 	vnet.ns = VNET_BEGIN;
 	vnet.random = seed;
-	vnet.n = vnet.ntimers = vnet.accepted = 0;
+	vnet.n = vnet.ntimers = vnet.accepted = vnet.late_ms = 0;
 	vnet_connecting = NULL;
 }
 
@@ -161,8 +162,16 @@ vnet_pass(uint64_t until_ms)
 	for (unsigned i = 0; i < vnet.ntimers; i++)
 		if (vnet.timers[i].due < until)
 			until = vnet.timers[i].due;
+	if (until < until_ms * 1000000 && vnet.late_ms > 0)
+		until += (uint64_t)vnet_random(vnet.late_ms * 1000) * 1000;
 	if (until > vnet.ns)
 		vnet.ns = until;
+}
+
+void
+vnet_be_late(unsigned ms)
+{
+	vnet.late_ms = ms;
 }
 
 int

@@ -52,6 +52,8 @@ unsigned vnet_stop(void);
 uint64_t vnet_now_ms(void);
 /* The clock goes on to the next due time of an event, but no further than until. */
 void vnet_pass(uint64_t until_ms);
+/* A loop is never woken just in time: by so many ms at most it is late (0 after vnet_start()). */
+void vnet_be_late(unsigned ms);
 /* Grows with everything that the worker does to a socket. */
 uint64_t vnet_moves(void);
 /* A number below n, from the seed. */
