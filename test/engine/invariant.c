@@ -4,19 +4,9 @@
 #include "test/engine/sim.h"
 #include "worker/h1.h"
 
-static const char *const state_names[] = {
-	[EXCHANGE_BODY] = "body",
-	[EXCHANGE_WAITING] = "waiting",
-	[EXCHANGE_CONNECTING] = "connecting",
-	[EXCHANGE_SENDING] = "sending",
-	[EXCHANGE_ANSWERING] = "answering",
-	[EXCHANGE_TUNNEL] = "tunnel",
-	[EXCHANGE_DONE] = "done",
-};
-
 #define HOLDS(cond)                                                                                \
 	vnet_check(cond, "%.*s in state %s: " #cond " does not hold", STR_FMT(x->r->raw_path),     \
-	    state_names[x->state])
+	    fsm_row(&exchange_fsm, x->state)->name)
 
 static bool
 timer_runs(const struct timer *t)
@@ -55,6 +45,7 @@ invariant_timer(const struct exchange *x)
 		return;
 	case EXCHANGE_BODY:
 	case EXCHANGE_DONE:
+	case EXCHANGE_STATES:
 		HOLDS(!timer_runs(&x->timer));
 	}
 }

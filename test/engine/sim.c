@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/balance/backend_cell.h"
+#include "common/base/fsm.h"
 #include "common/base/log.h"
 #include "common/base/must.h"
 #include "common/segment/shm_keep.h"
@@ -96,6 +97,7 @@ sim_open(const char *text, uint64_t seed)
 	struct timeval soon = { 0, 1000 };
 
 	log_level = getenv("ENGINE_TRACE") ? LOG_DEBUG_ : LOG_ERROR_;
+	fsm_is_strict = true;
 	memset(&sim, 0, sizeof(sim));
 	sim_load(text);
 	ck_assert_uint_eq(conf->log_files.n, 0);
