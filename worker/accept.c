@@ -66,10 +66,17 @@ accept_pause(struct worker *w, uint64_t ms)
 		accept_add(&w->acceptors[i], false);
 }
 
+static bool
+accept_is_full(const struct worker *w)
+{
+	return w->nconns >= (unsigned)w->conf->process.max_connections;
+}
+
+/* At the limit too, once a connection is idle that can make room. */
 void
 accept_resume(struct worker *w)
 {
-	if (w->nconns >= (unsigned)w->conf->process.max_connections ||
+	if ((accept_is_full(w) && list_is_empty(&w->conns[CONN_IDLE])) ||
 	    (w->pause_until && w->now < w->pause_until))
 		return;
 	w->is_paused = false;
@@ -92,19 +99,23 @@ accept_no_fd(struct worker *w)
 		accept_pause(w, ACCEPT_PAUSE_MS);
 }
 
-/* At the limit: the longest idle connection makes room; when none is idle, new ones wait in the
-   kernel's queue until one ends. */
+/* At the limit the longest idle connection will make room; when none is idle, new ones wait in the
+   kernel's queue until one is, or ends. */
 static bool
 accept_has_room(struct worker *w)
 {
-	if (w->nconns < (unsigned)w->conf->process.max_connections)
+	if (likely(!accept_is_full(w)) || !list_is_empty(&w->conns[CONN_IDLE]))
 		return true;
-	if (conn_close_idle(w, false, CONN_BY_ROOM) > 0) {
-		conn_reap(w);
-		return true;
-	}
 	accept_pause(w, 0);
 	return false;
+}
+
+/* Only for a connection that is there: the queue may have been empty. */
+static void
+accept_make_room(struct worker *w)
+{
+	conn_close_idle(w, false, CONN_BY_ROOM);
+	conn_reap(w);
 }
 
 /* One connection; false when there is none (for now). */
@@ -126,6 +137,8 @@ accept_one(struct acceptor *a)
 			log_warn("accept on %s", a->conf->text.p);
 		return false;
 	}
+	if (unlikely(accept_is_full(a->w)))
+		accept_make_room(a->w);
 	peer_of(&peer, &ss);
 	conn_open(a->w, fd, a->conf, &peer);
 	return true;

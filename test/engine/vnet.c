@@ -43,6 +43,7 @@ static struct {
 } vnet;
 
 int (*vnet_connecting)(struct vsock *);
+int vnet_accept_error;
 char vnet_about[64];
 
 void
@@ -100,6 +101,7 @@ vnet_start(uint64_t seed)
 	vnet.random = seed;
 	vnet.n = vnet.ntimers = vnet.accepted = vnet.late_ms = 0;
 	vnet_connecting = NULL;
+	vnet_accept_error = 0;
 }
 
 void
@@ -241,8 +243,8 @@ vnet_client(void)
 {
 	struct vsock *s = vsock_new(VSOCK_CLIENT, AF_INET);
 
-	s->is_connected = true;
-	s->is_closed = true; /* until it is accepted */
+	s->is_connected = s->is_queued = true;
+	s->is_closed = true; /* no descriptor of the worker's, yet */
 	return s;
 }
 
@@ -376,19 +378,19 @@ __wrap_accept4(int fd, struct sockaddr *a, socklen_t *n, int flags)
 
 	if (!vnet_is_ours(fd))
 		return __real_accept4(fd, a, n, flags);
-	for (; vnet.accepted < vnet.n; vnet.accepted++) {
+	for (; vnet.accepted < vnet.n && !vnet_accept_error; vnet.accepted++) {
 		struct vsock *s = vnet.v[vnet.accepted];
 
 		if (s->kind != VSOCK_CLIENT)
 			continue;
 		vnet.accepted++;
 		vnet.moves++;
-		s->is_closed = false;
+		s->is_closed = s->is_queued = false;
 		memcpy(a, &in, sizeof(in));
 		*n = sizeof(in);
 		return s->fd;
 	}
-	errno = EAGAIN;
+	errno = vnet_accept_error ? vnet_accept_error : EAGAIN;
 	return -1;
 }
 

@@ -31,6 +31,7 @@ struct vsock {
 	enum vsock_kind kind;
 	int fd, domain;
 	unsigned host;        /* of a BACKEND: the last octet of the address it connects to */
+	bool is_queued;       /* a CLIENT that is not accepted yet */
 	bool is_closed;       /* by the worker */
 	bool is_connected;    /* a BACKEND that is not is still connecting */
 	bool is_ended;        /* we send no more */
@@ -74,6 +75,8 @@ unsigned vnet_count(void);
 unsigned vnet_open_count(enum vsock_kind);
 /* What connect() says at once: 0 (EINPROGRESS), or an error. NULL: 0 for all. */
 extern int (*vnet_connecting)(struct vsock *);
+/* What accept4() fails with; 0: it does not. */
+extern int vnet_accept_error;
 
 /* --- what happens to one --- */
 void vsock_up(struct vsock *);            /* the connection stands */
