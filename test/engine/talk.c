@@ -269,6 +269,9 @@ peer_step(unsigned n, struct str verb, struct str rest)
 		vsock_go(s);
 	} else if (str_eq(verb, STR("reset"))) {
 		vsock_fail(s, ECONNRESET);
+	} else if (str_eq(verb, STR("ended"))) {
+		if (!s->is_shut)
+			vnet_wrong("the worker has not ended its side");
 	} else if (str_eq(verb, STR("open")) || str_eq(verb, STR("closed"))) {
 		if (s->is_closed != str_eq(verb, STR("closed")))
 			vnet_wrong("it is %s", s->is_closed ? "closed" : "open");

@@ -20,6 +20,7 @@
  *	N says TEXT         octets; \n is a line's end
  *	N end | gone | reset
  *	N open | closed     by the worker
+ *	N ended             the worker has ended its side
  *	wait 300            ms pass
  *	drain               another generation serves
  *	hosts refuse        from now on, at once; also: hosts wait

@@ -15,9 +15,9 @@ static const struct talk talks[] = {
 	    .text = BEGIN "= part 101\n more 4\n 1 has 4\n 1 says abc\n = part 101 abc\n more 2\n"
 			  "1 has 6\n 1 says def\n = part 101 abcdef" },
 	{ "the client ends, then the backend", .route = SOCKET,
-	    .text =
-		BEGIN "more 4\n end\n 1 has 4\n 1 says bye\n = part 101 bye\n 1 end\n 1 closed\n"
-		      "= 101 bye\n term --" },
+	    .text = BEGIN
+	    "more 4\n end\n 1 has 4\n 1 ended\n 1 says bye\n = part 101 bye\n 1 end\n 1 closed\n"
+	    "= 101 bye\n term --" },
 	{ "the backend ends, then the client", .route = SOCKET,
 	    .text = BEGIN "1 says bye\n 1 end\n 1 open\n more 4\n 1 has 4\n end\n 1 closed" },
 	{ "one has ended and the other is silent", .route = SOCKET,
