@@ -8,6 +8,7 @@ make check            installs what is missing, builds, runs all tests; last lin
 make check-full       the same with what takes longer: fifty reloads and kills under load, instructions
 make check-systemd    the unit file under a real systemd in namespaces (root, some minutes)
 make chaos            everything at once, from a seed: CHAOS_TIME=1800 seconds (300), SEED=7 (another each time)
+make schedules        random schedules of the engine, SCHEDULES=100000; SEED=7: that one, told step by step
 make lint             clang-tidy, cppcheck, formatting, the rules of the house, units, manual pages
 make format           what the formatting check of lint wants
 make fuzz             every fuzzer for FUZZ_TIME seconds (600); fuzz-smoke: 10 seconds each
