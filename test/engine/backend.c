@@ -12,7 +12,7 @@
 struct ask asks[PEER_ASKS];
 unsigned nasks;
 
-enum { PEER_OCTETS = 1 << 19 };
+enum { PEER_OCTETS = 1 << 21 };
 
 const char *
 peer_octets(unsigned id)
@@ -307,7 +307,7 @@ plan_ajp(struct backend *b, int status, size_t length, bool has_length)
 static size_t
 plan_length(void)
 {
-	static const size_t most[] = { 1, 10, 200, 5000, 70000, 300000 };
+	static const size_t most[] = { 1, 10, 200, 5000, 70000, 1500000 };
 
 	return vnet_random((unsigned)most[vnet_random(6)]);
 }
@@ -527,7 +527,7 @@ backend_next(struct backend *b)
 void
 backend_speak(struct backend *b, bool all)
 {
-	static const unsigned most[] = { 2, 100, 20000, 1 << 20 };
+	static const unsigned most[] = { 2, 100, 20000, 1 << 21 };
 	size_t left = b->plan.n - b->plan_at, n = left;
 
 	if (!b->is_planned || b->s->is_ended)

@@ -31,7 +31,7 @@ client_ask(struct client *c, bool has_tunnels, bool is_last)
 {
 	static const enum http_method methods[] = { M_GET, M_GET, M_GET, M_HEAD, M_POST, M_PUT };
 	static const char *const names[] = { "GET", "GET", "GET", "HEAD", "POST", "PUT" };
-	static const unsigned most[] = { 1, 20, 3000, 70000, 200000 };
+	static const unsigned most[] = { 1, 20, 3000, 70000, 1500000 };
 	struct ask *a = &asks[nasks];
 	unsigned which = vnet_random(6);
 
@@ -82,7 +82,7 @@ client_free(struct client *c)
 void
 client_speak(struct client *c, bool all)
 {
-	static const unsigned most[] = { 3, 300, 20000, 1 << 20 };
+	static const unsigned most[] = { 3, 300, 20000, 1 << 21 };
 	size_t left = c->plan.n - c->plan_at, n = left;
 
 	if (c->s->is_ended)
