@@ -153,9 +153,9 @@ $(B)/master-tests: $(MASTEROBJ) $(B)/test/unit/main-master.o $(B)/libargand.a
 	@$(LINK_TEST) $(MASTER_WRAP:%=-Wl,--wrap=%) -o $@ $(MASTEROBJ) $(B)/test/unit/main-master.o \
 		$(B)/libargand.a $(CHECK_LIBS) $(LIBS)
 
-# The same objects on a kernel and a clock of the tests' own, test/engine/vnet.c: each function that it has
+# The same objects on a kernel and a clock of the tests' own, test/engine/vnet.h: each __wrap_ function there
 # takes the place of the real one.
-VNET = $(shell sed -n 's/^__wrap_\([a-z0-9_]*\).*/\1/p' test/engine/vnet.c test/engine/sim.c)
+VNET = $(shell sed -n 's/^__wrap_\([a-z0-9_]*\).*/\1/p' test/engine/*.c)
 $(B)/engine-tests: $(ENGINEOBJ) $(B)/libargand.a
 	@echo "  LINK  $@"
 	@$(LINK_TEST) -o $@ $(VNET:%=-Wl,--wrap=%) $(ENGINEOBJ) $(B)/libargand.a $(CHECK_LIBS) $(LIBS)

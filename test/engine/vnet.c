@@ -1,69 +1,25 @@
-/*
- * See vnet.h. A descriptor of ours is VNET_FD + its index and never used twice, so that whoever
- * uses one after closing it is found out. Events with a time and no descriptor are timers of this
- * clock; libevent's own loop runs as well, without waiting, for what is not ours.
- */
+/* Sockets in memory: see vnet.h. */
 #include <check.h>
 #include <errno.h>
-#include <event2/event.h>
 #include <netinet/in.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/base/must.h"
-#include "test/engine/vnet.h"
+#include "test/engine/vnet_own.h"
 
-enum { VNET_FD = 1 << 20, VNET_TIMERS = 64, VNET_READ_US = 1 };
-#define VNET_BEGIN (5000ULL * 1000000000)
-static const uint64_t vnet_epoch = 1750000000; /* wall seconds at the beginning */
-
-struct vtimer {
-	struct event *ev;
-	uint64_t due, every; /* ns */
-};
-
-static struct {
-	bool is_on, is_traced;
-	uint64_t ns, random;
-	struct vsock **v;
-	unsigned n, room;
-	struct vtimer timers[VNET_TIMERS];
-	unsigned ntimers;
-	uint64_t moves;
-	unsigned late_ms;
-	unsigned accepted; /* index of the first client that may still be waiting */
-} vnet;
-
+struct vnet vnet;
 int (*vnet_connecting)(struct vsock *);
 int vnet_accept_error;
-char vnet_about[64];
-
-void
-vnet_wrong(const char *fmt, ...)
-{
-	char text[1024];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	vnet_trace("wrong: %s", text);
-	ck_abort_msg("%s: %s", vnet_about, text);
-}
 
 /* --- the worker's functions, by another name --- */
 
-int __real_clock_gettime(clockid_t, struct timespec *);
-time_t __real_time(time_t *);
-ssize_t __real_getrandom(void *, size_t, unsigned);
 int __real_socket(int, int, int);
 int __real_connect(int, const struct sockaddr *, socklen_t);
 int __real_accept4(int, struct sockaddr *, socklen_t *, int);
@@ -78,11 +34,8 @@ int __real_setsockopt(int, int, int, const void *, socklen_t);
 int __real_getsockname(int, struct sockaddr *, socklen_t *);
 int __real_ioctl(int, unsigned long, void *);
 long __real_syscall(long, long, long, long, long, long);
-int __real_event_add(struct event *, const struct timeval *);
-int __real_event_del(struct event *);
-int __real_event_base_loop(struct event_base *, int);
 
-/* --- life, time, chance --- */
+/* --- life --- */
 
 static void
 vsock_free(struct vsock *s)
@@ -96,26 +49,10 @@ void
 vnet_start(uint64_t seed)
 {
 	vnet.is_on = true;
-	vnet.is_traced = getenv("ENGINE_TRACE") != NULL;
-	vnet.ns = VNET_BEGIN;
-	vnet.random = seed;
-	vnet.n = vnet.ntimers = vnet.accepted = vnet.late_ms = 0;
+	vnet.n = vnet.accepted = 0;
+	vloop_start(seed);
 	vnet_connecting = NULL;
 	vnet_accept_error = 0;
-}
-
-void
-vnet_trace(const char *fmt, ...)
-{
-	va_list ap;
-
-	if (!vnet.is_traced)
-		return;
-	fprintf(stderr, "%10.3f  ", (double)(vnet.ns - VNET_BEGIN) / 1e6);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
 }
 
 unsigned
@@ -134,83 +71,10 @@ vnet_stop(void)
 	return left;
 }
 
-unsigned
-vnet_random(unsigned n)
-{
-	uint64_t x = vnet.random += 0x9e3779b97f4a7c15u;
-
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-	return (unsigned)((x ^ x >> 31) % n);
-}
-
-uint64_t
-vnet_now_ms(void)
-{
-	return vnet.ns / 1000000;
-}
-
 uint64_t
 vnet_moves(void)
 {
 	return vnet.moves;
-}
-
-void
-vnet_pass(uint64_t until_ms)
-{
-	uint64_t until = until_ms * 1000000;
-
-	for (unsigned i = 0; i < vnet.ntimers; i++)
-		if (vnet.timers[i].due < until)
-			until = vnet.timers[i].due;
-	if (until < until_ms * 1000000 && vnet.late_ms > 0)
-		until += (uint64_t)vnet_random(vnet.late_ms * 1000) * 1000;
-	if (until > vnet.ns)
-		vnet.ns = until;
-}
-
-void
-vnet_be_late(unsigned ms)
-{
-	vnet.late_ms = ms;
-}
-
-int
-__wrap_clock_gettime(clockid_t id, struct timespec *ts)
-{
-	uint64_t ns = vnet.ns;
-
-	if (!vnet.is_on || (id != CLOCK_MONOTONIC && id != CLOCK_REALTIME))
-		return __real_clock_gettime(id, ts);
-	if (id == CLOCK_REALTIME)
-		ns += vnet_epoch * 1000000000;
-	else
-		vnet.ns += VNET_READ_US * 1000; /* no two readings are the same */
-	*ts = (struct timespec){ (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
-	return 0;
-}
-
-time_t
-__wrap_time(time_t *t)
-{
-	time_t now = (time_t)(vnet_epoch + vnet.ns / 1000000000);
-
-	if (!vnet.is_on)
-		return __real_time(t);
-	if (t)
-		*t = now;
-	return now;
-}
-
-ssize_t
-__wrap_getrandom(void *p, size_t n, unsigned flags)
-{
-	if (!vnet.is_on)
-		return __real_getrandom(p, n, flags);
-	for (size_t i = 0; i < n; i++)
-		((unsigned char *)p)[i] = (unsigned char)vnet_random(256);
-	return (ssize_t)n;
 }
 
 /* --- sockets, the test's side --- */
@@ -304,14 +168,7 @@ vsock_go(struct vsock *s)
 
 /* --- sockets, the worker's side --- */
 
-static bool
-vnet_is_ours(int fd)
-{
-	return fd >= VNET_FD;
-}
-
-/* One that is open: whoever uses another has used a descriptor after closing it. */
-static struct vsock *
+struct vsock *
 vsock_of(int fd)
 {
 	unsigned i = (unsigned)(fd - VNET_FD);
@@ -321,7 +178,7 @@ vsock_of(int fd)
 	return vnet.v[i];
 }
 
-static bool
+bool
 vsock_is_readable(const struct vsock *s)
 {
 	if (s->kind == VSOCK_LISTENER) {
@@ -333,7 +190,7 @@ vsock_is_readable(const struct vsock *s)
 	return s->in_at < s->in.n || s->is_ended || s->err;
 }
 
-static bool
+bool
 vsock_is_writable(const struct vsock *s)
 {
 	return s->err || s->is_gone || (s->is_connected && s->window > 0);
@@ -571,7 +428,7 @@ __wrap_close(int fd)
 	if (!vnet_is_ours(fd))
 		return __real_close(fd);
 	s = vsock_of(fd);
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; i < VNET_EVENTS; i++)
 		vnet_check(!s->events[i], "closed while the loop watches it");
 	vnet_trace("worker: %d closes", fd - VNET_FD);
 	s->is_closed = s->is_shut = true;
@@ -654,155 +511,4 @@ __wrap_syscall(long number, ...)
 		return vsock_writev(s, m->msg_iov, m->msg_iovlen);
 	}
 	return __real_syscall(number, a[0], a[1], a[2], a[3], a[4]);
-}
-
-/* --- events --- */
-
-static void
-vtimer_add(struct event *ev, const struct timeval *tv)
-{
-	uint64_t ns = (uint64_t)tv->tv_sec * 1000000000 + (uint64_t)tv->tv_usec * 1000;
-	unsigned i = 0;
-
-	while (i < vnet.ntimers && vnet.timers[i].ev != ev)
-		i++;
-	vnet_check(i < VNET_TIMERS, "too many timers");
-	vnet.timers[i] =
-	    (struct vtimer){ ev, vnet.ns + ns, event_get_events(ev) & EV_PERSIST ? ns : 0 };
-	if (i == vnet.ntimers)
-		vnet.ntimers++;
-}
-
-static bool
-vtimer_del(const struct event *ev)
-{
-	for (unsigned i = 0; i < vnet.ntimers; i++) {
-		if (vnet.timers[i].ev != ev)
-			continue;
-		vnet.timers[i] = vnet.timers[--vnet.ntimers];
-		return true;
-	}
-	return false;
-}
-
-int __wrap_event_add(struct event *, const struct timeval *);
-int
-__wrap_event_add(struct event *ev, const struct timeval *tv)
-{
-	int fd = event_get_fd(ev);
-	struct vsock *s;
-
-	if (vnet.is_on && fd < 0 && tv) {
-		vtimer_add(ev, tv);
-		return 0;
-	}
-	if (!vnet_is_ours(fd))
-		return __real_event_add(ev, tv);
-	vnet_check(!tv, "a descriptor with a time");
-	s = vsock_of(fd);
-	for (unsigned i = 0; i < 4; i++)
-		if (s->events[i] == ev)
-			return 0;
-	for (unsigned i = 0; i < 4; i++) {
-		if (s->events[i])
-			continue;
-		s->events[i] = ev;
-		return 0;
-	}
-	vnet_wrong("too many events of one descriptor");
-}
-
-int __wrap_event_del(struct event *);
-int
-__wrap_event_del(struct event *ev)
-{
-	int fd = event_get_fd(ev);
-	unsigned at = (unsigned)(fd - VNET_FD);
-
-	(void)vtimer_del(ev);
-	if (vnet_is_ours(fd) && at < vnet.n)
-		for (unsigned i = 0; i < 4; i++)
-			if (vnet.v[at]->events[i] == ev)
-				vnet.v[at]->events[i] = NULL;
-	return __real_event_del(ev);
-}
-
-static void
-vnet_run_timers(void)
-{
-	for (unsigned i = 0; i < vnet.ntimers;) {
-		struct vtimer t = vnet.timers[i];
-
-		if (t.due > vnet.ns) {
-			i++;
-			continue;
-		}
-		if (t.every)
-			vnet.timers[i].due = vnet.ns + t.every;
-		else
-			vtimer_del(t.ev);
-		event_get_callback(t.ev)(-1, EV_TIMEOUT, event_get_callback_arg(t.ev));
-		i = t.every ? i + 1 : 0;
-	}
-}
-
-struct vready {
-	struct vsock *s;
-	struct event *ev;
-};
-
-static bool
-vready_still_is(const struct vready *r, short *what)
-{
-	short wants;
-
-	if (r->s->is_closed)
-		return false;
-	for (unsigned i = 0; i < 4; i++) {
-		if (r->s->events[i] != r->ev)
-			continue;
-		wants = event_get_events(r->ev);
-		*what = (short)((wants & EV_READ && vsock_is_readable(r->s) ? EV_READ : 0) |
-				(wants & EV_WRITE && vsock_is_writable(r->s) ? EV_WRITE : 0));
-		return *what != 0;
-	}
-	return false;
-}
-
-static void
-vnet_run_sockets(void)
-{
-	struct vready v[256];
-	unsigned n = 0;
-	short what;
-
-	for (unsigned i = 0; i < vnet.n; i++) {
-		for (unsigned k = 0; k < 4 && n < 256; k++) {
-			v[n] = (struct vready){ vnet.v[i], vnet.v[i]->events[k] };
-			if (v[n].ev && vready_still_is(&v[n], &what))
-				n++;
-		}
-	}
-	while (n > 0) {
-		unsigned at = vnet_random(n);
-		struct vready r = v[at];
-
-		v[at] = v[--n];
-		if (!vready_still_is(&r, &what))
-			continue;
-		if (!(event_get_events(r.ev) & EV_PERSIST))
-			__wrap_event_del(r.ev);
-		event_get_callback(r.ev)(r.s->fd, what, event_get_callback_arg(r.ev));
-	}
-}
-
-int __wrap_event_base_loop(struct event_base *, int);
-int
-__wrap_event_base_loop(struct event_base *base, int flags)
-{
-	if (!vnet.is_on)
-		return __real_event_base_loop(base, flags);
-	vnet_run_timers();
-	vnet_run_sockets();
-	return __real_event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 }
