@@ -25,7 +25,7 @@ Suite *suite_schedule(void);
 
 enum {
 	SLICES = 8,
-	SCHEDULES = 3000,
+	SCHEDULES = 2000,
 	CLIENTS = 12,
 	HOSTS = 4,
 	STEPS = 300,
