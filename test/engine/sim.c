@@ -12,9 +12,10 @@
 #include "common/segment/shm_keep.h"
 #include "test/engine/sim.h"
 #include "worker/conn.h"
+#include "worker/pipe.h"
 #include "worker/spool.h"
 
-enum { SIM_ROUNDS = 1000 };
+enum { SIM_ROUNDS = 1000, SIM_PIPES = 16 };
 
 struct sim sim;
 static struct conf *conf;
@@ -104,6 +105,7 @@ sim_open(const char *text, uint64_t seed)
 	vnet_start(seed);
 	sim_inherit();
 	sim.w = worker_new(&heritage);
+	pipe_limit(SIM_PIPES);
 	for (size_t i = 0; i < modules_n; i++)
 		if (modules[i]->start)
 			ck_assert_int_eq(modules[i]->start(conf, sim.w), 0);
