@@ -328,7 +328,7 @@ def row_of(sequence, kind, text, now, by=0, pid=1, worker=1, times=1):
 
 
 def kinds():
-    with open(os.path.join(TOP, "common", "history.def")) as f:
+    with open(os.path.join(TOP, "common", "segment", "history.def")) as f:
         return re.findall(r'^HISTORY\(\w+, (\w+), \w+, "([^"]+)"', f.read(), re.M)
 
 
