@@ -104,7 +104,9 @@ PARSERS := common/base/address common/config/lex common/config/tree common/base/
 	modules/gateway/codec/hcodec modules/gateway/codec/hmap modules/gateway/codec/hpath modules/gateway/codec/nameset \
 	modules/gateway/codec/origin modules/gateway/codec/passage modules/gateway/codec/reading modules/gateway/codec/script \
 	modules/gateway/codec/script_env modules/gateway/codec/sieve \
-	modules/auth/htpasswd worker/chunked worker/cond worker/h1_parse worker/proxyproto worker/uri
+	modules/auth/htpasswd \
+	modules/links/argand modules/links/below modules/links/pathform modules/links/query \
+	modules/links/securelink worker/chunked worker/cond worker/h1_parse worker/proxyproto worker/uri
 $(PARSERS:%=$(B)/%.o): WARN += -Wconversion
 
 # write_if_changed FILE: takes standard input.
@@ -314,6 +316,8 @@ install: $(B)/argand $(FROM_TEMPLATE)
 	$(INSTALL_DATA) $(B)/etc/argand.service $(DESTDIR)$(systemdsystemunitdir)
 	$(INSTALL_DATA) $(B)/etc/argand.sysusers $(DESTDIR)$(prefix)/lib/sysusers.d/argand.conf
 	$(INSTALL_DATA) etc/argand.bash-completion $(DESTDIR)$(completiondir)/argand
+	install -d $(DESTDIR)$(docdir)/recipes
+	$(INSTALL_DATA) etc/recipes/links.* $(DESTDIR)$(docdir)/recipes
 	cd etc && find demo -type f -exec install -D -m 644 '{}' '$(DESTDIR)$(pkgdatadir)/{}' ';'
 
 # Leaves the configuration: it is the operator's.

@@ -15,6 +15,7 @@
 	MODULE(access)                                                                             \
 	MODULE(redirect)                                                                           \
 	MODULE(auth)                                                                               \
+	MODULE(links)                                                                              \
 	MODULE(rewrite)                                                                            \
 	MODULE(expire)                                                                             \
 	MODULE(headers)                                                                            \

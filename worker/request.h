@@ -54,7 +54,8 @@ struct request {
 	struct str user;      /* authenticated; n 0: nobody */
 	struct str path_info; /* what a handler split off the path */
 	const void *rewrites; /* the list of rules that modules/rewrite.c applied last */
-	const struct request_asked *asked; /* NULL: all is as it was sent */
+	const struct request_asked *asked;         /* NULL: all is as it was sent */
+	const struct request_admission *admission; /* by a signed link; NULL: none was asked for */
 
 	/* the answer */
 	int status;           /* 0: none yet */
@@ -76,8 +77,7 @@ struct request {
 
 	/* private to request.c */
 	uint8_t known[HF_MAX]; /* 1 + index in in.v of the first field of a kind */
-	uint8_t phase;
-	uint8_t hook;       /* position in the phase */
+	uint8_t phase, hook;
 	uint8_t reroutes;   /* 0: path is the client's; modules may read it */
 	bool is_begun;      /* res_begin() was called */
 	bool is_running;    /* the hooks are on the stack */

@@ -8,6 +8,7 @@
 #include "worker/proto.h"
 #include "worker/reqlife.h"
 #include "worker/request.h"
+#include "worker/uri.h"
 
 enum { ANEW_MAX = 10 };
 
@@ -143,7 +144,37 @@ request_ask(struct request *r, struct str path, struct str query)
 {
 	anew_become_get(r);
 	r->rewrites = NULL;
+	r->admission = NULL;
 	anew_to(r, path, query, false);
+}
+
+/* What stands in front of the path of a target in absolute-form (RFC 9112 3.2.2); else nothing. */
+static struct str
+anew_authority(struct str target)
+{
+	const char *p =
+	    target.n > 0 && *target.p != '/' ? memmem(target.p, target.n, "://", 3) : NULL;
+
+	if (!p)
+		return str_n(target.p, 0);
+	for (p += 3; p < target.p + target.n && *p != '/' && *p != '?';)
+		p++;
+	return str_n(target.p, (size_t)(p - target.p));
+}
+
+void
+request_retarget(struct request *r, struct str path, struct str query)
+{
+	struct str front = anew_authority(r->target), spelled = uri_spell(&r->arena, path);
+	struct uri uri;
+
+	r->target = arena_printf(&r->arena, "%.*s%.*s%s%.*s", STR_FMT(front), STR_FMT(spelled),
+	    query.p ? "?" : "", STR_FMT(query));
+	must(uri_parse(r->target, r->method, &r->arena, &uri) == 0 && str_eq(uri.path, path));
+	r->raw_path = uri.raw_path;
+	r->path = uri.path;
+	r->query = uri.query;
+	r->is_plain = uri.is_plain;
 }
 
 struct str

@@ -26,6 +26,18 @@ request_is_exempt(const struct request *r)
    counts, also rewrites that were applied before. */
 void request_ask(struct request *, struct str path, struct str query);
 
+/* The request goes on as one for this path (decoded, normalised) and query (p NULL: none), in one
+   spelling, whatever the client's was: what a module has taken off a target reaches no handler, no
+   backend and no log. Nothing is routed anew by it. */
+void request_retarget(struct request *, struct str path, struct str query);
+
+/* That a signed link has let the request in. It holds for what the request becomes by rewrites and
+   index files, not by request_ask(). */
+struct request_admission {
+	const void *rules; /* which: they ask once */
+	int64_t rate;      /* octets a second that the link grants; 0: as many as there are */
+};
+
 /* What the client sent, once the request has become another one: for logs. */
 struct request_asked {
 	uint8_t method;

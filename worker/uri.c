@@ -547,3 +547,23 @@ uri_encode_excluded(struct arena *a, struct str s)
 {
 	return uri_encode(a, s, URI_TAKEN);
 }
+
+struct str
+uri_spell(struct arena *a, struct str path)
+{
+	struct str out = str_n(path.p, 0);
+	size_t start = 0;
+
+	for (size_t i = 0; i + 2 < path.n; i++) {
+		struct str piece;
+
+		if (path.p[i] != '%' || uri_triplet(path.p + i, path.p + path.n) != '/')
+			continue;
+		piece = uri_encode_path(a, str_n(path.p + start, i - start));
+		out = arena_printf(a, "%.*s%.*s%.*s", STR_FMT(out), STR_FMT(piece), 3, path.p + i);
+		start = i + 3;
+		i += 2;
+	}
+	path = uri_encode_path(a, str_n(path.p + start, path.n - start));
+	return start == 0 ? path : arena_printf(a, "%.*s%.*s", STR_FMT(out), STR_FMT(path));
+}

@@ -37,6 +37,11 @@ bool uri_authority(struct str s, struct arena *, struct str *host, uint16_t *por
 /* Percent-encodes a path for a Location field or a link: all but unreserved, sub-delims, ":@/". */
 struct str uri_encode_path(struct arena *, struct str path);
 
+/* A normalised path (uri_parse's) as it stands in a target, in one spelling for all that it may
+   have come from: percent-encoded as above, but "%2F", which is data of it, stays. uri_parse()
+   makes the same path of it. */
+struct str uri_spell(struct arena *, struct str path);
+
 /* Percent-encodes what must not stand in a URI as it is (RFC 3986 2, 3.3, 3.4), in a path or a
    query that is encoded already: its '%' stay. In s itself when there is nothing of it. */
 struct str uri_encode_excluded(struct arena *, struct str);

@@ -47,31 +47,46 @@ explain_line(struct explain *x, const char *label, const struct cfg_place *at, c
 	fputc('\n', x->f);
 }
 
-/* The listener with the port asked for, else the first TCP one, else the first. */
-static const struct conf_listen *
-explain_listen(struct explain *x)
+/* A path alone may be asked for anywhere. */
+static unsigned
+explain_port(const struct conf_ask *ask)
 {
-	const struct conf *conf = x->conf;
+	return ask->port || !ask->host.n ? ask->port : 80;
+}
+
+const struct conf_listen *
+conf_ask_listen(const struct conf *conf, const struct conf_ask *ask, bool *is_its)
+{
 	const struct conf_listen *l, *any = NULL;
-	/* A path alone may be asked for anywhere. */
-	unsigned port = x->ask->port || !x->ask->host.n ? x->ask->port : 80;
+	unsigned port = explain_port(ask);
+	bool ignored;
 	size_t i;
 
+	is_its = is_its ? is_its : &ignored;
+	*is_its = true;
 	for (i = 0; i < conf->nlistens; i++) {
 		l = &conf->listens[i];
-		if (l->family == LISTEN_TCP && l->port == (int64_t)port) {
-			explain_line(x, "listener", &l->place, "%.*s", STR_FMT(l->text));
+		if (l->family == LISTEN_TCP && l->port == (int64_t)port)
 			return l;
-		}
 		if (!any || (any->family != LISTEN_TCP && l->family == LISTEN_TCP))
 			any = l;
 	}
-	if (any && !port)
-		explain_line(x, "listener", &any->place, "%.*s", STR_FMT(any->text));
-	else if (any)
-		explain_line(x, "listener", &any->place, "%.*s (none has port %u)",
-		    STR_FMT(any->text), port);
+	*is_its = !port;
 	return any;
+}
+
+static const struct conf_listen *
+explain_listen(struct explain *x)
+{
+	bool is_its;
+	const struct conf_listen *l = conf_ask_listen(x->conf, x->ask, &is_its);
+
+	if (l && is_its)
+		explain_line(x, "listener", &l->place, "%.*s", STR_FMT(l->text));
+	else if (l)
+		explain_line(x, "listener", &l->place, "%.*s (none has port %u)", STR_FMT(l->text),
+		    explain_port(x->ask));
+	return l;
 }
 
 static const char *
@@ -174,6 +189,13 @@ explain_is_in(const struct conf_hooks *hooks, const struct module *m)
 	return false;
 }
 
+/* A line of a module about itself. */
+static void
+explain_tell(void *arg, const char *line)
+{
+	explain_line(arg, "", NULL, "  %s", line);
+}
+
 static void
 explain_modules(struct explain *x, const struct route *r)
 {
@@ -200,6 +222,8 @@ explain_modules(struct explain *x, const struct route *r)
 		    x, is_first ? "modules" : "", NULL, "%s (%s)", core_modules[i]->name, roles);
 		if (core_modules[i]->opts)
 			explain_options(x, core_modules[i]->opts, r->conf[i], r->places[i], false);
+		if (core_modules[i]->explain)
+			core_modules[i]->explain(r->conf[i], x->ask, &x->arena, explain_tell, x);
 		is_first = false;
 	}
 	if (is_first)

@@ -29,7 +29,13 @@ struct conf_ask {
 	struct str host; /* n 0: none given */
 	unsigned port;   /* 0: none given */
 	struct str raw_path, path, query;
+	struct str scheme; /* n 0: none given */
+	struct str client; /* an address; n 0: not known */
 };
+/* The listener that has the port asked for, else the first TCP one, else the first; *is_its (may be
+   NULL): whether it has that port, or none was asked for. */
+const struct conf_listen *conf_ask_listen(
+    const struct conf *, const struct conf_ask *, bool *is_its);
 int conf_explain(const struct conf *, FILE *, const struct conf_ask *, bool colour);
 
 #endif

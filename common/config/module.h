@@ -16,6 +16,9 @@
 struct request;
 struct worker;
 struct conf;
+struct conf_ask;
+struct conf_sign;
+typedef void conf_teller(void *arg, const char *line);
 
 enum verdict {
 	NEXT, /* not mine, or nothing to say: go on with the next module */
@@ -52,6 +55,13 @@ struct module {
 	   clients had better not get, and warns. Within bounds of time. NULL: nothing to look at.
 	 */
 	void (*look)(const struct route *, const void *conf, struct cfg_check *);
+
+	/* `argand explain`: what its access hook would say, in lines. NULL: nothing that the
+	   options do not say. */
+	void (*explain)(
+	    const void *conf, const struct conf_ask *, struct arena *, conf_teller *, void *arg);
+	/* `argand sign`: makes a URL that its access hook will let in. NULL, or why not. */
+	const char *(*sign)(const void *conf, struct conf_sign *, struct arena *);
 
 	/* Worker, after fork and before the first connection; 0 or -1 (logged; the worker does not
 	   come up, and the reload fails). Per-worker state lives in statics of the module. */

@@ -19,11 +19,11 @@ const char cli_default_file[] = ARGAND_SYSCONFDIR "/argand.conf";
 char *(*cli_running_dump)(const struct conf *, const char **why);
 
 struct cli_args {
-	const char *file, *method;
+	const char *file, *method, *client;
 	bool diff, quiet, no_colour, mdoc;
 };
 
-enum { CLI_DIFF = 256, CLI_NO_COLOUR, CLI_MDOC };
+enum { CLI_DIFF = 256, CLI_NO_COLOUR, CLI_MDOC, CLI_CLIENT };
 
 bool
 cli_colour(FILE *f)
@@ -40,6 +40,7 @@ cli_parse(int argc, char **argv, const char *usage, struct cli_args *args)
 	static const struct option longs[] = { { "config", required_argument, NULL, 'c' },
 		{ "diff", no_argument, NULL, CLI_DIFF }, { "quiet", no_argument, NULL, 'q' },
 		{ "method", required_argument, NULL, 'X' },
+		{ "client", required_argument, NULL, CLI_CLIENT },
 		{ "no-color", no_argument, NULL, CLI_NO_COLOUR },
 		{ "mdoc", no_argument, NULL, CLI_MDOC }, { NULL, 0, NULL, 0 } };
 	int opt;
@@ -58,6 +59,9 @@ cli_parse(int argc, char **argv, const char *usage, struct cli_args *args)
 			break;
 		case 'X':
 			args->method = optarg;
+			break;
+		case CLI_CLIENT:
+			args->client = optarg;
 			break;
 		case CLI_DIFF:
 			args->diff = true;
@@ -183,8 +187,7 @@ cli_options(int argc, char **argv)
 	    stdout, optind < argc ? argv[optind] : NULL, !args.no_colour && cli_colour(stdout));
 }
 
-/* What to explain: "http://host/path", "host/path" or "/path". */
-static bool
+bool
 cli_ask(struct arena *a, const char *url, struct conf_ask *ask)
 {
 	struct str target = str_of(url);
@@ -203,13 +206,15 @@ cli_ask(struct arena *a, const char *url, struct conf_ask *ask)
 	ask->raw_path = uri.raw_path;
 	ask->path = uri.path;
 	ask->query = uri.query;
+	ask->scheme = uri.scheme;
 	return true;
 }
 
 int
 cli_explain(int argc, char **argv)
 {
-	static const char usage[] = "explain [-c FILE] [--no-color] [METHOD] URL";
+	static const char usage[] =
+	    "explain [-c FILE] [--client ADDRESS] [--no-color] [METHOD] URL";
 	struct conf_ask ask = { .method = "GET" };
 	struct cli_args args;
 	struct arena arena;
@@ -222,6 +227,7 @@ cli_explain(int argc, char **argv)
 		return cli_usage(usage);
 	if (args.method)
 		ask.method = args.method;
+	ask.client = str_of(args.client);
 	if (optind + 2 == argc)
 		ask.method = argv[optind];
 	conf = cli_load(&args, false);

@@ -17,6 +17,11 @@ int cli_explain(int argc, char **argv);
    conf names. Returns a text that the caller frees, or NULL with *why. Set by main(). */
 extern char *(*cli_running_dump)(const struct conf *, const char **why);
 
+/* A URL as commands take it ("http://host/path", "host/path" or "/path"), for ask->method; false:
+   no request could ask for it. */
+struct conf_ask;
+bool cli_ask(struct arena *, const char *url, struct conf_ask *);
+
 /* The configuration file when -c does not name one. */
 extern const char cli_default_file[];
 

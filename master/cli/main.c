@@ -11,6 +11,7 @@
 #include "master/cli/client.h"
 #include "master/cli/run.h"
 #include "master/cli/serve.h"
+#include "master/cli/sign.h"
 #include "master/cli/version.h"
 #include "master/local/cgistart.h"
 
@@ -29,6 +30,8 @@ static const struct verb {
 	    "say everything that is wrong with the configuration" },
 	{ "explain", NULL, cli_explain, "[-c FILE] [METHOD] URL",
 	    "show the way of a request through the configuration" },
+	{ "sign", NULL, sign_main, "[-c FILE] [--expires TIME] URL",
+	    "make a link for a URL that asks for a signed one" },
 	{ "options", NULL, cli_options, "[NAME]", "describe the options of the configuration" },
 	{ "reload", NULL, client_reload, "[-c FILE]", "load the configuration anew; wait for it" },
 	{ "upgrade", NULL, client_upgrade, "[-c FILE]",
