@@ -23,7 +23,7 @@ struct links_rule {
 	bool hash_query;
 	/* derived */
 	const struct links_format *format;
-	struct str name; /* of the parameter, where the format has one */
+	struct str name;                    /* of the parameter, where the format has one */
 	const struct links_secret *secrets; /* the first one signs, all are taken */
 	size_t nsecrets;
 	struct str base; /* the prefix without a slash at its end: "" or "/dl" */
