@@ -168,9 +168,10 @@ request_retarget(struct request *r, struct str path, struct str query)
 	struct str front = anew_authority(r->target), spelled = uri_spell(&r->arena, path);
 	struct uri uri;
 
+	query = uri_encode_excluded(&r->arena, query); /* what a rewrite made may be anything */
 	r->target = arena_printf(&r->arena, "%.*s%.*s%s%.*s", STR_FMT(front), STR_FMT(spelled),
 	    query.p ? "?" : "", STR_FMT(query));
-	must(uri_parse(r->target, r->method, &r->arena, &uri) == 0 && str_eq(uri.path, path));
+	must(uri_parse(r->target, M_GET, &r->arena, &uri) == 0 && str_eq(uri.path, path));
 	r->raw_path = uri.raw_path;
 	r->path = uri.path;
 	r->query = uri.query;

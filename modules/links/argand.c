@@ -152,7 +152,7 @@ links_argand_check(
 	struct argand_link l = { 0 };
 	struct links_mac mac;
 	struct str sent;
-	unsigned n = links_query_get(ask->arena, ask->query, rule->name, &sent);
+	unsigned n = links_query_get(ask->query, rule->name, &sent);
 
 	said->is = n == 0 ? LINKS_ABSENT : LINKS_BROKEN;
 	said->why = n == 0 ? "there is no link" : "the link is there more than once";

@@ -4,6 +4,7 @@
 #include "modules/links/expr.h"
 #include "modules/links/format.h"
 #include "modules/links/secret.h"
+#include "worker/uri.h"
 
 #define AT(member) offsetof(struct links_rule, member)
 
@@ -198,12 +199,12 @@ static void
 conf_check_prefix(struct links_rule *rule, struct cfg_check *check, int i)
 {
 	const struct route *route = cfg_route(check);
-	struct str base = rule->prefix;
+	struct str base = rule->prefix, normal;
 
 	if (base.n == 0)
 		base = route && route->kind == ROUTE_PREFIX ? route->path : STR("/");
-	if (base.n == 0 || base.p[0] != '/' || memmem(base.p, base.n, "//", 2) ||
-	    memchr(base.p, '%', base.n))
+	if (base.p[0] != '/' || !uri_normalise(check->arena, base, &normal) ||
+	    !str_eq(base, normal))
 		cfg_error(check, "signed_links", i, "prefix = \"/dl\";",
 		    "\"%.*s\" is no path in front of links", STR_FMT(base));
 	else if (base.p[base.n - 1] == '/')

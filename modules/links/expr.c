@@ -144,7 +144,7 @@ expr_value(const struct links_ask *ask, struct str name, struct str secret, stru
 	case EXPR_VARS:
 		break;
 	}
-	links_query_get(ask->arena, ask->query, str_n(name.p + 4, name.n - 4), &value); /* arg_ */
+	links_query_get(ask->query, str_n(name.p + 4, name.n - 4), &value); /* arg_ */
 	return value;
 }
 

@@ -9,6 +9,16 @@ links_query_hex(char c)
 	return digit < 10 ? (int)digit : letter < 6 ? (int)letter + 10 : -1;
 }
 
+/* The octet that an escape at the front of s stands for, or -1. */
+static int
+links_query_octet(struct str s)
+{
+	int high = s.n > 2 ? links_query_hex(s.p[1]) : -1,
+	    low = s.n > 2 ? links_query_hex(s.p[2]) : -1;
+
+	return high < 0 || low < 0 ? -1 : high << 4 | low;
+}
+
 struct str
 links_query_decode(struct arena *a, struct str s)
 {
@@ -18,42 +28,51 @@ links_query_decode(struct arena *a, struct str s)
 	if (str_find(s, '%') < 0)
 		return s;
 	out = arena_alloc(a, s.n);
-	for (size_t i = 0; i < s.n; i++) {
-		int high, low;
+	while (s.n > 0) {
+		int c = s.p[0] == '%' ? links_query_octet(s) : (unsigned char)s.p[0];
 
-		if (s.p[i] != '%') {
-			out[n++] = s.p[i];
-			continue;
-		}
-		high = s.n - i > 2 ? links_query_hex(s.p[i + 1]) : -1;
-		low = s.n - i > 2 ? links_query_hex(s.p[i + 2]) : -1;
-		if (high < 0 || low < 0)
+		if (c < 0)
 			return (struct str){ NULL, 0 };
-		out[n++] = (char)(high << 4 | low);
-		i += 2;
+		s = s.p[0] == '%' ? str_n(s.p + 3, s.n - 3) : str_n(s.p + 1, s.n - 1);
+		out[n++] = (char)c;
 	}
 	return str_n(out, n);
 }
 
+/* Whether s, decoded, is name. */
+static bool
+links_query_spells(struct str s, struct str name)
+{
+	for (size_t i = 0; i < name.n; i++) {
+		bool is_escape = s.n > 0 && s.p[0] == '%';
+		int c = is_escape ? links_query_octet(s) : s.n > 0 ? (unsigned char)s.p[0] : -1;
+
+		if (c != (unsigned char)name.p[i])
+			return false;
+		s = is_escape ? str_n(s.p + 3, s.n - 3) : str_n(s.p + 1, s.n - 1);
+	}
+	return s.n == 0;
+}
+
 /* Whether a pair ("name=value", "name") is of this name; value: what stands behind the "=". */
 static bool
-links_query_is(struct arena *a, struct str pair, struct str name, struct str *value)
+links_query_is(struct str pair, struct str name, struct str *value)
 {
-	struct str rest = pair, is = links_query_decode(a, str_split(&rest, '='));
+	struct str rest = pair, is = str_split(&rest, '=');
 
 	*value = rest.p ? rest : str_n(pair.p + pair.n, 0);
-	return is.p && str_eq(is, name);
+	return links_query_spells(is, name);
 }
 
 unsigned
-links_query_get(struct arena *a, struct str query, struct str name, struct str *value)
+links_query_get(struct str query, struct str name, struct str *value)
 {
 	struct str rest = query, one;
 	unsigned n = 0;
 
 	*value = (struct str){ NULL, 0 };
 	while (rest.p)
-		if (links_query_is(a, str_split(&rest, '&'), name, &one) && n++ == 0)
+		if (links_query_is(str_split(&rest, '&'), name, &one) && n++ == 0)
 			*value = one;
 	return n;
 }
@@ -66,13 +85,13 @@ links_query_cut(struct arena *a, struct str query, struct str name)
 	char *out;
 	size_t n = 0;
 
-	if (!query.p || links_query_get(a, query, name, &value) == 0)
+	if (!query.p || links_query_get(query, name, &value) == 0)
 		return query;
 	out = arena_alloc(a, query.n + 1);
 	while (rest.p) {
 		struct str pair = str_split(&rest, '&');
 
-		if (links_query_is(a, pair, name, &value))
+		if (links_query_is(pair, name, &value))
 			continue;
 		if (!is_first)
 			out[n++] = '&';

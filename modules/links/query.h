@@ -7,7 +7,7 @@
 #include "common/base/arena.h"
 
 /* The value of the parameter as sent; p NULL: there is none. Returns how often it is there. */
-unsigned links_query_get(struct arena *, struct str query, struct str name, struct str *value);
+unsigned links_query_get(struct str query, struct str name, struct str *value);
 /* The query without it, however its name is spelled; p NULL when nothing is left. */
 struct str links_query_cut(struct arena *, struct str query, struct str name);
 /* s with its percent-escapes decoded; p NULL: one is malformed. */

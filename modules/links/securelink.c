@@ -24,7 +24,7 @@ securelink_parse(
 		return "the signature has not the length of an MD5 in base64url";
 	if (rule->expires.n == 0)
 		return NULL;
-	n = links_query_get(ask->arena, ask->query, rule->expires, &l->expires);
+	n = links_query_get(ask->query, rule->expires, &l->expires);
 	if (n != 1)
 		return n ? "the time is there more than once" : "the link has no time";
 	return str_to_u64(l->expires, securelink_max, &l->until) && l->until > 0
@@ -59,7 +59,7 @@ links_securelink_check(
     const struct links_rule *rule, const struct links_ask *ask, struct links_said *said)
 {
 	struct securelink l = { 0 };
-	unsigned n = links_query_get(ask->arena, ask->query, rule->name, &l.mac);
+	unsigned n = links_query_get(ask->query, rule->name, &l.mac);
 
 	said->is = n == 0 ? LINKS_ABSENT : LINKS_BROKEN;
 	said->why = n == 0 ? "there is no link" : securelink_parse(rule, ask, &l, n);

@@ -24,19 +24,24 @@ struct terms {
 	uint8_t format, flags, place, octet;
 };
 
+/* One that the configuration lets pass. */
 static struct links_rule
 rule_of(const struct terms *t)
 {
-	return (struct links_rule){ .format = &links_formats[t->format % LINKS_FORMATS],
+	struct links_rule rule = { .format = &links_formats[t->format % LINKS_FORMATS],
 		.name = STR("link"),
 		.expires = t->flags & 1 ? STR("expires") : STR(""),
 		.md5 = STR("$secure_link_expires$uri|$remote_addr|$secret"),
 		.base = t->flags & 2 ? STR("/dl") : STR(""),
 		.timeout = 60000,
-		.segments = t->flags >> 2 & 3,
-		.hash_query = t->flags >> 4 & 1,
 		.secrets = secrets,
 		.nsecrets = 2 };
+
+	if (rule.format->options & LINKS_HAS_SEGMENTS)
+		rule.segments = t->flags >> 2 & 3;
+	if (rule.format->options & LINKS_HAS_QUERY)
+		rule.hash_query = t->flags >> 4 & 1;
+	return rule;
 }
 
 static bool

@@ -84,7 +84,7 @@ START_TEST(query)
 
 	arena_init(&a, NULL, 0);
 	ck_assert_uint_eq(
-	    links_query_get(&a, str_of(queries[_i].query), STR("link"), &value), queries[_i].n);
+	    links_query_get(str_of(queries[_i].query), STR("link"), &value), queries[_i].n);
 	rest = links_query_cut(&a, str_of(queries[_i].query), STR("link"));
 	ck_assert_int_eq(value.p != NULL, queries[_i].value != NULL);
 	ck_assert_int_eq(rest.p != NULL, queries[_i].rest != NULL);
@@ -590,6 +590,8 @@ static const struct row request_rows[] = {
 	    .value = "/index||/w/link|/w/link" },
 	{ "rewritten to another scope's", .target = "/o/" WORD "/link", .status = 403 },
 	{ "rewritten into it, with the link", .target = "/in/a.txt?x=1&" OWN, .status = 200 },
+	{ "rewritten with a query that is none", .target = "/odd/link", .status = 200, .name = "X",
+	    .value = "/p/link|a%20b%23|/p/link|/p/link?a%20b%23" },
 	{ "rewritten into it, without", .target = "/in/a.txt?x=1", .status = 403 },
 	{ "the refusal's page", .target = "/e/x?link=1&b=2", .status = 403, .name = "X",
 	    .value = "/page|b=2|/e/x|/e/x?link=1&b=2", .body = "page" },
@@ -615,6 +617,8 @@ requests_setup(void)
 	    "{ path = \"/e\"; error_pages: { status = 403; path = \"/page\"; }; }, "
 	    "{ path = \"/in\"; signed_links = (); rewrite: { match = \"^/in(.*)\"; to = \"$1\"; }; "
 	    "}, "
+	    "{ path = \"/odd\"; signed_links = (); rewrite: { match = \"^/odd/(.*)\"; "
+	    "to = \"/p/62f35106a3a594fa86d7e0c002719203/$1?a b#\"; }; }, "
 	    "{ path = \"/p\"; headers: { set = [ \"X: $path|$query|$raw_path|$uri\", "
 	    "\"Cache-Control: public\" ]; }; signed_links: { format = \"secure_link_secret\"; "
 	    "secrets = \"%s/word.key\"; }; }, "
@@ -681,6 +685,8 @@ static const struct {
 	    "are the same", NULL },
 	{ true, "secrets = \"good.key\"; parameter = \"a=b\";", "name of a parameter", NULL },
 	{ true, "secrets = \"good.key\"; format = \"secure_link_secret\"; prefix = \"x\";",
+	    "no path in front", "/dl" },
+	{ true, "secrets = \"good.key\"; format = \"secure_link_secret\"; prefix = \"/a/../b\";",
 	    "no path in front", "/dl" },
 };
 
