@@ -36,7 +36,15 @@ void request_retarget(struct request *, struct str path, struct str query);
 struct request_admission {
 	const void *rules; /* which: they ask once */
 	int64_t rate;      /* octets a second that the link grants; 0: as many as there are */
+	struct str query;  /* as it was sent */
 };
+
+/* The query for sending the client from its path to one beside it: with its link. */
+static inline struct str
+request_sent_query(const struct request *r)
+{
+	return r->admission ? r->admission->query : r->query;
+}
 
 /* What the client sent, once the request has become another one: for logs. */
 struct request_asked {

@@ -59,7 +59,7 @@ conf_ask_listen(const struct conf *conf, const struct conf_ask *ask, bool *is_it
 {
 	const struct conf_listen *l, *any = NULL;
 	unsigned port = explain_port(ask);
-	bool ignored;
+	bool ignored = true;
 	size_t i;
 
 	is_its = is_its ? is_its : &ignored;

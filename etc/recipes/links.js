@@ -7,7 +7,8 @@ const { readFileSync } = require("node:fs");
 const { basename } = require("node:path");
 
 /* The URL's path and query. path is not encoded; segments: all below so many of its segments. */
-function sign(secret, key, path, { query = "", seconds = 3600, methods = "", segments = "", network = "", rate = "" } = {}) {
+function sign(secret, key, path, options = {}) {
+    const { query = "", seconds = 3600, methods = "", segments = "", network = "", rate = "" } = options;
     const expires = Math.floor(Date.now() / 1000) + seconds;
     const front = `v1~${key}~${expires}~${methods}~${segments}~${network}~${rate}`;
     const signed = segments === "" ? path : "/" + path.split("/").slice(1, segments + 1).join("/");

@@ -103,11 +103,11 @@ files_answer_file(struct request *r, const struct files_entry *e)
 static void
 files_redirect_to_slash(struct request *r)
 {
-	struct str path = uri_encode_path(&r->arena, r->path);
+	struct str path = uri_encode_path(&r->arena, r->path), query = request_sent_query(r);
 
 	res_redirect(r, 301,
 	    arena_printf(
-		&r->arena, "%.*s/%s%.*s", STR_FMT(path), r->query.p ? "?" : "", STR_FMT(r->query)));
+		&r->arena, "%.*s/%s%.*s", STR_FMT(path), query.p ? "?" : "", STR_FMT(query)));
 }
 
 static void

@@ -182,6 +182,17 @@ links_argand_check(
 		argand_terms(&l, ask, said);
 }
 
+static bool
+argand_is_list(struct str methods)
+{
+	bool is = true;
+
+	do
+		is &= http_is_token(str_split(&methods, ','));
+	while (methods.p);
+	return is;
+}
+
 bool
 links_argand_sign(const struct links_rule *rule, const struct links_secret *secret,
     const struct links_terms *t, struct links_made *made, const char **why)
@@ -196,11 +207,10 @@ links_argand_sign(const struct links_rule *rule, const struct links_secret *secr
 		*why = arena_printf(a, "--network: not %s", *why).p;
 		return false;
 	}
-	for (struct str rest = methods; methods.n && rest.p;)
-		if (!http_is_token(str_split(&rest, ','))) {
-			*why = "--method: a list of methods such as \"GET,PUT\"";
-			return false;
-		}
+	if (methods.n && !argand_is_list(methods)) {
+		*why = "--method: a list of methods such as \"GET,PUT\"";
+		return false;
+	}
 	if (str_eq(methods, STR("GET")))
 		methods.n = 0;
 	l.segments = links_below_count(t->path);

@@ -24,7 +24,7 @@ void
 links_format_ask(const struct links_rule *rules, size_t n, const struct links_ask *ask,
     struct links_said *said, const struct links_rule **rule)
 {
-	const struct links_rule *ignored;
+	const struct links_rule *ignored = NULL;
 
 	rule = rule ? rule : &ignored;
 	*said = (struct links_said){ .is = LINKS_ABSENT, .why = "there is no link" };

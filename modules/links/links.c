@@ -64,7 +64,7 @@ links_access(struct request *r, const void *conf)
 		return MINE;
 	}
 	admission = arena_alloc(&r->arena, sizeof(*admission));
-	*admission = (struct request_admission){ c->rules.v, said.rate };
+	*admission = (struct request_admission){ c->rules.v, said.rate, r->query };
 	r->admission = admission;
 	is_cut = !str_eq(said.path, r->path);
 	request_retarget(r, said.path, said.query);

@@ -27,7 +27,8 @@ def b64(octets):
 
 
 def openssl(*args, text):
-    return subprocess.run(["openssl", "dgst", *args, "-binary"], input=text.encode(), capture_output=True, check=True).stdout
+    return subprocess.run(["openssl", "dgst", *args, "-binary"], input=text.encode(), capture_output=True,
+                          check=True).stdout
 
 
 def own(path, query="", key="new", secret=NEW, until=None, methods="", segments="", network="", signed=None):
@@ -44,8 +45,8 @@ def nginx(path, expires, client="127.0.0.1", secret=OLD):
 
 
 def php_md5(text):
-    return subprocess.run(["php", "-r", "echo md5(stream_get_contents(STDIN));"], input=text.encode(), capture_output=True,
-                          check=True).stdout.decode()
+    return subprocess.run(["php", "-r", "echo md5(stream_get_contents(STDIN));"], input=text.encode(),
+                          capture_output=True, check=True).stdout.decode()
 
 
 def secdownload(algorithm, rel, at=None, secret=OLD):
@@ -67,7 +68,7 @@ def keys(s):
 
 
 ROUTES = '''
-{ path = "/files"; signed_links = ( { secrets = [ "new.key", "old.key" ]; },
+{ path = "/files"; listing = true; signed_links = ( { secrets = [ "new.key", "old.key" ]; },
   { format = "secure_link"; secrets = "old.key"; md5 = "$secure_link_expires$uri$remote_addr $secret"; } ); },
 { path = "/md5"; alias = "@ROOT@/files"; signed_links: { format = "secdownload-md5"; secrets = "old.key"; }; },
 { path = "/sha1"; alias = "@ROOT@/files"; signed_links: { format = "secdownload-hmac-sha1"; secrets = "old.key"; }; },
@@ -125,8 +126,8 @@ def test_own_spellings(links):
 def test_own_query_and_prefix(links):
     good = own("/files/a.txt", "v=1&w")
     assert status(links, good) == 200
-    for bad in (good.replace("v=1", "v=2"), good.replace("v=1&w", "w&v=1"), good + "&more", good + "&" + good.split("&")[-1],
-                good.replace("link=", "%6Cink=1&link=")):
+    for bad in (good.replace("v=1", "v=2"), good.replace("v=1&w", "w&v=1"), good + "&more",
+                good + "&" + good.split("&")[-1], good.replace("link=", "%6Cink=1&link=")):
         assert status(links, bad) == 403, bad
     assert status(links, good.replace("v=1&w&link", "v=1&link") + "&w") == 200, "the link may stand anywhere"
     below = own("/files/d/e.txt", segments=1, signed="/files")
@@ -148,6 +149,15 @@ def test_ranges_and_conditions(links):
     etag = links.get(link)["ETag"]
     assert status(links, link, headers={"If-None-Match": etag}) == 304
     assert status(links, "/files/a.txt", headers={"Range": "bytes=1-3"}) == 403
+
+
+def test_directory_without_its_slash(links):
+    """A client is sent on with its link, which is good there when it is for all that is below."""
+    link = own("/files/d", segments=2)
+    a = links.get(link)
+    assert (a.status, a["Location"]) == (301, link.replace("?", "/?"))
+    assert b"e.txt" in links.get(a["Location"]).body
+    assert status(links, "/files/d/") == 403
 
 
 def test_nginx_by_openssl(links):
@@ -179,6 +189,8 @@ def test_secdownload(links, algorithm):
     assert status(links, at + secdownload(algorithm, "/d", now + 100)) == 410, "as there: the clock is off"
     assert status(links, at + secdownload(algorithm, "/d", secret=NEW)) == 403
     assert status(links, at + "/a.txt") == 403
+    # What extends an MD5 (or SHA-1) has the padding of what it extends in its text, and so zeros in its path.
+    assert status(links, link.replace("e.txt", "e.txt%80" + "%00" * 7)) == 400
     assert status(links, link.replace("/d/e.txt", "/a.txt")) == 403
     assert status(links, link.replace("/d/e.txt", "/dd/e.txt")) == 403
     if has_segments:  # one segment is signed; and the query, when there is one
@@ -331,7 +343,8 @@ def test_sign(links):
     assert status(links, made(links, "/files/a.txt", "--method", "PUT,GET")) == 200
     assert status(links, made(links, "/files/a.txt", "--method", "PUT")) == 403
     below = made(links, "/files/d/", "--prefix", "--expires", "1m")
-    assert status(links, below.replace("/d/", "/d/e.txt")) == 200 and status(links, below.replace("/d/", "/a.txt")) == 403
+    assert status(links, below.replace("/d/", "/d/e.txt")) == 200
+    assert status(links, below.replace("/d/", "/a.txt")) == 403
     assert links.get(made(links, "/files/%C3%A4%20b.txt")).body == b"umlaut"
     ng = made(links, "/files/a.txt", "--format", "secure_link", "--client", "127.0.0.1")
     assert "md5=" in ng and status(links, ng) == 200
@@ -343,7 +356,8 @@ def test_sign(links):
 
 
 def test_sign_says_why_not(links):
-    for args, why in ((("/public.txt",), "does not ask for links"), (("/files/a.txt", "--key", "x"), "no secret of this name"),
+    for args, why in ((("/public.txt",), "does not ask for links"),
+                      (("/files/a.txt", "--key", "x"), "no secret of this name"),
                       (("/files/a.txt", "--format", "x"), "no links of this format"),
                       (("/md5/a", "--network", "10.0.0.0/8"), "say nothing of methods, networks"),
                       (("/md5/a", "--expires", "1h"), "timeout"), (("/word/a", "--expires", "1h"), "never end"),
@@ -404,10 +418,10 @@ PREFIXES = {
     "python": [sys.executable, "-c", "import sys; sys.dont_write_bytecode = True; sys.path.insert(0, sys.argv[1]"
                ".rpartition('/')[0]); import links; print(links.sign(sys.argv[2].encode(), 'new', '/files/d/', '', 60, "
                "'GET,PUT', 2, '127.0.0.0/8', 65536))"],
-    "node": ["node", "-e", 'const { sign } = require(process.argv[1]); console.log(sign(process.argv[2], "new", "/files/d/",'
-             ' { seconds: 60, methods: "GET,PUT", segments: 2, network: "127.0.0.0/8", rate: 65536 }))'],
-    "ruby": ["ruby", "-e", 'require ARGV[0]; puts link_sign(ARGV[1], "new", "/files/d/", seconds: 60, methods: "GET,PUT", '
-             'segments: 2, network: "127.0.0.0/8", rate: 65536)'],
+    "node": ["node", "-e", 'const { sign } = require(process.argv[1]); console.log(sign(process.argv[2], "new",'
+             ' "/files/d/", { seconds: 60, methods: "GET,PUT", segments: 2, network: "127.0.0.0/8", rate: 65536 }))'],
+    "ruby": ["ruby", "-e", 'require ARGV[0]; puts link_sign(ARGV[1], "new", "/files/d/", seconds: 60, '
+             'methods: "GET,PUT", segments: 2, network: "127.0.0.0/8", rate: 65536)'],
 }
 
 
