@@ -14,6 +14,7 @@ import pytest
 
 from backends import PROTOCOLS, pool
 from harness import wait_for
+from test_request_rules import Recorder
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 RECIPES = os.path.join(HERE, "..", "..", "etc", "recipes")
@@ -446,3 +447,36 @@ sig=$(printf '%s\\n%s\\n' "$front" /files/a.txt |
 echo "/files/a.txt?link=$front~$sig"'''
     link = subprocess.run(["sh", "-c", text], cwd=links.tmp, capture_output=True, text=True, check=True).stdout.strip()
     assert links.get(link).body == b"hello"
+
+
+# --- what the request becomes
+
+
+def test_applications_redirect_asks_anew(server):
+    """A local redirect (RFC 3875 6.2.2) is like any request for that path: the link was for another one."""
+    r = Recorder("scgi", answer=lambda head: ("200 OK", {"Location": "/files/a.txt"}, b""))
+    try:
+        s = server(files=FILES, start=False)
+        keys(s)
+        s.rewrite(backends=pool("app", r.host, protocol="scgi"), site='signed_links: { secrets = "new.key"; };',
+                  routes='{ exact = "/go"; gateway = "app"; }')
+        s.start()
+        assert status(s, own("/go")) == 403
+        assert r.wait()[0][0]["QUERY_STRING"] == ""
+        s.rewrite(backends=pool("app", r.host, protocol="scgi"), site='signed_links: { secrets = "new.key"; };',
+                  routes='{ exact = "/go"; gateway = "app"; }, { path = "/files"; signed_links = (); }')
+        s.cli("reload", check=0)
+        assert s.get(own("/go")).body == b"hello"
+    finally:
+        r.close()
+
+
+def test_index_and_try_need_no_second_link(server):
+    """What the site makes of a path by itself, under the same rules."""
+    s = server(files={"d/index.html": b"index", "fallback.html": b"fallback"}, start=False)
+    keys(s)
+    s.rewrite(site='signed_links: { secrets = "new.key"; }; try = [ "$path", "/fallback.html" ];')
+    s.start()
+    assert s.get(own("/d/")).body == b"index"
+    assert s.get(own("/none")).body == b"fallback"
+    assert status(s, "/d/") == 403 and status(s, "/fallback.html") == 403 and status(s, "/none") == 403
