@@ -8,8 +8,8 @@
  * Weak ones, for what exists: MD5 of secret and text one after the other. An extension of such a
  * text (secdownload's md5) has zero octets in it, which no path has here. Path and time stand side
  * by side in it: zeros in front of the time are refused, because they could be the end of another
- * path. secure_link_secret never ends, and whoever has one for "a" cannot make one for "b"; that is
- * all.
+ * path. secure_link_secret never ends, and its secret stands behind the path: who can choose names
+ * that are signed can have one link for two of them, because MD5 has collisions.
  */
 #ifndef LINKS_PATHFORM_H
 #define LINKS_PATHFORM_H
