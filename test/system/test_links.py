@@ -19,8 +19,8 @@ from test_request_rules import Recorder
 HERE = os.path.dirname(os.path.abspath(__file__))
 RECIPES = os.path.join(HERE, "..", "..", "etc", "recipes")
 OLD, NEW = "an old secret, 0123456789", "a new secret, 9876543210"
-FILES = {"files/a.txt": b"hello", "files/ä b.txt": b"umlaut", "files/d/e.txt": b"below", "filesx/a.txt": b"sibling",
-         "public.txt": b"public"}
+FILES = {"files/a.txt": b"hello", "files/a.iso": b"image", "files/ä b.txt": b"umlaut", "files/d/e.txt": b"below",
+         "filesx/a.txt": b"sibling", "public.txt": b"public"}
 
 
 def b64(octets):
@@ -62,14 +62,14 @@ def secdownload(algorithm, rel, at=None, secret=OLD):
 
 
 def keys(s):
-    for name, secret in (("old", OLD), ("new", NEW)):
+    for name, secret in (("old", OLD), ("new", NEW), ("links", NEW)):
         with open(os.path.join(s.tmp, name + ".key"), "w") as f:
             f.write(secret + "\n")
         os.chmod(f.name, 0o600)
 
 
 ROUTES = '''
-{ path = "/files"; listing = true; signed_links = ( { secrets = [ "new.key", "old.key" ]; },
+{ path = "/files"; listing = true; signed_links = ( { secrets = [ "new.key", "old.key", "links.key" ]; },
   { format = "secure_link"; secrets = "old.key"; md5 = "$secure_link_expires$uri$remote_addr $secret"; } ); },
 { path = "/md5"; alias = "@ROOT@/files"; signed_links: { format = "secdownload-md5"; secrets = "old.key"; }; },
 { path = "/sha1"; alias = "@ROOT@/files"; signed_links: { format = "secdownload-hmac-sha1"; secrets = "old.key"; }; },
@@ -441,12 +441,13 @@ def test_recipes_terms(links, name, suffix):
 
 def test_manual_by_hand(links):
     """The lines of argand.conf(5), as a shell runs them."""
-    text = '''front="v1~new~$(( $(date +%s) + 3600 ))~~~~"
-sig=$(printf '%s\\n%s\\n' "$front" /files/a.txt |
-    openssl dgst -sha256 -hmac "$(cat new.key)" -binary | openssl base64 | tr +/ -_ | tr -d =)
-echo "/files/a.txt?link=$front~$sig"'''
-    link = subprocess.run(["sh", "-c", text], cwd=links.tmp, capture_output=True, text=True, check=True).stdout.strip()
-    assert links.get(link).body == b"hello"
+    with open(os.path.join(HERE, "..", "..", "man", "argand.conf.5.in"), encoding="utf-8") as f:
+        text = f.read()
+    start = text.index('front="v1~')
+    lines = text[start:text.index(".Ed", start)].replace("\\e", "\\").replace("\\-", "-")
+    url = subprocess.run(["sh", "-c", lines], cwd=links.tmp, capture_output=True, text=True, check=True).stdout.strip()
+    assert url.startswith("http://example.org/files/a.iso?link=v1~links~")
+    assert links.get(url.removeprefix("http://example.org")).body == b"image"
 
 
 # --- what the request becomes
