@@ -12,7 +12,7 @@ packages_of() {
 	check) echo python3 python3-pytest curl strace iproute2 "$(packages_of applications)" ;;
 	# Real ones, tried as users would; without the services that their packages would start.
 	applications) echo php8.2-fpm php8.2-cgi dokuwiki tomcat10-common tomcat10-examples uwsgi-core \
-	    uwsgi-plugin-python3 gunicorn nodejs ;;
+	    uwsgi-plugin-python3 gunicorn nodejs php8.2-cli ruby ;;
 	lint) echo clang-tidy cppcheck clang-format python3 systemd shellcheck mandoc ;;
 	fuzz) echo clang libclang-rt-14-dev llvm ;;
 	systemd) echo debootstrap util-linux iproute2 systemd python3 ;;
