@@ -377,6 +377,17 @@ generation_serving(void)
 	return NULL;
 }
 
+bool
+generation_is_before(unsigned number)
+{
+	LIST_EACH(l, &generations)
+	{
+		if (generation_of(l)->number < number)
+			return true;
+	}
+	return false;
+}
+
 struct generation *
 generation_find(unsigned number)
 {

@@ -62,6 +62,8 @@ bool generation_seat_lost(struct seat *, const char *why);
 struct generation *generation_serving(void);
 struct generation *generation_find_starting(void);
 struct generation *generation_find(unsigned number);
+/* Whether there is one with a lower number. */
+bool generation_is_before(unsigned number);
 /* The highest number in use; 0: none. */
 unsigned generation_last(void);
 struct link *generation_list(void);

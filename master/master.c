@@ -29,6 +29,7 @@
 #include "master/handover.h"
 #include "master/ledger.h"
 #include "master/listener.h"
+#include "master/local/env.h"
 #include "master/local/local.h"
 #include "master/master.h"
 #include "master/orphan.h"
@@ -477,6 +478,25 @@ master_raise_limit(void)
 	}
 }
 
+static struct shm *
+master_segment(void)
+{
+	return master.shm;
+}
+
+static void
+master_init_local(void)
+{
+	struct local_env env = { .shm = master_segment,
+		.parent = master.pid,
+		.exe = master.exe,
+		.has_before = generation_is_before,
+		.heal = reload_heal,
+		.idle = master_idle };
+
+	local_init(&env);
+}
+
 /* Everybody begins anew, whatever ran in this process before. */
 static void
 master_init(void)
@@ -487,7 +507,7 @@ master_init(void)
 	inherit_init();
 	ledger_init();
 	listener_init();
-	local_init();
+	master_init_local();
 	logs_init();
 	control_init();
 	probe_init();

@@ -21,7 +21,7 @@
 #include "master/base/loop.h"
 #include "master/local/cgirun.h"
 #include "master/local/cgistart.h"
-#include "master/master.h"
+#include "master/local/env.h"
 
 enum { CGISTART_AGAIN_MS = 100 };
 
@@ -55,7 +55,7 @@ cgistart_exec(const struct localspec *s)
 	for (int i = 0; s->argv[i] && n < 78; i++)
 		argv[n++] = s->argv[i];
 	execv("/proc/self/exe", (char *const *)(uintptr_t)argv);
-	execv(master.exe, (char *const *)(uintptr_t)argv);
+	execv(local_env.exe, (char *const *)(uintptr_t)argv);
 }
 
 static struct {

@@ -14,7 +14,6 @@
 #include "common/base/must.h"
 #include "master/local/cgistart.h"
 #include "master/local/exec.h"
-#include "master/master.h"
 
 enum { LOCALEXEC_FAILED = 126, LOCALEXEC_MISSING = 127, LOCALEXEC_FD = 3, LOCALEXEC_LOG_FD = 16 };
 

@@ -19,12 +19,10 @@
 #include "common/base/log.h"
 #include "common/base/must.h"
 #include "master/base/notify.h"
-#include "master/generation.h"
 #include "master/local/busy.h"
+#include "master/local/env.h"
 #include "master/local/local.h"
 #include "master/local/sock.h"
-#include "master/master.h"
-#include "master/reload.h"
 
 enum {
 	LOCAL_LOOK_MS = 200,
@@ -32,6 +30,8 @@ enum {
 	LOCAL_SOON_MS = 5000,
 	LOCAL_STOP_MS = 10000
 };
+
+struct local_env local_env;
 
 static struct {
 	struct link all;
@@ -56,8 +56,9 @@ static const struct {
 };
 
 void
-local_init(void)
+local_init(const struct local_env *env)
 {
+	local_env = *env;
 	list_init(&self.all);
 	self.is_stopping = false;
 }
@@ -195,12 +196,12 @@ static unsigned
 local_load(struct local *l)
 {
 	struct str name = str_of(l->name);
-	int row = backend_pool_row(master.shm, name);
-	unsigned n = row >= 0 ? backend_queued(master.shm, (unsigned)row) : 0;
+	int row = backend_pool_row(local_env.shm(), name);
+	unsigned n = row >= 0 ? backend_queued(local_env.shm(), (unsigned)row) : 0;
 
 	for (unsigned i = 0; i < l->spec->nhosts; i++) {
-		row = backend_row(master.shm, name, l->spec->hosts[i]);
-		n += row >= 0 ? backend_in_flight(master.shm, (unsigned)row) : 0;
+		row = backend_row(local_env.shm(), name, l->spec->hosts[i]);
+		n += row >= 0 ? backend_in_flight(local_env.shm(), (unsigned)row) : 0;
 	}
 	return n;
 }
@@ -212,9 +213,9 @@ local_served(struct local *l)
 	uint64_t n = 0;
 
 	for (unsigned i = 0; l->spec && i < l->spec->nhosts; i++) {
-		int row = backend_row(master.shm, str_of(l->name), l->spec->hosts[i]);
+		int row = backend_row(local_env.shm(), str_of(l->name), l->spec->hosts[i]);
 
-		if (row >= 0 && backend_view(master.shm, (unsigned)row, &view))
+		if (row >= 0 && backend_view(local_env.shm(), (unsigned)row, &view))
 			n += view.counters[BACKEND_REQUESTS];
 	}
 	return n;
@@ -224,7 +225,7 @@ local_served(struct local *l)
 static void
 local_tell(struct local *l, const struct local_census *c)
 {
-	int row = l->state == LOCAL_SERVING ? backend_pool_row(master.shm, str_of(l->name)) : -1;
+	int row = l->state == LOCAL_SERVING ? backend_pool_row(local_env.shm(), str_of(l->name)) : -1;
 	struct backend_local it = { .running = c->now + c->old,
 		.wanted = l->scale.wanted,
 		.least = l->spec->scale.least,
@@ -236,8 +237,8 @@ local_tell(struct local *l, const struct local_census *c)
 
 	if (row < 0)
 		return;
-	backend_pool_tell_local(master.shm, (unsigned)row, &it);
-	backend_pool_touch(master.shm, (unsigned)row, clock_ms());
+	backend_pool_tell_local(local_env.shm(), (unsigned)row, &it);
+	backend_pool_touch(local_env.shm(), (unsigned)row, clock_ms());
 }
 
 /* ---- as many as are wanted ---- */
@@ -464,11 +465,8 @@ local_leave(struct local *l)
 	local_keep(l);
 	if (self.is_stopping || l->next) /* a configuration that is being loaded names it again */
 		return;
-	LIST_EACH(it, generation_list())
-	{
-		if (container_of(it, struct generation, link)->number < l->leaving)
-			return;
-	}
+	if (local_env.has_before(l->leaving))
+		return;
 	log_info("backend %s: the workers that knew it are gone, its processes end", l->name);
 	local_end(l);
 }
@@ -513,13 +511,13 @@ local_died(struct local *l, struct localproc *p, int status, bool is_well)
 		    (unsigned long long)backoff_wait(&l->backoff, now));
 	if (l->state != LOCAL_ENDING) {
 		if (!l->spec && !self.is_stopping)
-			reload_heal();
+			local_env.heal();
 		local_look(l);
 		return;
 	}
 	if (list_is_empty(&l->procs) && !self.is_stopping)
 		local_free(l);
-	master_idle();
+	local_env.idle();
 }
 
 /* ---- the end of all ---- */

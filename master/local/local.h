@@ -48,7 +48,9 @@ struct local {
 	uint64_t since;     /* ms, in this state */
 };
 
-void local_init(void);
+struct local_env;
+
+void local_init(const struct local_env *);
 /* conf.c. Sockets of all pools of conf; processes of those that are new. 0, or an exit status
    with the reasons in report; what was opened stays until local_rollback(). */
 int local_open(const struct conf *, struct text *report);

@@ -3,8 +3,8 @@
 #include <unistd.h>
 
 #include "common/base/must.h"
+#include "master/local/env.h"
 #include "master/local/spec.h"
-#include "master/master.h"
 
 extern char **environ;
 
@@ -146,7 +146,7 @@ localspec_as(struct localspec *s, const struct conf_pool_spawn *c, const struct 
 		.max_cpu = (c->max_cpu + 999) / 1000,
 		.max_processes = c->max_processes,
 		.umask = (unsigned)c->umask,
-		.parent = master.pid,
+		.parent = local_env.parent,
 	};
 }
 

@@ -9,8 +9,8 @@
 #include "config.h"
 #include "common/base/human.h"
 #include "common/base/must.h"
-#include "modules/status/html_events.h"
 #include "modules/status/html.h"
+#include "modules/status/html_events.h"
 #include "modules/status/html_pools.h"
 
 /* The assembler runs in the top directory, as the compiler does. */
