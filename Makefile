@@ -250,7 +250,7 @@ $(FUZZERS:%=fuzz-%): fuzz-%: $(FB)/fuzz_%
 
 # ---- looking at it ---------------------------------------------------------------------------------
 
-.PHONY: lint format run bench bench-loss man
+.PHONY: lint format run bench bench-loss man rooms
 format:
 	clang-format -i $(shell find common master worker modules test -name '*.[ch]')
 
@@ -263,6 +263,10 @@ lint: $(B)/argand
 	$(call deps,build lint)
 	@CC='$(CC)' COMPILE='$(filter-out -MMD -MP,$(COMPILE))' ARGAND_BIN=$(abspath $(B)/argand) \
 		test/lint/all.sh
+
+# The folders of the sources and which stands on which, from the includes; DOT=1: for Graphviz.
+rooms:
+	@test/lint/rooms.py $(if $(DOT),--dot)
 
 run: all
 	$(call deps,build)

@@ -8,8 +8,8 @@
 #include "common/base/suggest.h"
 #include "common/status/pools.h"
 #include "master/backends.h"
+#include "master/base/chronicle.h"
 #include "master/base/exitcode.h"
-#include "master/chronicle.h"
 
 enum { BACKENDS_WORDS = 4, BACKENDS_WEIGHT_MAX = 1000 };
 

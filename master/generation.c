@@ -9,7 +9,7 @@
 #include "common/base/log.h"
 #include "common/base/must.h"
 #include "common/segment/heritage.h"
-#include "master/chronicle.h"
+#include "master/base/chronicle.h"
 #include "master/generation.h"
 #include "master/listener.h"
 #include "master/master.h"

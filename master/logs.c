@@ -7,7 +7,7 @@
 #include "common/base/log.h"
 #include "common/base/logfile.h"
 #include "common/base/must.h"
-#include "master/chronicle.h"
+#include "master/base/chronicle.h"
 #include "master/generation.h"
 #include "master/logs.h"
 

@@ -18,7 +18,7 @@
 #include "common/base/plain.h"
 #include "common/segment/heritage.h"
 #include "common/segment/shm_keep.h"
-#include "master/chronicle.h"
+#include "master/base/chronicle.h"
 #include "master/generation.h"
 #include "master/ledger.h"
 #include "master/master.h"

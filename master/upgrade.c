@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "master/base/chronicle.h"
 #include "master/base/notify.h"
 #include "master/base/probe.h"
-#include "master/chronicle.h"
 #include "master/control.h"
 #include "master/generation.h"
 #include "master/handover.h"

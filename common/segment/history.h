@@ -1,7 +1,7 @@
 /*
  * What happened to the server: the last events, in rows of a fixed size that are used in turn.
  * There are two such rings: the master's own stands in a memory file that workers can only read
- * (master/chronicle.h); what workers say stands in the segment, which any of them can write, and is
+ * (master/base/chronicle.h); what workers say stands in the segment, which any of them can write, and is
  * shown as their word (common/segment/history_table.c).
  *
  * A ring has any number of writers, none of which waits: a row is claimed by compare-and-swap of

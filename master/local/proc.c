@@ -16,7 +16,7 @@
 
 #include "common/base/log.h"
 #include "common/base/must.h"
-#include "master/chronicle.h"
+#include "master/base/chronicle.h"
 #include "master/local/busy.h"
 #include "master/local/exec.h"
 #include "master/local/local.h"

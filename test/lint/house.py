@@ -9,18 +9,11 @@ import pathlib
 import re
 import sys
 
-DIRS = ("common", "master", "worker", "modules")
-MAY_INCLUDE = {  # what a folder's files may include, by prefix; their own folder always
-    "common": (),
-    "master": ("common/", "worker/worker.h", "worker/uri.h"),
-    "worker": ("common/",),
-    "modules": ("common/",) + tuple(f"worker/{h}.h" for h in
-               ("worker", "request", "res", "body", "pipe", "spool", "chunked", "uri", "cond", "vars")),
-}
+import rooms
+
 PURE = ("h1_parse", "chunked", "uri", "cond", "proxyproto")  # of worker/: parse and compute only
 MAX_FILE, MAX_HEADER, MAX_FUNCTION, MEDIAN = 800, 150, 70, 20
 
-INCLUDE = re.compile(r'#\s*include\s+"([^"]+)"')
 NAME = re.compile(r"^(?:[A-Za-z_][\w\s*]*?[\s*])?(\w+)\(")
 LEFTOVER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 CONDITIONAL = re.compile(r"#\s*(if|ifdef|ifndef|elif)\b")
@@ -32,7 +25,7 @@ class Function:
 
 
 def sources(*patterns):
-    return sorted(p for d in DIRS for pat in patterns for p in pathlib.Path(d).rglob(pat))
+    return sorted(p for d in rooms.DIRS for pat in patterns for p in pathlib.Path(d).rglob(pat))
 
 
 def functions(path):
@@ -59,17 +52,17 @@ def head_above(lines, brace):
     return None, False
 
 
+def rule_rooms():
+    """Folders include the folders below them and nothing else; no circle. See rooms.py."""
+    yield from rooms.breaches()
+
+
 def rule_includes():
-    for path in sources("*.c", "*.h"):
-        folder = path.parts[0]
-        allowed = MAY_INCLUDE[folder] + (f"{folder}/", "config.h")
-        if folder == "worker" and path.stem in PURE:
-            # request.h: for the address that a PROXY header tells, a plain struct.
-            allowed = ("common/", "worker/request.h") + tuple(f"worker/{p}.h" for p in PURE)
-        for n, text in enumerate(path.read_text().splitlines(), 1):
-            found = INCLUDE.match(text)
-            if found and not found.group(1).startswith(allowed):
-                yield path, n, f"{folder} does not include {found.group(1)}"
+    # request.h: for the address that a PROXY header tells, a plain struct.
+    allowed = ("common/", "config.h", "worker/request.h") + tuple(f"worker/{p}.h" for p in PURE)
+    for path, n, header in rooms.includes():
+        if path.parts[0] == "worker" and path.stem in PURE and not header.startswith(allowed):
+            yield path, n, f"{path.stem} parses and computes only: it does not include {header}"
 
 
 def rule_lengths():
@@ -133,10 +126,13 @@ def rule_openings():
 
 
 def rule_guards():
+    seen = {}
     for path in sources("*.h"):
         guard = re.sub(r"\W", "_", "/".join(path.parts[-2:])).upper()  # the innermost folder's
         if f"#ifndef {guard}\n#define {guard}\n" not in path.read_text():
             yield path, 1, f"the include guard is not {guard}"
+        if seen.setdefault(guard, path) != path:
+            yield path, 1, f"{seen[guard]} has the same include guard"
 
 
 RULES = {name[5:]: rule for name, rule in list(globals().items()) if name.startswith("rule_")}

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "common/segment/shm.h"
+#include "master/base/chronicle.h"
 #include "master/base/inherit.h"
-#include "master/chronicle.h"
 #include "test/unit/unit.h"
 
 Suite *suite_chronicle(void);

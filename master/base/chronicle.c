@@ -9,9 +9,9 @@
 
 #include "common/base/log.h"
 #include "common/base/must.h"
+#include "master/base/chronicle.h"
 #include "master/base/inherit.h"
 #include "master/base/notify.h"
-#include "master/chronicle.h"
 
 #define CHRONICLE_MAGIC "ArgandE\n"
 

@@ -4,8 +4,8 @@
  * pushes anything out of it. It passes through exec (binary upgrade) and the service manager's
  * store as "argand-events".
  */
-#ifndef MASTER_CHRONICLE_H
-#define MASTER_CHRONICLE_H
+#ifndef BASE_CHRONICLE_H
+#define BASE_CHRONICLE_H
 
 #include <sys/types.h>
 
