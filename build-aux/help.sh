@@ -13,6 +13,7 @@ make lint             clang-tidy, cppcheck, formatting, the rules of the house, 
 make format           what the formatting check of lint wants
 make fuzz             every fuzzer for FUZZ_TIME seconds (600); fuzz-smoke: 10 seconds each
 make hostile          a worker that was taken over against the master, for HOSTILE_TIME seconds (1800)
+make rooms            the folders of the sources and what they stand on, from the includes; DOT=1: for Graphviz
 make man              argand.conf(5) anew from the options that the program has
 make bench            system calls, allocations, instructions; BENCH=DIR with bench.py: other servers too
 make bench-loss       what reloads, upgrades and kills lose, beside five other servers; ROUNDS=3
