@@ -35,7 +35,7 @@ struct files_conf {
 	int64_t listing_max;
 	bool hidden;
 	bool scripts_as_text;
-	int symlinks; /* enum files_links */
+	int symlinks; /* enum beneath_links */
 	struct cfg_strs precompressed;
 	struct str charset;
 	struct cfg_strs types;

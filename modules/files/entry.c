@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "common/base/beneath.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/must.h"
@@ -280,8 +281,8 @@ files_entry_rep(
 static int
 files_entry_open(const struct files_entry *e, struct str name, int flags)
 {
-	return files_path_open(
-	    e->fr->root->fd, name, (enum files_links)e->fr->conf->symlinks, flags);
+	return beneath_open(
+	    e->fr->root->fd, name, (enum beneath_links)e->fr->conf->symlinks, flags);
 }
 
 /* The name of a sibling, NUL-terminated, at name; n 0: it would be too long. */

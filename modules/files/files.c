@@ -2,7 +2,7 @@
  * Static files. A request's path is looked up in the cache (cache.c), which knows or finds
  * out what is there; the answer follows from the kind of entry and the method.
  *
- *   files_conf     options            files_path, files_walk   opening beneath a root
+ *   files_conf     options            files_path               hidden names
  *   files_route    roots and types    files_entry              from a path to prepared answers
  *   files_cache    entries kept       files_send               conditions, ranges, octets
  *   files_listing  directories        mime                     media types

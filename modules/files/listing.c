@@ -19,7 +19,7 @@
 #include <unistd.h>
 #include "common/base/must.h"
 #include "modules/files/page.h"
-#include "modules/files/path.h"
+#include "common/base/beneath.h"
 #include "worker/cond.h"
 
 /* Documents being made, and octets of those that are made: beyond, 503. */
@@ -86,8 +86,8 @@ files_listing_stat(const struct listing_doc *j, const char *name, struct stat *s
 		return false;
 	memcpy(path, j->dir.p, j->dir.n);
 	memcpy(path + j->dir.n, name, n);
-	fd = files_path_open(
-	    j->root, str_n(path, j->dir.n + n), (enum files_links)j->conf->symlinks, O_PATH);
+	fd = beneath_open(
+	    j->root, str_n(path, j->dir.n + n), (enum beneath_links)j->conf->symlinks, O_PATH);
 	if (fd < 0)
 		return false;
 	ok = fstat(fd, st) == 0 && (S_ISREG(st->st_mode) || S_ISDIR(st->st_mode));
@@ -358,8 +358,8 @@ files_listing_new(const struct files_route *fr, struct str dir, const struct lis
 static int
 files_listing_open(const struct files_route *fr, struct str dir, int *fd, int *root)
 {
-	*fd = files_path_open(
-	    fr->root->fd, dir, (enum files_links)fr->conf->symlinks, O_RDONLY | O_DIRECTORY);
+	*fd = beneath_open(
+	    fr->root->fd, dir, (enum beneath_links)fr->conf->symlinks, O_RDONLY | O_DIRECTORY);
 	if (*fd < 0)
 		return errno == EMFILE || errno == ENFILE ? 503 : 403;
 	*root = fcntl(fr->root->fd, F_DUPFD_CLOEXEC, 3);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/base/beneath.h"
 #include "common/base/http.h"
 #include "common/config/cfg_errors.h"
 #include "common/config/conf_look.h"
@@ -147,7 +148,7 @@ files_look_server(const struct look *l, struct str path)
 static int
 files_look_open(const struct look *l, const struct files_conf *c, struct str name)
 {
-	int fd = files_path_open(l->root, name, (enum files_links)c->symlinks, O_RDONLY);
+	int fd = beneath_open(l->root, name, (enum beneath_links)c->symlinks, O_RDONLY);
 	struct stat st;
 
 	if (fd < 0)
@@ -285,7 +286,7 @@ files_look_entry(struct look *l, struct str dir, unsigned depth, const struct di
 static void
 files_look_directory(struct look *l, struct str dir, unsigned depth)
 {
-	int fd = files_path_open(l->root, dir, LINKS_NONE, O_RDONLY | O_DIRECTORY);
+	int fd = beneath_open(l->root, dir, LINKS_NONE, O_RDONLY | O_DIRECTORY);
 	struct dirent *d;
 	DIR *dp;
 

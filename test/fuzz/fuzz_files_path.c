@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "common/base/must.h"
-#include "modules/files/path.h"
+#include "common/base/beneath.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -105,7 +105,7 @@ is_inside(ino_t ino)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	enum files_links policy = len ? (enum files_links)(data[0] % 4) : LINKS_BENEATH;
+	enum beneath_links policy = len ? (enum beneath_links)(data[0] % 4) : LINKS_BENEATH;
 	struct str name = str_n((const char *)data + 1, len ? len - 1 : 0);
 	ino_t found, walked;
 
@@ -113,9 +113,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		tree_make();
 	if (!len || memchr(name.p, '\0', name.n) || (name.n && name.p[0] == '/'))
 		return 0;
-	found = inode_of(files_path_open(root, name, policy, O_RDONLY));
+	found = inode_of(beneath_open(root, name, policy, O_RDONLY));
 	if (policy == LINKS_BENEATH || policy == LINKS_NONE) {
-		walked = inode_of(files_walk_open(root, name, policy, O_RDONLY));
+		walked = inode_of(beneath_walk(root, name, policy, O_RDONLY));
 		must(found == walked);
 		must(!found || is_inside(found));
 	}

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/base/beneath.h"
 #include "modules/files/path.h"
 #include "test/unit/filetree.h"
 #include "test/unit/unit.h"
@@ -53,7 +54,7 @@ teardown(void)
 
 static const struct {
 	const char *name;
-	enum files_links links;
+	enum beneath_links links;
 	int err;          /* 0: opens */
 	const char *text; /* of the file */
 } rows[] = {
@@ -111,45 +112,45 @@ expect(int fd, int err, const char *text)
 
 START_TEST(test_open)
 {
-	expect(files_path_open(root, str_of(rows[_i].name), rows[_i].links, O_RDONLY), rows[_i].err,
+	expect(beneath_open(root, str_of(rows[_i].name), rows[_i].links, O_RDONLY), rows[_i].err,
 	    rows[_i].text);
 }
 END_TEST
 
 START_TEST(test_walk)
 {
-	expect(files_walk_open(root, str_of(rows[_i].name), rows[_i].links, O_RDONLY), rows[_i].err,
+	expect(beneath_walk(root, str_of(rows[_i].name), rows[_i].links, O_RDONLY), rows[_i].err,
 	    rows[_i].text);
 }
 END_TEST
 
 START_TEST(test_all)
 {
-	expect(files_path_open(root, STR("out"), LINKS_ALL, O_RDONLY), 0, "secret");
-	expect(files_path_open(root, STR("abs"), LINKS_ALL, O_RDONLY), 0, "secret");
-	expect(files_path_open(root, STR("outdir/secret"), LINKS_ALL, O_RDONLY), 0, "secret");
-	expect(files_path_open(root, STR("self"), LINKS_ALL, O_RDONLY), ELOOP, NULL);
+	expect(beneath_open(root, STR("out"), LINKS_ALL, O_RDONLY), 0, "secret");
+	expect(beneath_open(root, STR("abs"), LINKS_ALL, O_RDONLY), 0, "secret");
+	expect(beneath_open(root, STR("outdir/secret"), LINKS_ALL, O_RDONLY), 0, "secret");
+	expect(beneath_open(root, STR("self"), LINKS_ALL, O_RDONLY), ELOOP, NULL);
 }
 END_TEST
 
 START_TEST(test_owner)
 {
 	/* Link and target are ours. */
-	expect(files_path_open(root, STR("out"), LINKS_OWNER, O_RDONLY), 0, "secret");
-	expect(files_path_open(root, STR("chain"), LINKS_OWNER, O_RDONLY), 0, "inside");
-	expect(files_path_open(root, STR("outdir/secret"), LINKS_OWNER, O_RDONLY), 0, "secret");
-	expect(files_path_open(root, STR("ping"), LINKS_OWNER, O_RDONLY), ELOOP, NULL);
+	expect(beneath_open(root, STR("out"), LINKS_OWNER, O_RDONLY), 0, "secret");
+	expect(beneath_open(root, STR("chain"), LINKS_OWNER, O_RDONLY), 0, "inside");
+	expect(beneath_open(root, STR("outdir/secret"), LINKS_OWNER, O_RDONLY), 0, "secret");
+	expect(beneath_open(root, STR("ping"), LINKS_OWNER, O_RDONLY), ELOOP, NULL);
 	if (geteuid() != 0)
 		return; /* only root can give things away */
 	ck_assert_int_eq(fchownat(tree_fd(), "root/out", 1234, 1234, AT_SYMLINK_NOFOLLOW), 0);
 	ck_assert_int_eq(fchownat(tree_fd(), "root/a/dirlink", 1234, 1234, AT_SYMLINK_NOFOLLOW), 0);
-	expect(files_path_open(root, STR("out"), LINKS_OWNER, O_RDONLY), ELOOP, NULL);
-	expect(files_path_open(root, STR("a/dirlink/file"), LINKS_OWNER, O_RDONLY), ELOOP, NULL);
-	expect(files_path_open(root, STR("chain"), LINKS_OWNER, O_RDONLY), ELOOP, NULL);
+	expect(beneath_open(root, STR("out"), LINKS_OWNER, O_RDONLY), ELOOP, NULL);
+	expect(beneath_open(root, STR("a/dirlink/file"), LINKS_OWNER, O_RDONLY), ELOOP, NULL);
+	expect(beneath_open(root, STR("chain"), LINKS_OWNER, O_RDONLY), ELOOP, NULL);
 	ck_assert_int_eq(fchownat(tree_fd(), "outside/secret", 1234, 1234, 0), 0);
-	expect(files_path_open(root, STR("out"), LINKS_OWNER, O_RDONLY), 0, "secret");
+	expect(beneath_open(root, STR("out"), LINKS_OWNER, O_RDONLY), 0, "secret");
 	/* What lies in a directory that a link leads to may be anybody's. */
-	expect(files_path_open(root, STR("outdir/secret"), LINKS_OWNER, O_RDONLY), 0, "secret");
+	expect(beneath_open(root, STR("outdir/secret"), LINKS_OWNER, O_RDONLY), 0, "secret");
 }
 END_TEST
 
@@ -159,15 +160,15 @@ START_TEST(test_odd_names)
 	char longest[PATH_MAX + 8];
 
 	memset(longest, 'a', sizeof(longest));
-	expect(files_path_open(root, str_n(nul, 6), LINKS_BENEATH, O_RDONLY), ENOENT, NULL);
-	expect(files_path_open(root, STR("/etc/passwd"), LINKS_ALL, O_RDONLY), ENOENT, NULL);
-	expect(files_path_open(root, str_n(longest, 256), LINKS_BENEATH, O_RDONLY), ENAMETOOLONG,
-	    NULL);
-	expect(files_walk_open(root, str_n(longest, 256), LINKS_BENEATH, O_RDONLY), ENAMETOOLONG,
-	    NULL);
-	expect(files_path_open(root, str_n(longest, sizeof(longest)), LINKS_BENEATH, O_RDONLY),
+	expect(beneath_open(root, str_n(nul, 6), LINKS_BENEATH, O_RDONLY), ENOENT, NULL);
+	expect(beneath_open(root, STR("/etc/passwd"), LINKS_ALL, O_RDONLY), ENOENT, NULL);
+	expect(
+	    beneath_open(root, str_n(longest, 256), LINKS_BENEATH, O_RDONLY), ENAMETOOLONG, NULL);
+	expect(
+	    beneath_walk(root, str_n(longest, 256), LINKS_BENEATH, O_RDONLY), ENAMETOOLONG, NULL);
+	expect(beneath_open(root, str_n(longest, sizeof(longest)), LINKS_BENEATH, O_RDONLY),
 	    ENAMETOOLONG, NULL);
-	expect(files_walk_open(root, str_n(longest, sizeof(longest)), LINKS_BENEATH, O_RDONLY),
+	expect(beneath_walk(root, str_n(longest, sizeof(longest)), LINKS_BENEATH, O_RDONLY),
 	    ENAMETOOLONG, NULL);
 }
 END_TEST
@@ -176,7 +177,7 @@ END_TEST
 START_TEST(test_fifo)
 {
 	int (*const opens[])(
-	    int, struct str, enum files_links, int) = { files_path_open, files_walk_open };
+	    int, struct str, enum beneath_links, int) = { beneath_open, beneath_walk };
 
 	for (int i = 0; i < 2; i++) {
 		struct stat st;
@@ -197,10 +198,8 @@ START_TEST(test_root_itself)
 
 	ck_assert_int_eq(fstat(root, &want), 0);
 	for (int i = 0; i < UNIT_COUNT(names); i++) {
-		int a =
-		    files_path_open(root, str_of(names[i]), LINKS_BENEATH, O_PATH | O_DIRECTORY);
-		int b =
-		    files_walk_open(root, str_of(names[i]), LINKS_BENEATH, O_RDONLY | O_DIRECTORY);
+		int a = beneath_open(root, str_of(names[i]), LINKS_BENEATH, O_PATH | O_DIRECTORY);
+		int b = beneath_walk(root, str_of(names[i]), LINKS_BENEATH, O_RDONLY | O_DIRECTORY);
 
 		ck_assert_int_eq(fstat(a, &st), 0);
 		ck_assert(st.st_ino == want.st_ino);
@@ -219,11 +218,11 @@ START_TEST(test_walk_leaks_nothing)
 
 	close(before);
 	for (int k = 0; k < UNIT_COUNT(rows); k++) {
-		int fd = files_walk_open(root, str_of(rows[k].name), rows[k].links, O_RDONLY);
+		int fd = beneath_walk(root, str_of(rows[k].name), rows[k].links, O_RDONLY);
 
 		if (fd >= 0)
 			close(fd);
-		fd = files_walk_open(root, str_of(rows[k].name), LINKS_OWNER, O_RDONLY);
+		fd = beneath_walk(root, str_of(rows[k].name), LINKS_OWNER, O_RDONLY);
 		if (fd >= 0)
 			close(fd);
 	}
