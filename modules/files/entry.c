@@ -205,9 +205,9 @@ static void
 files_entry_settle(struct files_rep *rep, const struct entry_draft *d, char *text)
 {
 	memcpy(text, d->text, d->n + d->length_n);
-	rep->whole = (struct res_prepared){ rep->fields, d->nv, (unsigned)d->length_n, rep->size,
-		str_n(text, d->n) };
-	rep->unchanged = (struct res_prepared){ .v = rep->fields, .n = d->n304 };
+	rep->file.whole = (struct res_prepared){ rep->fields, d->nv, (unsigned)d->length_n,
+		rep->file.size, str_n(text, d->n) };
+	rep->file.unchanged = (struct res_prepared){ .v = rep->fields, .n = d->n304 };
 	for (unsigned i = 0; i < d->nv; i++) {
 		struct field *f = &rep->fields[i];
 
@@ -215,11 +215,11 @@ files_entry_settle(struct files_rep *rep, const struct entry_draft *d, char *tex
 		f->name = http_field_name(d->v[i].id);
 		f->value = str_n(text + d->v[i].at, d->v[i].len);
 		if (f->id == HF_ETAG)
-			rep->etag = f->value;
+			rep->file.etag = f->value;
 		else if (f->id == HF_CONTENT_TYPE)
-			rep->type = f->value;
+			rep->file.type = f->value;
 		if (i + 1 == d->n304)
-			rep->unchanged.text = str_n(text, d->v[i].at + d->v[i].len + 2);
+			rep->file.unchanged.text = str_n(text, d->v[i].at + d->v[i].len + 2);
 	}
 }
 
@@ -260,20 +260,21 @@ files_entry_rep(
 	memset(rep, 0, sizeof(*rep));
 	rep->id = files_entry_id(st);
 	rep->coding = coding;
-	rep->fd = fd;
-	rep->size = st->st_size;
-	rep->modified = st->st_mtim.tv_sec;
+	rep->file.fd = fd;
+	rep->file.size = st->st_size;
+	rep->file.max_ranges = e->fr->conf->max_ranges;
+	rep->file.modified = st->st_mtim.tv_sec;
 	rep->octets = n;
 	files_entry_settle(rep, &d, (char *)(rep + 1));
 	e->is_young |= files_entry_is_fresh(st);
 	if (is_small && files_entry_read(fd, body, st)) {
 		close(fd);
-		rep->fd = -1;
-		rep->body = body;
+		rep->file.fd = -1;
+		rep->file.body = body;
 	} else if (is_small) {
 		e->is_young = true; /* being written to: sent as it stands, not kept */
 	}
-	e->nfds += rep->fd >= 0;
+	e->nfds += rep->file.fd >= 0;
 	e->octets += n;
 	e->reps[at] = rep;
 }
@@ -493,8 +494,8 @@ void
 files_entry_free(struct files_entry *e)
 {
 	for (unsigned i = 0; i < e->nreps; i++) {
-		if (e->reps[i]->fd >= 0)
-			close(e->reps[i]->fd);
+		if (e->reps[i]->file.fd >= 0)
+			close(e->reps[i]->file.fd);
 		free(e->reps[i]);
 	}
 	free(e);

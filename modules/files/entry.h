@@ -8,7 +8,7 @@
 #include "common/base/http.h"
 #include "common/base/list.h"
 #include "modules/files/route.h"
-#include "worker/res.h"
+#include "worker/resfile.h"
 
 enum files_kind {
 	FILES_FILE,
@@ -32,15 +32,9 @@ enum { FILES_FIELDS = 6 };
 struct files_rep {
 	struct files_id id;
 	enum files_coding coding;
-	int fd;           /* -1 when the octets are in body */
-	const char *body; /* NULL when they are not in memory */
-	int64_t size;
-	time_t modified;
-	struct str etag, type;
+	struct resfile file; /* points to fields */
 	struct field fields[FILES_FIELDS];
-	struct res_prepared whole;     /* a 200 of all octets */
-	struct res_prepared unchanged; /* a 304 */
-	size_t octets;                 /* of memory */
+	size_t octets; /* of memory */
 };
 
 struct files_entry {

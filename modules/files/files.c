@@ -4,10 +4,9 @@
  *
  *   files_conf     options            files_path               hidden names
  *   files_route    roots and types    files_entry              from a path to prepared answers
- *   files_cache    entries kept       files_send               conditions, ranges, octets
- *   files_listing  directories        mime                     media types
- *   files_vhost    a root per host           files_script           what is never sent as text
- *   files_look     what `argand check` warns of
+ *   files_cache    entries kept       files_send               content codings; then resfile
+ *   files_listing  directories        files_script             what is never sent as text
+ *   files_vhost    a root per host    files_look               what `argand check` warns of
  *
  * The handler always answers where it is active; modules that produce other responses for the same
  * route stand before it.

@@ -34,7 +34,7 @@ ROOMS = {
 }
 # Of a room that lies beside, these headers alone.
 WORKER = tuple(f"worker/{h}.h" for h in
-               ("worker", "request", "res", "body", "spool", "chunked", "uri", "cond", "vars", "pipe"))
+               ("worker", "request", "res", "resfile", "body", "spool", "chunked", "uri", "cond", "vars", "pipe"))
 HEADERS = {room: WORKER for room in ROOMS if room.startswith("modules")}
 HEADERS |= {"master": ("worker/worker.h",), "master/cli": ("worker/uri.h",)}
 

@@ -67,7 +67,7 @@ expect(const char *path, const char *text)
 		return;
 	}
 	ck_assert_int_eq(e->kind, FILES_FILE);
-	unit_str_eq(str_n(e->reps[0]->body, (size_t)e->reps[0]->size), text);
+	unit_str_eq(str_n(e->reps[0]->file.body, (size_t)e->reps[0]->file.size), text);
 }
 
 static uint64_t
@@ -182,7 +182,7 @@ START_TEST(test_pinned)
 	expect("/a", "changed");
 	for (int i = 0; i < 10; i++)
 		expect("/b", "bbbb");
-	unit_str_eq(str_n(e->reps[0]->body, 4), "aaaa");
+	unit_str_eq(str_n(e->reps[0]->file.body, 4), "aaaa");
 	files_cache_unpin(e);
 }
 END_TEST
@@ -243,7 +243,7 @@ START_TEST(test_off)
 	e = get("/a");
 	files_cache_pin(e);
 	expect("/b", "bbbb");
-	unit_str_eq(str_n(e->reps[0]->body, 4), "aaaa");
+	unit_str_eq(str_n(e->reps[0]->file.body, 4), "aaaa");
 	files_cache_unpin(e);
 }
 END_TEST
@@ -256,8 +256,8 @@ START_TEST(test_large_is_open)
 	open_cache("");
 	tree_file("one/big", big, sizeof(big), TREE_TIME);
 	e = get("/big");
-	ck_assert_ptr_null(e->reps[0]->body);
-	ck_assert_int_ge(e->reps[0]->fd, 0);
+	ck_assert_ptr_null(e->reps[0]->file.body);
+	ck_assert_int_ge(e->reps[0]->file.fd, 0);
 	ck_assert_ptr_eq(get("/big"), e);
 	ck_assert_uint_lt(counted(CTR_CACHE_BYTES), 5000);
 }
@@ -293,11 +293,11 @@ START_TEST(test_siblings)
 	now += 10000;
 	e = get("/a");
 	ck_assert_uint_eq(e->nreps, 2);
-	unit_str_eq(str_n(e->reps[1]->body, 1), "z");
+	unit_str_eq(str_n(e->reps[1]->file.body, 1), "z");
 	e->is_young = false;
 	tree_file("one/a.gz", "zz", 2, TREE_TIME + 1);
 	now += 1000;
-	unit_str_eq(str_n(get("/a")->reps[1]->body, 2), "zz");
+	unit_str_eq(str_n(get("/a")->reps[1]->file.body, 2), "zz");
 	tree_unlink("one/a.gz");
 	now += 1000;
 	ck_assert_uint_eq(get("/a")->nreps, 1);

@@ -1,7 +1,7 @@
 /* Media types: what wins over what, and names that have no extension. */
 #include <stdio.h>
 
-#include "modules/files/mime.h"
+#include "common/base/mime.h"
 #include "test/unit/unit.h"
 
 static struct mime *mime;

@@ -3,8 +3,8 @@
  * for the rest. The built-in rows win, because the system's file knows ".ts" as a translation
  * source and does not know ".br" or ".jxl" at all. A configuration's own rules win over both.
  */
-#ifndef FILES_MIME_H
-#define FILES_MIME_H
+#ifndef BASE_MIME_H
+#define BASE_MIME_H
 
 #include "common/base/arena.h"
 

@@ -5,7 +5,7 @@
  *
  * Invariants: extensions in the table are in lower case; the first row for an extension stays.
  */
-#include "modules/files/mime.h"
+#include "common/base/mime.h"
 
 #include <errno.h>
 #include <fcntl.h>
