@@ -2,15 +2,16 @@
  * The modules, in the order in which their hooks run; filters in the reverse order. Adding one is
  * one line in the list.
  *
- * Who the client is comes first, then who may ask. Redirects stand before signing in, so that a
- * password is not asked for on an address (http) that only leads to another (https); rewrites
- * behind it, so that a protected path stays protected whatever it is rewritten to. The gateway
- * stands before the files, which would send an application's sources. Of the filters, expire comes
- * last, because it adds only what nobody else has said.
+ * What is there for nobody comes first, then who the client is, then who may ask. Redirects stand
+ * before signing in, so that a password is not asked for on an address (http) that only leads to
+ * another (https); rewrites behind it, so that a protected path stays protected whatever it is
+ * rewritten to. The gateway stands before the files, which would send an application's sources. Of
+ * the filters, expire comes last, because it adds only what nobody else has said.
  */
 #include "common/config/module.h"
 
 #define MODULES(MODULE)                                                                            \
+	MODULE(internal)                                                                           \
 	MODULE(realip)                                                                             \
 	MODULE(access)                                                                             \
 	MODULE(redirect)                                                                           \

@@ -85,6 +85,7 @@ struct request {
 	bool is_rerouted;   /* a hook asked to start over while it was on the stack */
 	bool is_error_page; /* the page for error_status is made; modules may read this one */
 	bool is_exempt;     /* see request_is_exempt() */
+	bool is_inside;     /* see request_is_inside() */
 	int error_status;
 	bool is_complete; /* proto has sent all of it */
 	bool is_aborted;  /* the client is gone, or the answer had to be cut */

@@ -135,6 +135,7 @@ request_page(struct request *r, int status, struct str path)
 	must(!r->is_error_page);
 	r->is_error_page = true;
 	r->error_status = status;
+	r->is_inside = false;
 	anew_become_get(r);
 	anew_to(r, path, (struct str){ NULL, 0 }, true);
 }
@@ -145,6 +146,23 @@ request_ask(struct request *r, struct str path, struct str query)
 	anew_become_get(r);
 	r->rewrites = NULL;
 	r->admission = NULL;
+	r->is_inside = false;
+	anew_to(r, path, query, false);
+}
+
+void
+request_ask_inside(struct request *r, struct str path, struct str query)
+{
+	if (r->method == M_GET || r->method == M_HEAD)
+		anew_drop_body(r);
+	else
+		anew_become_get(r);
+	r->known[HF_UPGRADE] = 0; /* nobody is given a tunnel in place of a file */
+	r->rewrites = NULL;
+	r->admission = NULL;
+	r->is_inside = true;
+	if (r->backend)
+		r->backend->variables = NULL;
 	anew_to(r, path, query, false);
 }
 

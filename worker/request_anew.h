@@ -26,6 +26,17 @@ request_is_exempt(const struct request *r)
    counts, also rewrites that were applied before. */
 void request_ask(struct request *, struct str path, struct str query);
 
+/* The same on behalf of an application, which may ask routes that answer nobody else (the option
+   internal). What was a GET or HEAD is so still, with its conditions and ranges. That it comes from
+   inside ends with the next page and with the next request_ask(); what such a route makes of the
+   path (an index file) is inside too. */
+void request_ask_inside(struct request *, struct str path, struct str query);
+static inline bool
+request_is_inside(const struct request *r)
+{
+	return r->is_inside;
+}
+
 /* The request goes on as one for this path (decoded, normalised) and query (p NULL: none), in one
    spelling, whatever the client's was: what a module has taken off a target reaches no handler, no
    backend and no log. Nothing is routed anew by it. */

@@ -4,6 +4,7 @@
  */
 #include "worker/resfile.h"
 
+#include <stdio.h>
 #include <sys/random.h>
 #include "common/base/must.h"
 #include "worker/cond.h"
@@ -31,13 +32,13 @@ resfile_unnamed(struct request *r)
 	res_field_del(r, HF_ACCEPT_RANGES);
 }
 
-static void
-resfile_whole(struct request *r, const struct resfile *f)
+static inline void
+resfile_whole(struct request *r, const struct resfile *f, int status)
 {
 	res_fields_prepared(r, &f->whole);
 	if (unlikely(r->is_error_page))
 		resfile_unnamed(r);
-	res_begin(r, 200, f->size);
+	res_begin(r, status, f->size);
 	if (r->method != M_HEAD)
 		resfile_octets(r, f, 0, f->size);
 	body_end(&r->out_body);
@@ -114,9 +115,23 @@ resfile_unsatisfiable(struct request *r, const struct resfile *f)
 
 /* --- conditions --- */
 
+/* Of the fields that came along what a 304 does not repeat (RFC 9110 15.4.5). */
+static void
+resfile_forget_content(struct request *r, const struct resfile *f)
+{
+	res_field_del(r, HF_CONTENT_TYPE);
+	res_field_del(r, HF_CONTENT_LANGUAGE);
+	res_field_del(r, HF_CONTENT_DISPOSITION);
+	res_field_del(r, HF_ACCEPT_RANGES);
+	if (f->etag.n)
+		res_field_del(r, HF_LAST_MODIFIED);
+}
+
 static void
 resfile_not_modified(struct request *r, const struct resfile *f)
 {
+	if (r->fields.n)
+		resfile_forget_content(r, f);
 	res_fields_prepared(r, &f->unchanged);
 	res_begin(r, 304, 0);
 	body_end(&r->out_body);
@@ -168,7 +183,7 @@ resfile_careful(struct request *r, const struct resfile *f)
 	if (n < 0)
 		resfile_unsatisfiable(r, f);
 	else if (n == 0)
-		resfile_whole(r, f);
+		resfile_whole(r, f, 200);
 	else if (n == 1)
 		resfile_range(r, f, v);
 	else
@@ -186,7 +201,23 @@ void
 resfile_send(struct request *r, const struct resfile *f)
 {
 	if (likely(!resfile_has_conditions(r)))
-		resfile_whole(r, f);
+		resfile_whole(r, f, 200);
 	else
 		resfile_careful(r, f);
+}
+
+void
+resfile_send_as(struct request *r, const struct resfile *f, int status)
+{
+	resfile_whole(r, f, status);
+}
+
+void
+resfile_etag(char text[RESFILE_ETAG], const struct stat *st, struct str coding)
+{
+	/* Hexadecimal: "seconds.nanoseconds-size". */
+	snprintf(text, RESFILE_ETAG, "\"%llx%s%.0lx-%llx%s%.*s\"",
+	    (unsigned long long)st->st_mtim.tv_sec, st->st_mtim.tv_nsec ? "." : "",
+	    (unsigned long)st->st_mtim.tv_nsec, (unsigned long long)st->st_size,
+	    coding.n ? "-" : "", coding.n < 16 ? (int)coding.n : 16, coding.p);
 }

@@ -5,6 +5,7 @@
 #ifndef WORKER_RESFILE_H
 #define WORKER_RESFILE_H
 
+#include <sys/stat.h>
 #include <time.h>
 #include "worker/res.h"
 
@@ -21,7 +22,15 @@ struct resfile {
 	int64_t max_ranges;            /* one request may ask for; more: the whole file; 0: none */
 };
 
-/* The whole answer. Fields that r has already go along. */
+/* The whole answer. Fields that r has already go along; those that only content has do not with a
+   304. */
 void resfile_send(struct request *, const struct resfile *);
+/* All of it with a status of which no part can be asked for, whatever the method and conditions. */
+void resfile_send_as(struct request *, const struct resfile *, int status);
+
+/* A strong entity tag (RFC 9110 8.8.3) from size and time: the same on every server that has the
+   same copy. coding n 0: none. */
+enum { RESFILE_ETAG = 96 };
+void resfile_etag(char text[RESFILE_ETAG], const struct stat *, struct str coding);
 
 #endif

@@ -153,15 +153,13 @@ files_entry_field(struct entry_draft *d, enum http_field id, const char *fmt, ..
 	d->n += (size_t)n + 2;
 }
 
-/* "mtime.nanoseconds-size" in hex, and the coding: strong (RFC 9110 8.8.3), and the same on every
-   server that has the same copy. */
 static void
 files_entry_etag(struct entry_draft *d, const struct stat *st, enum files_coding coding)
 {
-	files_entry_field(d, HF_ETAG, "\"%llx%s%.0lx-%llx%s%s\"",
-	    (unsigned long long)st->st_mtim.tv_sec, st->st_mtim.tv_nsec ? "." : "",
-	    (unsigned long)st->st_mtim.tv_nsec, (unsigned long long)st->st_size, coding ? "-" : "",
-	    coding ? files_codings[coding].name.p : "");
+	char text[RESFILE_ETAG];
+
+	resfile_etag(text, st, coding ? files_codings[coding].name : STR(""));
+	files_entry_field(d, HF_ETAG, "%s", text);
 }
 
 static void

@@ -11,6 +11,7 @@
 #include "modules/gateway/codec/sieve.h"
 #include "modules/gateway/exchange.h"
 #include "worker/pipe.h"
+#include "modules/gateway/sendfile.h"
 
 enum {
 	ATTEMPT_PART = 65536,   /* octets of a body that are framed at a time */
@@ -209,7 +210,10 @@ attempt_end(struct exchange *x, bool has_more)
 		reqbody_stop(x->body);
 	exchange_leave(x, keep);
 	x->note.total = exchange_since(x->started);
-	resbody_end(&x->answer);
+	if (unlikely(x->file != NULL))
+		sendfile_answer(x);
+	else
+		resbody_end(&x->answer);
 }
 
 static void
@@ -267,6 +271,11 @@ attempt_event(struct exchange *x, enum codec_event ev, struct buf *b, bool has_m
 		attempt_end(x, has_more);
 		return false;
 	case CODEC_ERROR:
+		if (x->file) {
+			x->is_cut = true;
+			attempt_send_file(x);
+			return false;
+		}
 		exchange_failed(x, x->res.is_overloaded ? CAUSE_OVERLOAD : CAUSE_ERRORS,
 		    TERM_SERVER, x->answer.r ? TERM_DATA : TERM_HEAD,
 		    x->res.why ? x->res.why : "broke the protocol");
@@ -290,6 +299,10 @@ attempt_reading(struct exchange *x)
 {
 	if (x->state != EXCHANGE_ANSWERING)
 		return;
+	if (unlikely(x->file != NULL)) {
+		attempt_send_file(x);
+		return;
+	}
 	if (!x->is_asked_for) {
 		x->is_asked_for = true;
 		upstream_acknowledge(x->u);
@@ -357,7 +370,7 @@ attempt_eof(void *arg)
 			return;
 		ev = CODEC_END;
 	}
-	if (ev == CODEC_END && x->answer.r) {
+	if (ev == CODEC_END && (x->answer.r || x->file)) {
 		x->res.keep = false;
 		attempt_end(x, false);
 		return;
@@ -504,6 +517,29 @@ attempt_finish_input(void *arg, struct buf *b, const char *p, size_t n)
 		upstream_close(u);
 }
 
+/* Of an answer that nobody waits for content counts as little as the end's delay. */
+static void
+attempt_drain_input(void *arg, struct buf *b, const char *p, size_t n)
+{
+	struct upstream *u = arg;
+	const struct codec *codec = codec_of(bpool_conf(u->host->pool)->protocol);
+	struct codec_response res = { .length = -1 };
+	enum codec_event ev;
+
+	(void)b;
+	do {
+		size_t used = 0;
+
+		ev = codec->input(u->codec, &res, p, n, &used);
+		p += used;
+		n -= used;
+	} while (ev == CODEC_STDERR || ev == CODEC_DATA);
+	if (ev == CODEC_END && res.keep && n == 0)
+		upstream_keep(u);
+	else if (ev != CODEC_MORE)
+		upstream_close(u);
+}
+
 static void
 attempt_finish_close(void *arg)
 {
@@ -531,19 +567,61 @@ static const struct upstream_events attempt_finishing = {
 	.failed = attempt_finish_failed,
 };
 
-void
-attempt_finish(struct upstream *u)
+static const struct upstream_events attempt_draining = {
+	.connected = attempt_finish_space,
+	.input = attempt_drain_input,
+	.eof = attempt_finish_close,
+	.space = attempt_finish_space,
+	.failed = attempt_finish_failed,
+};
+
+/* Whether the end is a record of its own, for which nothing of the request is needed. */
+static bool
+attempt_can_finish(const struct upstream *u)
 {
 	int protocol = bpool_conf(u->host->pool)->protocol;
 
-	/* Only where the end is a record of its own, for which nothing of the request is needed. */
-	if ((protocol != POOL_FASTCGI && protocol != POOL_AJP) || !body_is_empty(&u->out) ||
-	    u->is_eof) {
-		upstream_close(u);
-		return;
-	}
-	u->events = &attempt_finishing;
+	return (protocol == POOL_FASTCGI || protocol == POOL_AJP) && body_is_empty(&u->out) &&
+	       !u->is_eof;
+}
+
+static void
+attempt_wait(struct upstream *u, const struct upstream_events *events)
+{
+	u->events = events;
 	u->arg = u;
 	upstream_read(u, true);
 	timer_set(u->w, &u->idle_timer, timer_class(u->w, ATTEMPT_FINISH));
+}
+
+void
+attempt_finish(struct upstream *u)
+{
+	if (attempt_can_finish(u))
+		attempt_wait(u, &attempt_finishing);
+	else
+		upstream_close(u);
+}
+
+/* The head came without its end. For a moment what follows is dropped, so that an application is
+   not ended by what it still writes; and where its end is a record, the connection is kept. */
+void
+attempt_send_file(struct exchange *x)
+{
+	struct upstream *u = x->u;
+	bool is_sent = x->is_sent && !x->is_cut;
+
+	exchange_enter(x, EXCHANGE_DONE);
+	if (x->body && !x->is_sent)
+		reqbody_stop(x->body);
+	exchange_part(x);
+	exchange_leave(x, false);
+	if (is_sent && attempt_can_finish(u))
+		attempt_wait(u, &attempt_draining);
+	else if (is_sent && x->codec->is_cgi)
+		upstream_orphan(u, ATTEMPT_FINISH);
+	else
+		upstream_close(u);
+	x->note.total = exchange_since(x->started);
+	sendfile_answer(x);
 }

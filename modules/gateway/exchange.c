@@ -560,8 +560,7 @@ exchange_ready(void *arg)
 	exchange_acquire(x);
 }
 
-/* The connection goes on without us, and gives the host back. */
-static void
+void
 exchange_part(struct exchange *x)
 {
 	if (x->is_trial)

@@ -62,6 +62,7 @@ struct exchange {
 	struct codec_request ask;
 	struct codec_response res;
 	struct resbody answer;
+	const struct sendfile *file; /* sent in place of the answer, when it has ended; or NULL */
 	struct request_backend note;
 };
 
@@ -88,6 +89,8 @@ void exchange_enter(struct exchange *, enum exchange_state);
 void exchange_clock(struct exchange *);
 /* The connection is given up (kept when keep), and the host given back. */
 void exchange_leave(struct exchange *, bool keep);
+/* The connection goes on without the exchange, and gives the host back. */
+void exchange_part(struct exchange *);
 /* The timer of the state, where another time than the table's is meant; ms 0: none. */
 void exchange_timer(struct exchange *, int64_t ms);
 /* The attempt failed before any of its answer was passed on: another one, or an error. */
@@ -110,6 +113,8 @@ void attempt_clock(struct exchange *, bool has_answered);
 /* All of the answer is with the client but the protocol's own end (END_REQUEST, END_RESPONSE) has
    not come: the connection waits for it a moment, to be kept. */
 void attempt_finish(struct upstream *);
+/* The backend's answer names a file: lets go of the backend, and sends that. */
+void attempt_send_file(struct exchange *);
 /* The request's body broke before all of it was sent. */
 void attempt_body_broke(struct exchange *);
 

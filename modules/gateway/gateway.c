@@ -5,6 +5,7 @@
 #include "modules/gateway/codec/reading.h"
 #include "modules/gateway/exchange.h"
 #include "modules/gateway/scripts.h"
+#include "modules/gateway/sendfile.h"
 
 static bool
 gateway_is_active(const void *conf)
@@ -30,6 +31,7 @@ static void
 gateway_stop(struct worker *w)
 {
 	(void)w;
+	sendfile_stop();
 	bpool_stop();
 }
 

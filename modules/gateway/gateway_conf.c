@@ -10,6 +10,7 @@
 #include "modules/gateway/gateway.h"
 #include "modules/gateway/pool/tls.h"
 #include "modules/gateway/scripts.h"
+#include "modules/gateway/sendfile.h"
 
 #define GATEWAY(member) offsetof(struct gateway_conf, member)
 
@@ -78,6 +79,52 @@ const struct cfg_opt gateway_opts[] = {
 	{ "gateway.intercept_errors", CFG_BOOL, CFG_ANY, GATEWAY(intercept_errors), .def = "false",
 	    .help = "Whether answers of 400 and above are replaced by the site's own error "
 		    "pages." },
+
+	{ "gateway.sendfile.directories", CFG_PATHS, CFG_ANY | CFG_SHORT,
+	    GATEWAY(sendfile.directories),
+	    .help =
+		"The directories below which an application may name a file that the server sends "
+		"in place of its answer, in fields such as X-Sendfile: see FILES THAT "
+		"APPLICATIONS SEND. Nothing outside of them is ever sent, by no symbolic link. "
+		"Default: none, and nothing is obeyed.",
+	    .example = "gateway: { backend = \"php\"; sendfile = \"/srv/files\"; };" },
+	{ "gateway.sendfile.headers", CFG_STRS, CFG_ANY, GATEWAY(sendfile.headers),
+	    .help = "Which fields are obeyed: X-Sendfile, X-Sendfile2, X-LIGHTTPD-send-file, "
+		    "X-Send-Response-Body, X-LIGHTTPD-send-tempfile, X-Accel-Redirect. Default: "
+		    "the first four where directories are set, the fifth where temp_directories "
+		    "are. X-Accel-Redirect, which names a path of a route that is internal, is "
+		    "obeyed only where it stands here.",
+	    .example = "gateway: { backend = \"app\"; sendfile: { headers = "
+		       "\"X-Accel-Redirect\"; }; };" },
+	{ "gateway.sendfile.base", CFG_PATH, CFG_ANY, GATEWAY(sendfile.base),
+	    .help = "What a name without a slash in front is taken from; in one of the "
+		    "directories. Default: such names are refused." },
+	{ "gateway.sendfile.encoded", CFG_BOOL, CFG_ANY, GATEWAY(sendfile.encoded), .def = "true",
+	    .help = "Whether names in X-Sendfile and X-LIGHTTPD-send-file are percent-decoded, as "
+		    "lighttpd and Apache do. False: they are taken as they stand. Those in "
+		    "X-Sendfile2 and X-Accel-Redirect are always decoded, those in the others "
+		    "never." },
+	{ "gateway.sendfile.temp_directories", CFG_PATHS, CFG_ANY,
+	    GATEWAY(sendfile.temp_directories),
+	    .help = "The directories of files that are removed as they are sent "
+		    "(X-LIGHTTPD-send-tempfile). Workers must be able to write there." },
+	{ "gateway.sendfile.variable", CFG_STR, CFG_ANY, GATEWAY(sendfile.variable),
+	    .def = "X_SEND_RESPONSE_BODY_SUPPORTED",
+	    .help = "The variable, with the value 1, by which the application sees that files are "
+		    "sent for it; for \"http\" a request field, X-Send-Response-Body-Supported. "
+		    "\"\": none." },
+	{ "gateway.sendfile.type", CFG_STR, CFG_ANY, GATEWAY(sendfile.type),
+	    .help = "The value of the request field X-Sendfile-Type, by which Rack (Rails) and "
+		    "Symfony know which field to send: one of headers. Default: X-Accel-Redirect "
+		    "where mapping is set, else the application is not told so.",
+	    .example =
+		"gateway: { backend = \"rails\"; sendfile: { directories = \"/srv/files\"; type "
+		"= \"X-Sendfile\"; }; };" },
+	{ "gateway.sendfile.mapping", CFG_STRS, CFG_ANY, GATEWAY(sendfile.mapping),
+	    .help = "The value of the request field X-Accel-Mapping: \"/directory=/path\" says "
+		    "by which path of an internal route what is in a directory can be asked for.",
+	    .example = "gateway: { backend = \"rails\"; sendfile: { headers = "
+		       "\"X-Accel-Redirect\"; mapping = \"/srv/files/=/protected/\"; }; };" },
 
 	{ "gateway.environment", CFG_STRS, CFG_ANY | CFG_MERGE, GATEWAY(environment_lines),
 	    .help = "For all but \"http\": \"NAME=value\", added to what the application is told "
@@ -165,7 +212,8 @@ const struct cfg_opt gateway_opts[] = {
 	{ 0 },
 };
 
-const char *const gateway_uses[] = { "root", "alias", "index", NULL };
+const char *const gateway_uses[] = { "root", "alias", "index", "types", "mime_types", "charset",
+	NULL };
 
 /* --- lists --- */
 
@@ -632,6 +680,7 @@ gateway_check(void *conf, struct cfg_check *check)
 	gateway_check_pairs(
 	    check, "gateway.environment", &c->environment_lines, &c->environment, false);
 	gateway_check_pairs(check, "gateway.set", &c->set_lines, &c->set, true);
+	sendfile_check(c, check);
 	gateway_check_names(check, "gateway.remove", &c->remove);
 	gateway_check_names(check, "gateway.hide", &c->hide);
 	gateway_check_pass(c, check);

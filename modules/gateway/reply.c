@@ -7,6 +7,7 @@
 #include "modules/gateway/codec/sieve.h"
 #include "modules/gateway/exchange.h"
 #include "modules/gateway/pool/affinity.h"
+#include "modules/gateway/sendfile.h"
 #include "worker/uri.h"
 
 /* A field of the answer by name; p NULL. */
@@ -170,6 +171,8 @@ reply_begin(struct exchange *x)
 		    "changed to a protocol that nobody had asked for");
 		return false;
 	}
+	if (unlikely(x->conf->sendfile.commands))
+		x->file = sendfile_command(x);
 	policy = reply_policy(x);
 	reply_fields(x);
 	if (x->res.is_tunnel) {
@@ -177,6 +180,8 @@ reply_begin(struct exchange *x)
 		return true;
 	}
 	exchange_enter(x, EXCHANGE_ANSWERING);
+	if (unlikely(x->file != NULL)) /* the rest of the answer is for nobody */
+		return true;
 	resbody_start(&x->answer, x->r, x->conf, policy, status, x->res.length, reply_resume, x);
 	return true;
 }

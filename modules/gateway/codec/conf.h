@@ -5,6 +5,7 @@
 #ifndef CODEC_CONF_H
 #define CODEC_CONF_H
 
+#include "common/base/mime.h"
 #include "common/base/template.h"
 #include "common/config/conf_pool.h"
 #include "common/config/module.h"
@@ -18,6 +19,19 @@ enum gateway_field_names { FIELD_NAMES_PLAIN, FIELD_NAMES_ANY };
 struct gateway_pair {
 	struct str name, value;
 	struct template text; /* derived */
+};
+
+/* Files that an application names and the server sends: see sendfile.h. */
+struct gateway_sendfile {
+	struct cfg_strs directories, temp_directories;
+	struct str base; /* of relative names; n 0: these are refused */
+	struct cfg_strs headers, mapping;
+	bool encoded;
+	struct str variable, type;
+	/* derived */
+	unsigned commands; /* bit 1 << enum sendcmd: what is obeyed; 0: nothing */
+	struct str mime_types, charset;
+	struct mime_rules types;
 };
 
 struct gateway_conf {
@@ -55,7 +69,8 @@ struct gateway_conf {
 	bool x_forwarded;              /* X-Forwarded-For, -Proto, -Host */
 	bool via;
 	struct cfg_strs upgrade; /* protocols that a connection may change to: "websocket" */
-	bool intercept_errors;   /* answers >= 400 get the site's error pages */
+	struct gateway_sendfile sendfile;
+	bool intercept_errors; /* answers >= 400 get the site's error pages */
 	/* derived */
 	const struct conf_pool *pool, *authorizer_pool;
 	struct cfg_strs scripts; /* suffixes of what is run, see scripts.h */
