@@ -59,6 +59,7 @@ static const struct claim_row {
 	{ STR_INIT("X-SSL-Client-Verify"), CLAIM_FRONT },
 	/* how the server in front sends files that an application names */
 	{ STR_INIT("X-Accel-Mapping"), CLAIM_FRONT },
+	{ STR_INIT("X-Send-Response-Body-Supported"), CLAIM_FRONT },
 	{ STR_INIT("X-Sendfile-Type"), CLAIM_FRONT },
 	/* RFC 9113 3.1 */
 	{ STR_INIT("HTTP2-Settings"), CLAIM_NEVER },

@@ -236,6 +236,18 @@ def do_fields(p, q):
                                      for i in range(number(q, "n", 10))])
 
 
+def do_say(p, q):
+    """What the JSON in hex says: status, fields, body; length: whether it is told; ms: between head and body."""
+    drain(p)
+    said = json.loads(bytes.fromhex(q.ask["hex"]))
+    body = said.get("body", "").encode("latin-1")
+    p.head(said.get("status", 200), [tuple(f) for f in said["fields"]], len(body) if said.get("length") else None)
+    time.sleep(said.get("ms", 0) / 1000)
+    if body and q.method != "HEAD":
+        p.data(body)
+    p.end()
+
+
 BEHAVIOURS = {name[3:]: f for name, f in list(globals().items()) if name.startswith("do_")}
 
 
