@@ -167,7 +167,9 @@ static const struct target_row {
 	{ "/inside/a%0d%0aX:", NULL, NULL },
 	{ "@name", NULL, NULL },
 	{ "http://host/inside/a", NULL, NULL },
-	{ "%2finside/a", NULL, NULL },
+	{ "%2Finside%2Fa", "/inside/a", NULL }, /* Symfony */
+	{ "%2e%2e/inside", NULL, NULL },
+	{ "inside/a", NULL, NULL },
 	{ "", NULL, NULL },
 	{ "/a?x\r", NULL, NULL },
 };

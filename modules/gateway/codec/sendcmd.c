@@ -104,13 +104,14 @@ sendcmd_target(struct arena *a, struct str value, struct str *path, struct str *
 	struct str rest = value, before = str_split(&rest, '?');
 	const char *why;
 
-	if (value.n == 0 || value.p[0] != '/')
-		return "not a path that begins with \"/\"";
 	if (sendcmd_has_control(value))
 		return "a control character in the path";
 	why = sendcmd_path(a, before, true, path);
 	if (why)
 		return why;
+	/* Decoded: some applications encode the slashes as well. */
+	if (path->n == 0 || path->p[0] != '/')
+		return "not a path that begins with \"/\"";
 	*query = rest.p ? uri_encode_excluded(a, rest) : rest;
 	return NULL;
 }
