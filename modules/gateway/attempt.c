@@ -201,7 +201,7 @@ attempt_end(struct exchange *x, bool has_more)
 {
 	bool keep = x->res.keep && x->is_sent && !x->is_cut && !has_more;
 
-	if (x->res.trailers.n > 0) {
+	if (x->res.trailers.n > 0 && !x->file) {
 		sieve_response(x->r, &x->ask, &x->res.trailers, SIEVE_TRAILERS);
 		x->r->out_trailers = &x->res.trailers;
 	}

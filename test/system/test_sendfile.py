@@ -10,6 +10,7 @@ import pytest
 
 import harness
 from backends import PROTOCOLS, pool
+from test_request_rules import Authorizer
 
 FILES = {"a.txt": b"0123456789" * 10, "dir/b b.txt": b"deep", "empty": b"", "caf\xe9.html".encode(): b"<p>", "p%20c": b"raw",
          "x,y.bin": b"comma", "100%.txt": b"percent"}
@@ -22,10 +23,10 @@ FAMILY = [("X-Sendfile", "/nowhere"), ("X-Sendfile2", "/nowhere 0-"), ("X-LIGHTT
 class Site:
     """A server whose application says what the test tells it to."""
 
-    def __init__(self, server, peers, protocol="fastcgi", options="", gateway="", routes="", headers=None, keepalive=None, **more):
+    def __init__(self, make, peers, protocol="fastcgi", options="", gateway="", routes="", headers=None, keepalive=None, **more):
         self.peer = peers(protocol)
         backends = pool("app", self.peer, **({"keepalive": keepalive} if keepalive else {}))
-        self.s = server(workers=1, start=False, backends=backends, routes="", **more)
+        self.s = make(workers=1, start=False, backends=backends, routes="", **more)
         self.dir = os.path.join(self.s.tmp, "files")
         for name, data in FILES.items():
             path = os.path.join(self.dir.encode(), name.encode() if isinstance(name, str) else name)
@@ -181,6 +182,76 @@ def test_several_commands(site):
     assert t.get(("X-Sendfile", t.file("a.txt")), ("X-Sendfile", t.file("a.txt"))).status == 200
 
 
+def test_interim_answers_and_trailers(site):
+    t = site("http")
+    r = t.get(("X-Sendfile", t.file("a.txt")), interim=[*FAMILY, ("Link", "</a>")], trailers=[*FAMILY, ("X-Sum", "1")])
+    assert r.body == FILES["a.txt"] and "X-Sum" not in r and r.trailers == []
+    assert [k for i in r.interim for k, _ in i.fields if k != "Link"] == [] and r.interim
+    r = t.get(("X-Other", "1"), path="/off/x", trailers=[*FAMILY, ("X-Sum", "1")], body="own")
+    assert r.trailers == [("X-Sum", "1")]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_an_application_that_answers_before_it_has_read_the_request(site, protocol):
+    t = site(protocol, gateway='request_body = "stream";', headers=["X-Sendfile", "X-Accel-Redirect"],
+             routes='{ path = "/inside"; internal = true; alias = "@DIR@"; },')
+    t.peer.may_err = True
+    for field in (("X-Sendfile", t.file("a.txt")), ("X-Accel-Redirect", "/inside/a.txt")):
+        r = t.get(field, method="POST", send=b"u" * (8 << 20), early=True)
+        assert (r.status, r.body) == (200, FILES["a.txt"])
+    with t.s.connect() as c:  # … and the next request of the connection is not taken for its rest
+        for _ in range(3):
+            c.request("/app/x", "POST", body=b"u" * 100000)
+            assert c.response("POST").body == FILES["a.txt"]
+
+
+def test_rates_are_told_at_debug(site):
+    t = site()
+    t.s.cli("log-level", "debug", check=0)
+    t.say(("X-Sendfile", t.file("a.txt")), ("X-Accel-Limit-Rate", "1000"))
+    harness.wait_for(lambda: t.get() and "X-Accel-Limit-Rate of 1000 octets a second is not obeyed" in t.s.error_log(),
+                     "workers have the new level")
+
+
+def test_an_authorizer_commands_nothing(server, peers):
+    app, field = peers("fastcgi"), "X-Sendfile: @ROOT@/secret\r\n"
+    s = server(start=False, files={"secret": "SECRET"})
+    gate = Authorizer("")
+    try:
+        s.rewrite(workers=1, backends=pool("app", app) + pool("gate", gate.host, protocol="fastcgi"), routes="""{ path = "/app";
+            gateway = { backend = "app"; authorizer = "gate"; prefix = "/app"; sendfile = "@ROOT@"; }; }""")
+        s.start()
+        said = {"fields": [("X-Sendfile", s.root + "/secret")], "body": "own"}
+        app.mode("say?hex=" + json.dumps(said).encode().hex())
+        gate.says = s.fill("Status: 403\r\n" + field + "\r\nno").encode()
+        r = s.get("/app/x")
+        assert (r.status, r.body) == (403, b"no") and "X-Sendfile" not in r
+        gate.says = s.fill("Status: 200\r\n" + field + "Variable-Name: ann\r\n\r\n").encode()
+        r = s.get("/app/x")
+        assert (r.status, r.body) == (200, b"SECRET")
+    finally:
+        gate.close()
+
+
+def test_configurations_that_cannot_work(server):
+    s = server(start=False)
+    for inside, said in (
+            ('sendfile = { headers = "X-Sendfile"; };', "'gateway.sendfile.directories' is not set"),
+            ('sendfile = { directories = "/a"; headers = "X-Sendfiles"; };', '"X-Sendfiles" is no field that names a file'),
+            ('sendfile = { directories = "/a"; headers = "X-LIGHTTPD-send-tempfile"; };', "temp_directories' is not set"),
+            ('sendfile = { directories = "/a/../b"; };', '".." in the path'),
+            ('sendfile = { directories = "/"; };', "every file that workers can read may be sent"),
+            ('sendfile = { directories = "/a"; base = "/b"; };', "is in none of 'gateway.sendfile.directories'"),
+            ('sendfile = { directories = "/a"; type = "X-Accel-Redirect"; };', "is no field that is obeyed here"),
+            ('sendfile = { directories = "/a"; mapping = "/a=/b"; };', "which is not obeyed here"),
+            ('sendfile = { headers = "X-Accel-Redirect"; mapping = "a=b"; };', 'is not "/directory=/path"'),
+            ('sendfile = { directories = "/a"; variable = "A-B"; };', "is not a name of a variable"),
+            ('sendfile = { direktories = "/a"; };', "directories")):
+        s.rewrite(routes='{ path = "/x"; gateway = { backend = "http://127.0.0.1:9"; %s }; }' % inside)
+        r = s.cli("check", "-c", s.conf, check=None)
+        assert said in r.stdout + r.stderr, (inside, r)
+
+
 # --- attempts to leave the directories
 
 def outside(t):
@@ -313,8 +384,14 @@ def test_internal_routes_answer_nobody_else(site):
                         "Connection: close\r\n\r\n", method=method)
             assert r.status in (404, 405) and FILES["a.txt"] not in r.body, (method, target, r)
             assert r.status == 404 or "guarded" not in target
+    t.say(("X-Other", "1"), status=410, body="gone")
+    assert t.get().body == b"gone"
+    t = site(headers=["X-Accel-Redirect"], routes=INSIDE, gateway="intercept_errors = true;",
+             site='error_pages = ( { status = 410; path = "/inside/a.txt"; }, { status = 404; path = "/try/a.txt"; } );')
     r = t.get(("X-Other", "1"), status=410, body="gone")
-    assert r.status == 410 and r.body == b"gone"
+    assert r.status == 410 and r.body == FILES["a.txt"], "the page of the operator"
+    r = t.get(("X-Other", "1"), status=404, body="gone")
+    assert r.status == 404 and r.body != FILES["a.txt"], "what it leads to is not"
 
 
 def test_redirect(site):

@@ -237,15 +237,20 @@ def do_fields(p, q):
 
 
 def do_say(p, q):
-    """What the JSON in hex says: status, fields, body; length: whether it is told; ms: between head and body."""
-    drain(p)
+    """What the JSON in hex says: status, fields, body; length: whether it is told; ms: between head and body; early:
+    before the request's body is read; interim: fields of a 103 before it; trailers."""
     said = json.loads(bytes.fromhex(q.ask["hex"]))
+    if not said.get("early"):
+        drain(p)
+    if "interim" in said and hasattr(p, "interim"):
+        p.interim(103, [tuple(f) for f in said["interim"]])
     body = said.get("body", "").encode("latin-1")
     p.head(said.get("status", 200), [tuple(f) for f in said["fields"]], len(body) if said.get("length") else None)
     time.sleep(said.get("ms", 0) / 1000)
     if body and q.method != "HEAD":
         p.data(body)
-    p.end()
+    p.end(*([[tuple(f) for f in said["trailers"]]] if "trailers" in said else []))
+    drain(p)
 
 
 BEHAVIOURS = {name[3:]: f for name, f in list(globals().items()) if name.startswith("do_")}
