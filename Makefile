@@ -100,10 +100,10 @@ $(B)/test/%.o: test/%.c $(B)/flags
 
 # What reads octets from outside takes no integer for another one silently.
 PARSERS := common/base/address common/config/lex common/config/tree common/base/cidr common/base/forwarded common/base/str \
-	modules/files/path modules/gateway/codec/ajp modules/gateway/codec/cgihead modules/gateway/codec/fastcgi \
+	common/base/beneath modules/gateway/codec/ajp modules/gateway/codec/cgihead modules/gateway/codec/fastcgi \
 	modules/gateway/codec/hcodec modules/gateway/codec/hmap modules/gateway/codec/hpath modules/gateway/codec/nameset \
 	modules/gateway/codec/origin modules/gateway/codec/passage modules/gateway/codec/reading modules/gateway/codec/script \
-	modules/gateway/codec/script_env modules/gateway/codec/sieve \
+	modules/gateway/codec/script_env modules/gateway/codec/sendcmd modules/gateway/codec/sieve \
 	modules/auth/htpasswd \
 	modules/links/argand modules/links/below modules/links/pathform modules/links/query \
 	modules/links/securelink worker/chunked worker/cond worker/h1_parse worker/proxyproto worker/uri

@@ -336,7 +336,7 @@ static void
 sendfile_file(struct exchange *x)
 {
 	struct request *r = x->r;
-	struct resfile f = { .max_ranges = RANGE_MAX };
+	struct resfile *f = arena_calloc(&r->arena, sizeof(*f));
 	bool is_encoded = sendcmd_rows[x->file->command].is_encoded && x->conf->sendfile.encoded;
 	int status = x->res.status == 206 ? 200 : x->res.status;
 	struct str path;
@@ -347,22 +347,25 @@ sendfile_file(struct exchange *x)
 		sendfile_refuse(x, 403, x->file->value, why);
 		return;
 	}
-	f.fd = sendfile_open(x, path, &st);
-	if (f.fd < 0)
+	f->fd = sendfile_open(x, path, &st);
+	if (f->fd < 0)
 		return;
-	f.size = st.st_size;
+	f->size = st.st_size;
+	f->max_ranges = RANGE_MAX;
 	if (str_caseeq(res_field_get(r, HF_ACCEPT_RANGES), STR("none")))
-		f.max_ranges = 0;
+		f->max_ranges = 0;
 	sendfile_forget_content(r);
 	res_field_del(r, HF_CONTENT_RANGE);
-	f.type = sendfile_type(x, path);
-	sendfile_validators(r, &f, &st);
+	f->type = sendfile_type(x, path);
+	sendfile_validators(r, f, &st);
+	/* All fields are the request's own: none is prepared. */
+	f->whole.v = f->unchanged.v = r->fields.v;
 	if (status != 200 || (r->method != M_GET && r->method != M_HEAD)) {
-		resfile_send_as(r, &f, status);
+		resfile_send_as(r, f, status);
 		return;
 	}
-	res_field(r, HF_ACCEPT_RANGES, f.max_ranges ? STR("bytes") : STR("none"));
-	resfile_send(r, &f);
+	res_field(r, HF_ACCEPT_RANGES, f->max_ranges ? STR("bytes") : STR("none"));
+	resfile_send(r, f);
 }
 
 /* --- several parts --- */
