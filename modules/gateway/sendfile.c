@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -161,29 +162,39 @@ sendfile_open_beneath(const char *dir, struct str rel, int flags)
 	return fd;
 }
 
+static bool
+sendfile_is_file(int fd, struct stat *st)
+{
+	return fstat(fd, st) == 0 && S_ISREG(st->st_mode);
+}
+
 /* Opens a temporary file and takes its name away. The name is looked up beneath its own directory,
-   which cannot be exchanged meanwhile; it is no link. */
+   which cannot be exchanged meanwhile; it is no link. What is no file keeps its name. */
 static int
 sendfile_open_temp(const char *dir, struct str rel)
 {
-	char name[SENDCMD_PATH + 1];
-	ptrdiff_t at = -1;
-	int parent, fd, err;
+	char name[NAME_MAX + 1];
+	struct str parent = rel, last;
+	struct stat st;
+	int root, fd, err;
 
-	for (size_t i = 0; i < rel.n; i++)
-		if (rel.p[i] == '/')
-			at = (ptrdiff_t)i;
-	memcpy(name, rel.p + at + 1, rel.n - (size_t)(at + 1));
-	name[rel.n - (size_t)(at + 1)] = '\0';
-	parent =
-	    sendfile_open_beneath(dir, str_n(rel.p, at > 0 ? (size_t)at : 0), O_PATH | O_DIRECTORY);
-	if (parent < 0)
+	while (parent.n > 0 && parent.p[parent.n - 1] != '/')
+		parent.n--;
+	last = str_n(rel.p + parent.n, rel.n - parent.n);
+	if (last.n > NAME_MAX) {
+		errno = ENAMETOOLONG;
 		return -1;
-	fd = openat(parent, name, O_RDONLY | O_NOFOLLOW | BENEATH_FLAGS);
+	}
+	memcpy(name, last.p, last.n);
+	name[last.n] = '\0';
+	root = sendfile_open_beneath(dir, parent, O_PATH | O_DIRECTORY);
+	if (root < 0)
+		return -1;
+	fd = openat(root, name, O_RDONLY | O_NOFOLLOW | BENEATH_FLAGS);
 	err = errno;
-	if (fd >= 0 && unlinkat(parent, name, 0) < 0)
+	if (fd >= 0 && sendfile_is_file(fd, &st) && unlinkat(root, name, 0) < 0)
 		log_warn("gateway: cannot remove %s/%.*s", dir, STR_FMT(rel));
-	close(parent);
+	close(root);
 	errno = err;
 	return fd;
 }
@@ -234,7 +245,7 @@ sendfile_open(struct exchange *x, struct str path, struct stat *st)
 		return -1;
 	}
 	arena_defer(&x->r->arena, sendfile_close, (void *)(intptr_t)fd);
-	if (fstat(fd, st) == 0 && S_ISREG(st->st_mode))
+	if (sendfile_is_file(fd, st))
 		return fd;
 	sendfile_fail(x, path, ENXIO);
 	return -1;

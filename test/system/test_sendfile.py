@@ -322,6 +322,7 @@ def test_nothing_leaves_the_directories(site, name):
         assert r.status in (403, 404, 502) and b"SECRET" not in r.body and b"root:" not in r.body, (value, r)
         assert "Content-Disposition" not in r
     assert os.path.exists(os.path.join(t.s.tmp, "secret"))
+    assert all(os.path.lexists(t.file(f)) for f in ("abs", "up", "fifo", "sock", "loop")), "what is no file is not removed"
     log = t.s.error_log()
     assert "a symbolic link leads out of the directory" in log and "not below gateway.sendfile" in log
     assert "not a regular file" in log and '".." in the path' in log
