@@ -530,3 +530,32 @@ def test_frameworks(site, protocol):
                     not (k == "Last-Modified" and "accel" in name):
                 assert r.all(k) == [v], (name, k, r)
     assert t.s.status()["pools"][0]["hosts"][0]["failures"] == 0
+
+
+SHELL = """#!/bin/sh
+echo "X-Supported: $X_SEND_RESPONSE_BODY_SUPPORTED"
+echo "X-Sendfile: $DOCUMENT_ROOT/../files/$QUERY_STRING" | sed 's|/www/\\.\\.||'
+echo
+sleep 0.2
+echo "besides" && echo done >"$DOCUMENT_ROOT/../files/done"
+"""
+
+
+def test_a_shell_script(server):
+    """CGI: and a script that goes on after its head is not ended for that."""
+    s = server(start=False, backends='cgi = { protocol = "cgi"; spawn = { processes = "8"; %s }; };' % harness.CGI_USER)
+    files = os.path.join(s.tmp, "files")
+    os.makedirs(files)
+    os.chmod(files, 0o777)
+    with open(os.path.join(files, "a.txt"), "wb") as f:
+        f.write(FILES["a.txt"])
+    os.chmod(s.write("x.cgi", SHELL), 0o755)
+    s.rewrite(backends='cgi = { protocol = "cgi"; spawn = { processes = "8"; %s }; };' % harness.CGI_USER, routes=f"""
+        {{ path = "/x.cgi"; gateway = {{ backend = "cgi"; split = [ ".cgi" ]; sendfile = "{files}"; }}; }}""")
+    s.start()
+    begun = time.monotonic()
+    r = s.get("/x.cgi?a.txt")
+    assert (r.status, r.body, r["X-Supported"]) == (200, FILES["a.txt"], "1")
+    harness.wait_for(lambda: os.path.exists(os.path.join(files, "done")), "the script has come to its end")
+    assert time.monotonic() - begun >= 0.2
+    assert s.get("/x.cgi?../secret").status == 403
