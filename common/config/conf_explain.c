@@ -250,6 +250,16 @@ explain_handler(struct explain *x, const struct route *r)
 		explain_line(x, "handler", NULL, "none: 404 Not Found");
 }
 
+/* Who is answered at all: not the one who asks for this. */
+static void
+explain_internal(struct explain *x, const struct route *r)
+{
+	for (size_t i = 0; i < r->access.n; i++)
+		if (str_eq(r->access.v[i].name, STR("internal")))
+			explain_line(x, "internal", NULL,
+			    "404 to every client: for X-Accel-Redirect and error_pages only");
+}
+
 /* Where the requests of a route go: its pool, by the option that names it. */
 static void
 explain_backend(struct explain *x, const struct route *r)
@@ -295,6 +305,7 @@ conf_explain(const struct conf *conf, FILE *f, const struct conf_ask *ask, bool 
 	if (route) {
 		explain_modules(&x, route);
 		explain_handler(&x, route);
+		explain_internal(&x, route);
 		explain_backend(&x, route);
 	}
 	arena_fini(&x.arena);

@@ -435,7 +435,9 @@ def test_what_refuses_is_in_the_log_and_in_explain(site):
     assert re.search(r'X-Sendfile ".*/none": 404: no such file', log), log
     said = t.s.cli("explain", "-c", t.s.conf, "/app/x").stdout
     assert re.search(r"gateway\.sendfile\.directories = .*files", said), said
-    assert "internal = true" in t.s.cli("explain", "-c", t.s.conf, "/inside/x").stdout
+    assert "404 to every client" not in said
+    said = t.s.cli("explain", "-c", t.s.conf, "/inside/x").stdout
+    assert "internal = true" in said and "404 to every client" in said
 
 
 # --- the backend is free
