@@ -1,6 +1,6 @@
 /*
- * The tables of hosts and of pools: rows by name (common/segment/shm_keyed.h), what becomes of them when
- * nobody uses them, and what is carried over into another segment.
+ * The tables of hosts and of pools: rows by name (common/segment/shm_keyed.h), what becomes of them
+ * when nobody uses them, and what is carried over into another segment.
  *
  * The hosts of a pool lie side by side where they can, so that their cells in a worker's column
  * share cache lines.

@@ -1,8 +1,8 @@
 /*
  * What happened to the server: the last events, in rows of a fixed size that are used in turn.
  * There are two such rings: the master's own stands in a memory file that workers can only read
- * (master/base/chronicle.h); what workers say stands in the segment, which any of them can write, and is
- * shown as their word (common/segment/history_table.c).
+ * (master/base/chronicle.h); what workers say stands in the segment, which any of them can write,
+ * and is shown as their word (common/segment/history_table.c).
  *
  * A ring has any number of writers, none of which waits: a row is claimed by compare-and-swap of
  * its mark, written, and made whole by another. Whoever is killed meanwhile loses his event and

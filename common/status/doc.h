@@ -1,8 +1,8 @@
 /*
  * The status of the whole server as a document, made from the shared segment and the master's
- * events (common/segment/history.h): the same from any worker (modules/status/status.c) and from the master (the
- * control socket, `argand status`).
- * Counters are totals and never fall; rates are the reader's business (two documents, "now_ms").
+ * events (common/segment/history.h): the same from any worker (modules/status/status.c) and from
+ * the master (the control socket, `argand status`). Counters are totals and never fall; rates are
+ * the reader's business (two documents, "now_ms").
  */
 #ifndef STATUS_DOC_H
 #define STATUS_DOC_H

@@ -1,5 +1,6 @@
 /*
- * What the pools of local processes need of the supervisor above them; it gives this to local_init().
+ * What the pools of local processes need of the supervisor above them; it gives this to
+ * local_init().
  */
 #ifndef LOCAL_ENV_H
 #define LOCAL_ENV_H

@@ -225,7 +225,8 @@ local_served(struct local *l)
 static void
 local_tell(struct local *l, const struct local_census *c)
 {
-	int row = l->state == LOCAL_SERVING ? backend_pool_row(local_env.shm(), str_of(l->name)) : -1;
+	int row =
+	    l->state == LOCAL_SERVING ? backend_pool_row(local_env.shm(), str_of(l->name)) : -1;
 	struct backend_local it = { .running = c->now + c->old,
 		.wanted = l->scale.wanted,
 		.least = l->spec->scale.least,

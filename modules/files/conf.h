@@ -4,9 +4,9 @@
 #ifndef FILES_CONF_H
 #define FILES_CONF_H
 
+#include "common/base/mime.h"
 #include "common/base/template.h"
 #include "common/config/cfg.h"
-#include "common/base/mime.h"
 
 /* Content codings of precompressed siblings; 0 is the file itself. */
 enum files_coding { CODING_IDENTITY, CODING_BR, CODING_ZSTD, CODING_GZIP, CODING_MAX };

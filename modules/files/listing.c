@@ -17,9 +17,9 @@
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "common/base/beneath.h"
 #include "common/base/must.h"
 #include "modules/files/page.h"
-#include "common/base/beneath.h"
 #include "worker/cond.h"
 
 /* Documents being made, and octets of those that are made: beyond, 503. */

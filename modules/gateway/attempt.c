@@ -10,8 +10,8 @@
 #include "common/base/utf8.h"
 #include "modules/gateway/codec/sieve.h"
 #include "modules/gateway/exchange.h"
-#include "worker/pipe.h"
 #include "modules/gateway/sendfile.h"
+#include "worker/pipe.h"
 
 enum {
 	ATTEMPT_PART = 65536,   /* octets of a body that are framed at a time */

@@ -13,9 +13,9 @@ struct logsink;
 
 enum { LOGSINK_MAX = 8 << 20, LOGSINK_LINE_MAX = 1 << 20 };
 
-/* name: the destination as configured (see common/base/logfile.h). fd is the heritage's, whose number
-   stays when the file is opened anew. buffer: octets of a batch; flush: ms that a line may wait,
-   0: until the next notices run. lane: see worker_offload(). */
+/* name: the destination as configured (see common/base/logfile.h). fd is the heritage's, whose
+   number stays when the file is opened anew. buffer: octets of a batch; flush: ms that a line may
+   wait, 0: until the next notices run. lane: see worker_offload(). */
 struct logsink *logsink_new(
     struct worker *, struct str name, int fd, size_t buffer, int64_t flush, unsigned lane);
 

@@ -1,6 +1,7 @@
 /*
- * The status page: modules/status/status.html, which the build puts into the program, with the figures of
- * this moment filled in, so that it can be read without scripts; its script then polls the JSON.
+ * The status page: modules/status/status.html, which the build puts into the program, with the
+ * figures of this moment filled in, so that it can be read without scripts; its script then polls
+ * the JSON.
  */
 #ifndef STATUS_HTML_H
 #define STATUS_HTML_H

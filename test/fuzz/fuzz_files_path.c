@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/base/must.h"
 #include "common/base/beneath.h"
+#include "common/base/must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
