@@ -203,10 +203,10 @@ str_hash_tail(const char *p, size_t n)
 	return m;
 }
 
-uint64_t
-str_hash(struct str s)
+static inline __attribute__((always_inline)) uint64_t
+str_hash_with(uint64_t k0, uint64_t k1, struct str s)
 {
-	uint64_t k0 = str_hash_key[0], k1 = str_hash_key[1], m;
+	uint64_t m;
 	uint64_t v[4] = { k0 ^ 0x736f6d6570736575, k1 ^ 0x646f72616e646f6d, k0 ^ 0x6c7967656e657261,
 		k1 ^ 0x7465646279746573 };
 	size_t i = 0;
@@ -229,4 +229,16 @@ str_hash(struct str s)
 	str_hash_round(v);
 	str_hash_round(v);
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+uint64_t
+str_hash(struct str s)
+{
+	return str_hash_with(str_hash_key[0], str_hash_key[1], s);
+}
+
+uint64_t
+str_hash_keyed(const uint64_t key[2], struct str s)
+{
+	return str_hash_with(key[0], key[1], s);
 }

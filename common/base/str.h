@@ -92,5 +92,7 @@ size_t str_from_u64(char *dst, uint64_t v);
    str_hash_seed() sets the key of this process from the kernel's random source. */
 uint64_t str_hash(struct str s);
 void str_hash_seed(void);
+/* The same with the caller's key: for tables that several processes share. */
+uint64_t str_hash_keyed(const uint64_t key[2], struct str s);
 
 #endif

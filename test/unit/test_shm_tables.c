@@ -18,6 +18,7 @@
 #include "common/base/clock.h"
 #include "common/config/conf.h"
 #include "common/segment/history.h"
+#include "common/segment/progress.h"
 #include "common/segment/shm_dump.h"
 #include "common/segment/shm_keep.h"
 #include "common/segment/shm_keyed.h"
@@ -355,6 +356,117 @@ events_hold(const char *what)
 	scene_check(times >= 3 && times <= 4 && up == 1, "%s: %u times, %u up", what, times, up);
 }
 
+/* ---- uploads ---- */
+
+enum { UPLOAD = 1000 };
+
+static struct progress_claim upload_claims[4];
+
+static struct progress_new
+upload_new(const char *id, unsigned worker)
+{
+	return (struct progress_new){ STR("a.example"), str_of(id), UPLOAD, 60000, worker, true };
+}
+
+/* What belongs together is the same number. */
+static struct progress_figures
+upload_figures(int64_t n, enum progress_state state)
+{
+	return (struct progress_figures){ n, n, n, state, state >= PROGRESS_DONE ? 200 : 0 };
+}
+
+static void
+upload_begin(const char *id, unsigned worker, struct progress_claim *claim)
+{
+	struct progress_new new = upload_new(id, worker);
+
+	scene_check(progress_begin(scene.shm, &new, claim), "no room for %s", id);
+}
+
+static void
+upload_put(const struct progress_claim *claim, int64_t n, bool is_end)
+{
+	struct progress_figures f = upload_figures(n, is_end ? PROGRESS_DONE : PROGRESS_UPLOADING);
+
+	if (is_end)
+		progress_end(scene.shm, claim, &f);
+	else
+		progress_put(scene.shm, claim, &f);
+}
+
+static void
+uploads_fill(void)
+{
+	upload_begin("alive", ALIVE, &upload_claims[0]);
+	upload_put(&upload_claims[0], 100, false);
+	upload_begin("finished", ALIVE, &upload_claims[1]);
+	upload_put(&upload_claims[1], UPLOAD, true);
+	upload_begin("victims", VICTIM, &upload_claims[2]);
+	upload_put(&upload_claims[2], 1, false);
+	upload_begin("dead", DEAD, &upload_claims[3]);
+	upload_put(&upload_claims[3], 50, false);
+}
+
+/* Its uploads go on, one ends, one is sent again, the master looks after the table. */
+static void
+uploads_do(void)
+{
+	struct progress_claim again, other;
+
+	upload_put(&upload_claims[2], 2, false);
+	upload_put(&upload_claims[2], 3, false);
+	upload_begin("other", VICTIM, &other);
+	upload_put(&other, 500, false);
+	upload_begin("victims", VICTIM, &again);
+	upload_put(&upload_claims[2], 4, false);
+	upload_put(&again, 5, false);
+	upload_put(&upload_claims[2], UPLOAD, true);
+	upload_put(&other, UPLOAD, true);
+	progress_table.clear(scene.shm, DEAD);
+	progress_table.repair(scene.shm);
+	progress_table.sweep(scene.shm, clock_ms(), 60000);
+}
+
+static void
+upload_hold(const char *what, const char *id, bool must_be, enum progress_state state, int64_t n)
+{
+	struct progress_view v;
+	bool is_there = progress_find(scene.shm, STR("a.example"), str_of(id), &v);
+
+	scene_check(is_there || !must_be, "%s: %s is unknown", what, id);
+	if (!is_there)
+		return;
+	scene_check(v.size == UPLOAD && v.figures.received == v.figures.forwarded &&
+			(v.figures.rate == v.figures.received || v.figures.rate == 0),
+	    "%s: the figures of %s do not belong together", what, id);
+	scene_check(v.figures.state == state ||
+			(state == PROGRESS_ERROR && v.figures.state == PROGRESS_DONE &&
+			    v.figures.received == UPLOAD),
+	    "%s: %s is %s", what, id, progress_state_name(v.figures.state));
+	scene_check(n < 0 || v.figures.received == n, "%s: %s has %lld", what, id,
+	    (long long)v.figures.received);
+}
+
+/* Whoever was killed has errors, at once; who lives goes on; what has ended stays. In another
+   segment those are known that had ended. */
+static void
+uploads_hold(const char *what)
+{
+	upload_hold(what, "finished", true, PROGRESS_DONE, UPLOAD);
+	upload_hold(what, "alive", !is_carried, PROGRESS_UPLOADING, 100);
+	upload_hold(what, "dead", !is_carried, PROGRESS_ERROR, 50);
+	upload_hold(what, "victims", !is_carried, PROGRESS_ERROR, -1);
+	upload_hold(what, "other", false, PROGRESS_ERROR, -1);
+	for (unsigned row = 1; row < progress_reach(scene.shm); row++) {
+		uint64_t mark = progress_row(scene.shm, row)->mark;
+		unsigned phase = mark & 255, worker = (mark >> 8) & 255;
+
+		scene_check(phase == PROGRESS_FREE || phase == PROGRESS_FINISHED ||
+				(phase == PROGRESS_LIVE && worker == ALIVE),
+		    "%s: row %u is left in phase %u", what, row, phase);
+	}
+}
+
 /* ---- the tables ---- */
 
 static const struct {
@@ -374,6 +486,7 @@ static const struct {
 	[TABLE_COLUMNS] = { columns_fill, columns_do, columns_hold, 20 },
 	[TABLE_COMMON] = { NULL, columns_do, common_hold, 20 },
 	[TABLE_HISTORY] = { events_fill, events_do, events_hold, 18 },
+	[TABLE_PROGRESS] = { uploads_fill, uploads_do, uploads_hold, 60 },
 };
 
 static void
