@@ -13,6 +13,7 @@ struct request_backend {
 	unsigned attempts;     /* hosts tried */
 	struct str failures; /* why each attempt but the last failed: "10.0.0.3:80 refused, …" */
 	int64_t queue, connect, first_byte, total;
+	int64_t forwarded;   /* octets of the request body that the last host was given */
 	char termination[3]; /* two letters, see argand.conf(5), logging */
 	bool is_reused;      /* the last attempt went over a kept connection */
 	bool is_retried;

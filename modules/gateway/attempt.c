@@ -139,6 +139,7 @@ attempt_pump(void *arg)
 
 		if (!x->is_sent && !body_is_full(&u->out))
 			x->is_sent = x->codec->body(u->codec, &u->out, src, ATTEMPT_PART);
+		x->note.forwarded += before - src->queued;
 		if (!upstream_flush(u)) {
 			attempt_cut(x);
 			return;
@@ -170,6 +171,7 @@ attempt_send(struct exchange *x)
 	exchange_enter(x, EXCHANGE_SENDING);
 	x->is_asked_for = false;
 	x->moved = -1;
+	x->note.forwarded = 0;
 	x->note.connect = u->is_reused ? 0 : exchange_since(x->mark);
 	memset(u->codec, 0, sizeof(u->codec));
 	memset(&x->res, 0, sizeof(x->res));
