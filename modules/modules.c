@@ -5,8 +5,9 @@
  * What is there for nobody comes first, then who the client is, then who may ask. Redirects stand
  * before signing in, so that a password is not asked for on an address (http) that only leads to
  * another (https); rewrites behind it, so that a protected path stays protected whatever it is
- * rewritten to. The gateway stands before the files, which would send an application's sources. Of
- * the filters, expire comes last, because it adds only what nobody else has said.
+ * rewritten to; progress counts what has come so far, so that nobody fills its table who may not
+ * upload. The gateway stands before the files, which would send an application's sources. Of the
+ * filters, expire comes last, because it adds only what nobody else has said.
  */
 #include "common/config/module.h"
 
@@ -18,6 +19,7 @@
 	MODULE(auth)                                                                               \
 	MODULE(links)                                                                              \
 	MODULE(rewrite)                                                                            \
+	MODULE(progress)                                                                           \
 	MODULE(expire)                                                                             \
 	MODULE(headers)                                                                            \
 	MODULE(status)                                                                             \

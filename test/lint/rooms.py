@@ -23,6 +23,7 @@ ROOMS = {
     "modules/log": ("worker",),
     "modules/auth": ("worker",),
     "modules/links": ("worker",),
+    "modules/progress": ("worker",),
     "modules/status": ("worker", "common/status"),
     "modules/gateway/codec": ("worker",),
     "modules/gateway/pool": ("modules/gateway/codec", "common/balance"),
