@@ -8,6 +8,7 @@
 #include "common/status/events.h"
 #include "common/status/pools.h"
 #include "common/status/snap.h"
+#include "common/status/uploads.h"
 
 /* --- JSON --- */
 
@@ -124,6 +125,7 @@ statusdoc_json(struct shm *shm, struct text *out)
 	json_double(&j, "connections", s->imbalance_connections);
 	json_double(&j, "requests", s->imbalance_requests);
 	json_object_end(&j);
+	statusuploads_json(&j, shm);
 	json_array(&j, "workers");
 	for (unsigned i = 0; i < s->nworkers; i++)
 		statusdoc_worker(&j, &s->workers[i]);

@@ -10,6 +10,7 @@
 #include "common/status/pools.h"
 #include "common/status/snap.h"
 #include "common/status/style.h"
+#include "common/status/uploads.h"
 
 static const char *
 statusdoc_text_date(char dst[32], int64_t wall)
@@ -116,6 +117,7 @@ statusdoc_text(struct shm *shm, bool colour, struct text *out)
 		statusdoc_text_worker(out, &s->workers[i], s->generation, st);
 	for (unsigned i = 0; i < s->npools; i++)
 		statuspools_text(out, s, &s->pools[i], st);
+	statusuploads_text(out, shm, st);
 	if (s->nevents)
 		text_printf(out, "\n%slast events%s%s\n", st->strong, st->plain,
 		    s->nevents > STATUSEVENTS_FEW ? " (argand events: all)" : "");
