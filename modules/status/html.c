@@ -172,6 +172,20 @@ status_html_pools(struct status_html *h)
 		status_pools_html(h->out, h->s, &h->s->pools[i]);
 }
 
+/* Ends the attributes of the card; its rows are the script's, from the document. */
+static void
+status_html_uploads(struct status_html *h)
+{
+	if (h->s->totals[CTR_UPLOADS] == 0)
+		text_add_str(h->out, STR(" hidden"));
+}
+
+static void
+status_html_uploads_n(struct status_html *h)
+{
+	text_add_u64(h->out, h->s->totals[CTR_UPLOADS]);
+}
+
 static void
 status_html_events(struct status_html *h)
 {
@@ -241,6 +255,8 @@ static const struct {
 	{ STR_INIT("workers"), status_html_workers },
 	{ STR_INIT("backends"), status_html_backends },
 	{ STR_INIT("pools"), status_html_pools },
+	{ STR_INIT("uploads"), status_html_uploads },
+	{ STR_INIT("uploads_n"), status_html_uploads_n },
 	{ STR_INIT("events"), status_html_events },
 	{ STR_INIT("generations"), status_html_generations },
 	{ STR_INIT("slots"), status_html_slots },
