@@ -47,7 +47,10 @@ progress_is_id(struct str s)
 unsigned
 progress_reach(const struct shm *s)
 {
-	return s->own[TABLE_PROGRESS].rows ? shm_table_extent(s, TABLE_PROGRESS).reach : 0;
+	const struct progress_row *head = progress_row(s, 0);
+
+	/* The key is made for the first one. */
+	return head && atomic_load(&head->key) ? shm_table_extent(s, TABLE_PROGRESS).reach : 0;
 }
 
 /* ---- marks ---- */
@@ -319,6 +322,44 @@ progress_find(struct shm *s, struct str site, struct str id, struct progress_vie
 	return is_found;
 }
 
+/* ---- who has had uploads ---- */
+
+static _Atomic uint64_t *
+progress_had_word(struct shm *s, unsigned worker)
+{
+	struct progress_row *head = progress_row(s, 0);
+
+	_Static_assert(SHM_WORKERS == 64 * PROGRESS_WORDS, "a bit for each worker");
+	return head && worker < SHM_WORKERS ? &head->part[0][worker / 64] : NULL;
+}
+
+bool
+progress_had(struct shm *s, unsigned worker)
+{
+	_Atomic uint64_t *word = progress_had_word(s, worker);
+
+	return word && (atomic_load(word) >> (worker % 64) & 1);
+}
+
+void
+progress_forget(struct shm *s, unsigned worker)
+{
+	_Atomic uint64_t *word = progress_had_word(s, worker);
+
+	if (word)
+		atomic_fetch_and(word, ~((uint64_t)1 << (worker % 64)));
+	shm_point("progress: forgotten");
+}
+
+/* Before its first claim. */
+static void
+progress_remember(struct shm *s, unsigned worker)
+{
+	if (!progress_had(s, worker))
+		atomic_fetch_or(progress_had_word(s, worker), (uint64_t)1 << (worker % 64));
+	shm_point("progress: remembered");
+}
+
 /* ---- claiming ---- */
 
 /* A row to take: free, or with nothing that is shown; else, of what may be evicted, the oldest. */
@@ -425,7 +466,10 @@ progress_begin(struct shm *s, const struct progress_new *new, struct progress_cl
 {
 	struct progress_name n;
 
-	if (!progress_name(s, &n, new->site, new->id, true) || !progress_take(s, &n, new, claim))
+	if (new->worker >= SHM_WORKERS || !progress_name(s, &n, new->site, new->id, true))
+		return false;
+	progress_remember(s, new->worker);
+	if (!progress_take(s, &n, new, claim))
 		return false;
 	progress_supersede(s, &n, claim);
 	return true;

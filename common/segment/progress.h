@@ -103,7 +103,7 @@ struct progress_view {
 bool progress_find(struct shm *, struct str site, struct str id, struct progress_view *);
 /* What stands in a row, finished or not; false: nothing that is shown. */
 bool progress_at(struct shm *, unsigned row, struct progress_view *);
-/* Rows from there on are free. */
+/* Rows from there on are free; 0: there was never an upload. */
 unsigned progress_reach(const struct shm *);
 
 const char *progress_state_name(enum progress_state);
@@ -126,6 +126,10 @@ enum progress_phase {
 	PROGRESS_FINISHED,
 	PROGRESS_PHASES
 };
+/* Whether the worker of that row has had uploads since it was last forgotten: marks in the first
+   row's parts, one bit for each. */
+bool progress_had(struct shm *, unsigned worker);
+void progress_forget(struct shm *, unsigned worker);
 /* The worker of that row is dead: what it had there is an error, or free. */
 void progress_bury(struct shm *, unsigned row, unsigned worker);
 /* Frees what has stayed long enough, or what nobody can have written. True: it is in use. */

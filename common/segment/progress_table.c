@@ -37,8 +37,11 @@ progress_table_clear(struct shm *s, unsigned worker_row)
 {
 	unsigned reach = progress_reach(s);
 
+	if (!progress_had(s, worker_row))
+		return;
 	for (unsigned row = 1; row < reach; row++)
 		progress_bury(s, row, worker_row);
+	progress_forget(s, worker_row);
 }
 
 static void
@@ -66,6 +69,8 @@ progress_table_sweep(struct shm *s, uint64_t now, uint64_t ms)
 	unsigned reach = progress_reach(s), used = 1;
 
 	(void)ms;
+	if (reach == 0)
+		return;
 	for (unsigned row = 1; row < reach; row++)
 		if (progress_tidy(s, row, now))
 			used = row + 1;

@@ -349,10 +349,13 @@ END_TEST
 /* Whatever somebody writes into a row, what is read is within bounds, and the master tidies up. */
 START_TEST(test_nonsense)
 {
-	struct progress_claim c = begin("id");
-	struct progress_row *p = progress_row(shm, c.row);
+	struct progress_claim c;
+	struct progress_row *p;
 	struct progress_view v;
 
+	resize(PROGRESS_WINDOW);
+	c = begin("id");
+	p = progress_row(shm, c.row);
 	srandom(7);
 	for (int k = 0; k < 100000; k++) {
 		size_t at = (size_t)random() % sizeof(*p);
