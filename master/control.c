@@ -8,7 +8,7 @@
 
 #include "common/base/log.h"
 #include "common/base/must.h"
-#include "common/config/conf_tell.h"
+#include "common/config/conf_print.h"
 #include "common/segment/shm_dump.h"
 #include "common/status/doc.h"
 #include "common/status/events.h"

@@ -45,7 +45,7 @@ static void
 generation_cut(struct generation *g)
 {
 	for (unsigned i = 0; i < g->nseats; i++)
-		seat_tell(&g->seats[i], CHAN_CUT);
+		seat_send(&g->seats[i], CHAN_CUT);
 }
 
 static void
@@ -532,14 +532,14 @@ generation_is_fresh(void)
 }
 
 static void
-generation_tell_index(struct generation *g, unsigned index, int fd)
+generation_send_index(struct generation *g, unsigned index, int fd)
 {
 	for (unsigned i = 0; i < g->nseats; i++)
-		seat_tell_reopen(&g->seats[i], index, fd);
+		seat_send_reopen(&g->seats[i], index, fd);
 }
 
 void
-generation_tell_log(const struct logdest *d)
+generation_send_log(const struct logdest *d)
 {
 	LIST_EACH(l, &generations)
 	{
@@ -547,15 +547,15 @@ generation_tell_log(const struct logdest *d)
 
 		for (unsigned i = 0; i < g->logs.n; i++)
 			if (g->logs.v[i] == d)
-				generation_tell_index(g, i, d->fd);
+				generation_send_index(g, i, d->fd);
 	}
 }
 
 void
-generation_tell_reopen(unsigned index, int fd)
+generation_send_reopen(unsigned index, int fd)
 {
 	LIST_EACH(l, &generations)
-	generation_tell_index(generation_of(l), index, fd);
+	generation_send_index(generation_of(l), index, fd);
 }
 
 static bool
@@ -568,7 +568,7 @@ generation_listens(const struct conf *conf, struct str text)
 }
 
 void
-generation_tell_leaving(struct generation *g, const struct conf *next)
+generation_send_leaving(struct generation *g, const struct conf *next)
 {
 	size_t index = 0;
 
@@ -578,7 +578,7 @@ generation_tell_leaving(struct generation *g, const struct conf *next)
 		if (!listener_find(text))
 			continue; /* as in spawn_heritage(): was not handed down */
 		for (unsigned k = 0; k < g->nseats && !generation_listens(next, text); k++)
-			seat_tell_index(&g->seats[k], CHAN_LEAVE, (unsigned)index);
+			seat_send_index(&g->seats[k], CHAN_LEAVE, (unsigned)index);
 		index++;
 	}
 }

@@ -82,13 +82,13 @@ void generation_check(void);
 /* Whether a worker of the serving generation is alive and well. */
 bool generation_is_fresh(void);
 /* A destination was opened anew: tells the workers that write to it. */
-void generation_tell_log(const struct logdest *);
-void generation_tell_reopen(unsigned index, int fd);
+void generation_send_log(const struct logdest *);
+void generation_send_reopen(unsigned index, int fd);
 /* The segment of the workers before, of another binary or master, goes with the last of them. */
 void generation_drop_old_shm(void);
 /* Makes the workers of g the owners of the slots of their seats. */
 void generation_give_slots(struct generation *g);
 /* Tells the workers of g which of their addresses are not in next, before they begin to drain. */
-void generation_tell_leaving(struct generation *g, const struct conf *next);
+void generation_send_leaving(struct generation *g, const struct conf *next);
 
 #endif

@@ -210,7 +210,7 @@ logs_renew(struct logdest *d)
 	}
 	d->pid = pid;
 	d->started = clock_ms();
-	generation_tell_log(d);
+	generation_send_log(d);
 }
 
 void
@@ -232,7 +232,7 @@ logs_reopen(void)
 		if (logs_replace(&self.error_fd, fd) < 0)
 			log_errorx("cannot open %s anew: %s", self.error_name, why);
 		else
-			generation_tell_reopen(LOGS_INDEX_ERROR, self.error_fd);
+			generation_send_reopen(LOGS_INDEX_ERROR, self.error_fd);
 	}
 	log_notice("log files opened anew");
 	chronicle_add(HISTORY_COMMAND, 0, -1, "log files opened anew");

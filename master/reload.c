@@ -14,7 +14,7 @@
 #include "config.h"
 #include "common/base/log.h"
 #include "common/base/must.h"
-#include "common/config/conf_tell.h"
+#include "common/config/conf_print.h"
 #include "common/config/conf_trust.h"
 #include "common/segment/shm_table.h"
 #include "master/base/chronicle.h"
@@ -178,7 +178,7 @@ reload_old(struct generation *g)
 }
 
 static void
-reload_tell(struct generation *g)
+reload_report(struct generation *g)
 {
 	unsigned draining = generation_draining();
 	unsigned long long ms = clock_ms() - self.started;
@@ -216,7 +216,7 @@ reload_remember(const struct generation *g, bool is_first)
 
 /* What runs as root though it need not: told when it begins. */
 static void
-reload_tell_risks(const struct conf *conf)
+reload_log_risks(const struct conf *conf)
 {
 	struct shm_master *m = shm_master(master.shm);
 	unsigned risks = conf_risks(conf), before = (unsigned)atomic_load(&m->risks);
@@ -257,7 +257,7 @@ reload_publish(struct generation *g)
 	log_level = (enum log_level)g->conf->process.log_level;
 	atomic_store(&m->reloaded, (uint64_t)clock_wall());
 	reload_note(STR(""));
-	reload_tell_risks(g->conf);
+	reload_log_risks(g->conf);
 	master_keep_shm();
 	ledger_set_serving(g->number);
 	reload_state(g);
@@ -324,7 +324,7 @@ reload_look(void *arg)
 		alarm_set(&self.look, RELOAD_LOOK_MS, reload_look, arg);
 		return;
 	}
-	reload_tell(g);
+	reload_report(g);
 	handover_done(&self.report);
 	reload_end(0);
 }
@@ -337,7 +337,7 @@ reload_ready(struct generation *g)
 	must(self.phase == RELOAD_STARTING);
 	self.is_owed = false;
 	if (old)
-		generation_tell_leaving(old, g->conf);
+		generation_send_leaving(old, g->conf);
 	reload_publish(g);
 	reload_own(g->conf);
 	listener_steer(g->nseats);

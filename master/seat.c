@@ -157,7 +157,7 @@ seat_note(struct seat *s)
 
 	procid_note(&e.who, s->pid, s->gen->uid);
 	must(ledger_add(&e));
-	seat_tell(s, CHAN_GO);
+	seat_send(s, CHAN_GO);
 }
 
 /* Claims a row, makes the channel, forks. False: nothing is left of it. */
@@ -243,7 +243,7 @@ seat_adopt(struct seat *s, unsigned row, pid_t pid, int chan, int pidfd, bool is
 /* ---- life ---- */
 
 void
-seat_tell(struct seat *s, char what)
+seat_send(struct seat *s, char what)
 {
 	if (s->chan >= 0 && send(s->chan, &what, 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 &&
 	    errno != EPIPE && errno != ECONNRESET)
@@ -251,7 +251,7 @@ seat_tell(struct seat *s, char what)
 }
 
 void
-seat_tell_index(struct seat *s, char what, unsigned index)
+seat_send_index(struct seat *s, char what, unsigned index)
 {
 	unsigned char text[2] = { (unsigned char)what, (unsigned char)index };
 
@@ -261,7 +261,7 @@ seat_tell_index(struct seat *s, char what, unsigned index)
 }
 
 void
-seat_tell_reopen(struct seat *s, unsigned index, int fd)
+seat_send_reopen(struct seat *s, unsigned index, int fd)
 {
 	unsigned char text[2] = { CHAN_REOPEN, (unsigned char)index };
 	union {
@@ -299,7 +299,7 @@ void
 seat_stop(struct seat *s)
 {
 	if (s->chan >= 0)
-		seat_tell(s, CHAN_STOP);
+		seat_send(s, CHAN_STOP);
 	else
 		seat_signal(s, SIGQUIT);
 }
@@ -445,7 +445,7 @@ seat_is_fresh(struct seat *s, uint64_t now)
 }
 
 static void
-seat_tell_hung(struct seat *s)
+seat_publish_hung(struct seat *s)
 {
 	struct shm_master *m = shm_master(master.shm);
 
@@ -467,13 +467,13 @@ seat_check(struct seat *s, uint64_t now)
 			    "is alive again after %llu s",
 			    (unsigned long long)(now - s->hung_since) / 1000);
 			s->hung_since = 0;
-			seat_tell_hung(s);
+			seat_publish_hung(s);
 		}
 		return;
 	}
 	if (!s->hung_since) {
 		s->hung_since = now - silence;
-		seat_tell_hung(s);
+		seat_publish_hung(s);
 		log_warnx("worker %u (pid %d) hangs: no heartbeat for %llu ms", s->index,
 		    (int)s->pid, (unsigned long long)silence);
 		chronicle_add(HISTORY_WORKER_HANG, s->pid, (int)s->index, "hangs: no sign of life");

@@ -50,9 +50,9 @@ void seat_adopt(struct seat *, unsigned row, pid_t pid, int chan, int pidfd, boo
 bool seat_has_process(const struct seat *);
 const char *seat_state_name(const struct seat *);
 
-void seat_tell(struct seat *, char what);
-void seat_tell_index(struct seat *, char what, unsigned index);
-void seat_tell_reopen(struct seat *, unsigned index, int fd);
+void seat_send(struct seat *, char what);
+void seat_send_index(struct seat *, char what, unsigned index);
+void seat_send_reopen(struct seat *, unsigned index, int fd);
 /* Asks its process to stop gracefully: through the channel, or by SIGQUIT where there is none. */
 void seat_stop(struct seat *);
 /* It shall go in peace; a seat without a process is gone at once. */

@@ -88,10 +88,10 @@ accept_resume(struct worker *w)
 static void
 accept_no_fd(struct worker *w)
 {
-	static uint64_t told;
+	static uint64_t logged;
 
-	if (w->now - told > 10000) {
-		told = w->now;
+	if (w->now - logged > 10000) {
+		logged = w->now;
 		log_warn("accept: connections wait in the queue");
 	}
 	ctr_add(w->row, CTR_REFUSED, 1);

@@ -44,20 +44,20 @@ machine_has_realip(const struct route *route)
 }
 
 void
-machine_tell(const struct request *r)
+machine_warn(const struct request *r)
 {
-	static bool told[ORIGIN_LISTENS];
+	static bool warned[ORIGIN_LISTENS];
 	const struct conf *conf = worker_conf(r->w);
 	size_t i = r->listen ? (size_t)(r->listen - conf->listens) : ORIGIN_LISTENS;
 	bool is_unix = r->via.family == AF_UNIX;
 
-	if (i >= ORIGIN_LISTENS || told[i] || r->listen->proxy_protocol ||
+	if (i >= ORIGIN_LISTENS || warned[i] || r->listen->proxy_protocol ||
 	    (!is_unix && !machine_is_loopback(&r->via)))
 		return;
 	if (conf->trusted.n > 0 && cidr_match(&conf->trusted, r->via.family, r->via.addr) &&
 	    machine_has_realip(r->route))
 		return;
-	told[i] = true;
+	warned[i] = true;
 	log_warnx("%s: proxies seem to connect here, and count as the clients: set trusted_proxies "
 		  "= \"%s\" in server: { }, and realip to the field that they send",
 	    r->listen->text.p, is_unix ? "unix" : "loopback");

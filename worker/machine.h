@@ -24,6 +24,6 @@ machine_is_forwarded(const struct request *r)
 
 /* A routed request is forwarded: says, once per listener, when those who connect there from this
    machine seem to be proxies that nobody has told us of. */
-void machine_tell(const struct request *);
+void machine_warn(const struct request *);
 
 #endif

@@ -186,7 +186,7 @@ request_start(struct request *r)
 	if (unlikely(!request_route(r)))
 		return;
 	if (unlikely(machine_is_forwarded(r)))
-		machine_tell(r);
+		machine_warn(r);
 	if (unlikely(r->method == M_OPTIONS && str_eq(r->raw_path, STR("*")))) {
 		request_server_options(r);
 		return;

@@ -71,7 +71,7 @@ void backend_queue(struct shm *, unsigned worker_row, unsigned pool_row, int del
 unsigned backend_queued(struct shm *, unsigned pool_row);
 
 /* --- the state machine. Each returns true when this call made the transition that it is named
-   after; the caller then writes the log line: backend_tell(shm, at, why). --- */
+   after; the caller then writes the log line: backend_log(shm, at, why). --- */
 
 /* Who reports about which host. Only the holder of a trial ends it: what other requests, begun
    before the host went out, say meanwhile is counted and changes nothing. */
@@ -79,7 +79,7 @@ struct backend_at {
 	unsigned row;
 	const struct conf_pool *conf;
 	int trial;     /* worker row that won backend_try (BALANCE_TRIAL), -1: any other request */
-	uint64_t made; /* the state's word after the transition that was made, for backend_tell */
+	uint64_t made; /* the state's word after the transition that was made, for backend_log */
 };
 
 /* A failure seen by a request or a trial, counted here. retry_after ms (at most failover.max)
@@ -137,7 +137,7 @@ enum backend_admin backend_admin_of(struct shm *, unsigned row);
 /* --- telling --- */
 /* One log line for the transition that the caller just made: "backend app 10.0.0.3:80 is down:
    refused (3 failures), tried again in 1s". why: detail or NULL. */
-void backend_tell(struct shm *, const struct backend_at *, const char *why);
+void backend_log(struct shm *, const struct backend_at *, const char *why);
 const char *backend_state_name(enum backend_state);
 const char *backend_cause_name(enum backend_cause);
 

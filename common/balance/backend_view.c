@@ -132,7 +132,7 @@ view_local(struct backend_local *v, const struct backend_pool *p)
 }
 
 void
-backend_pool_tell_local(struct shm *s, unsigned pool_row, const struct backend_local *v)
+backend_pool_publish_local(struct shm *s, unsigned pool_row, const struct backend_local *v)
 {
 	struct backend_pool *p = shm_backend_pool(s, pool_row);
 
@@ -241,7 +241,7 @@ view_time(char *to, size_t size, uint64_t ms)
 }
 
 void
-backend_tell(struct shm *s, const struct backend_at *at, const char *why)
+backend_log(struct shm *s, const struct backend_at *at, const char *why)
 {
 	struct backend_cell *c = shm_backend(s, at->row);
 	struct backend_word w = backend_word_of(at->made);

@@ -37,7 +37,7 @@ struct backend_pool_view {
 };
 
 /* Master: what there is of local processes now. */
-void backend_pool_tell_local(struct shm *, unsigned pool_row, const struct backend_local *);
+void backend_pool_publish_local(struct shm *, unsigned pool_row, const struct backend_local *);
 /* The same as members of an open object, see shm_table.h. */
 struct json;
 bool backend_view_dump(struct shm *, unsigned row, struct json *);

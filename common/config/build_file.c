@@ -91,7 +91,7 @@ file_digest(struct conf *conf, struct str text)
 
 /* In the configuration, for those who ask who may change it. */
 static void
-file_tell(struct files *fs, const char *name)
+file_note(struct files *fs, const char *name)
 {
 	struct cfg_strs *files = &fs->b->conf->files;
 	struct str *longer = arena_alloc(fs->b->arena, (files->n + 1) * sizeof(*longer));
@@ -174,7 +174,7 @@ file_open(struct files *fs, const char *name, const struct file *from, struct cf
 		f = file_add(fs, name, from);
 		f->dev = st.st_dev;
 		f->ino = st.st_ino;
-		file_tell(fs, f->name);
+		file_note(fs, f->name);
 		file_parse(fs, f, text);
 		file_includes(fs, f);
 	}

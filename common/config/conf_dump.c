@@ -7,7 +7,7 @@
 
 #include "common/base/must.h"
 #include "common/config/build.h"
-#include "common/config/conf_tell.h"
+#include "common/config/conf_print.h"
 
 static void
 dump_line(FILE *out, const char *kind, const char *name, const char *option)

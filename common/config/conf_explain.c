@@ -6,7 +6,7 @@
 
 #include "common/base/http.h"
 #include "common/config/conf_pool.h"
-#include "common/config/conf_tell.h"
+#include "common/config/conf_print.h"
 #include "common/config/core.h"
 #include "common/config/regex.h"
 
@@ -191,7 +191,7 @@ explain_is_in(const struct conf_hooks *hooks, const struct module *m)
 
 /* A line of a module about itself. */
 static void
-explain_tell(void *arg, const char *line)
+explain_print(void *arg, const char *line)
 {
 	explain_line(arg, "", NULL, "  %s", line);
 }
@@ -223,7 +223,7 @@ explain_modules(struct explain *x, const struct route *r)
 		if (core_modules[i]->opts)
 			explain_options(x, core_modules[i]->opts, r->conf[i], r->places[i], false);
 		if (core_modules[i]->explain)
-			core_modules[i]->explain(r->conf[i], x->ask, &x->arena, explain_tell, x);
+			core_modules[i]->explain(r->conf[i], x->ask, &x->arena, explain_print, x);
 		is_first = false;
 	}
 	if (is_first)

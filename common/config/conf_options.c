@@ -8,7 +8,7 @@
 #include "common/base/must.h"
 #include "common/base/suggest.h"
 #include "common/config/build.h"
-#include "common/config/conf_tell.h"
+#include "common/config/conf_print.h"
 
 enum { OPTIONS_WIDTH = 78, OPTIONS_INDENT = 4 };
 

@@ -4,7 +4,7 @@
 #ifndef CONFIG_CONF_SIGN_H
 #define CONFIG_CONF_SIGN_H
 
-#include "common/config/conf_tell.h"
+#include "common/config/conf_print.h"
 
 struct conf_sign {
 	struct conf_ask ask; /* what it is to be for; client: for whom, where the format wants it */

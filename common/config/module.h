@@ -18,7 +18,7 @@ struct worker;
 struct conf;
 struct conf_ask;
 struct conf_sign;
-typedef void conf_teller(void *arg, const char *line);
+typedef void conf_printer(void *arg, const char *line);
 
 enum verdict {
 	NEXT, /* not mine, or nothing to say: go on with the next module */
@@ -59,7 +59,7 @@ struct module {
 	/* `argand explain`: what its access hook would say, in lines. NULL: nothing that the
 	   options do not say. */
 	void (*explain)(
-	    const void *conf, const struct conf_ask *, struct arena *, conf_teller *, void *arg);
+	    const void *conf, const struct conf_ask *, struct arena *, conf_printer *, void *arg);
 	/* `argand sign`: makes a URL that its access hook will let in. NULL, or why not. */
 	const char *(*sign)(const void *conf, struct conf_sign *, struct arena *);
 

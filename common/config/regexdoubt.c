@@ -260,11 +260,11 @@ doubt_open(struct doubt *d)
 static void
 doubt_alternative(struct doubt_group *g)
 {
-	bool is_told_apart = false;
+	bool is_distinct = false;
 
 	for (unsigned i = 0; i < g->nmarks; i++)
-		is_told_apart |= !octets_meet(&g->marks[i], &g->loops);
-	g->is_bad |= g->has_loop && !is_told_apart;
+		is_distinct |= !octets_meet(&g->marks[i], &g->loops);
+	g->is_bad |= g->has_loop && !is_distinct;
 	g->nmarks = 0;
 }
 

@@ -90,7 +90,7 @@ shm_table_extent(const struct shm *s, enum shm_table_id id)
 }
 
 static void
-shm_room_tell(struct shm *s, enum shm_table_id id)
+shm_room_publish(struct shm *s, enum shm_table_id id)
 {
 	struct shm_room *room = shm_table_room(s, id);
 	struct shm_extent e = shm_table_extent(s, id);
@@ -124,7 +124,7 @@ shm_table_resize(struct shm *s, const struct conf *conf, bool may_shrink)
 			e->size = n;
 		if (e->reach < e->size)
 			e->reach = e->size;
-		shm_room_tell(s, (enum shm_table_id)i);
+		shm_room_publish(s, (enum shm_table_id)i);
 	}
 }
 
@@ -139,14 +139,14 @@ void
 shm_table_reach(struct shm *s, enum shm_table_id id, unsigned n)
 {
 	s->extent[id].reach = n;
-	shm_room_tell(s, id);
+	shm_room_publish(s, id);
 }
 
 static void
 shm_rooms_repair(struct shm *s)
 {
 	for (unsigned i = 0; i < TABLES; i++)
-		shm_room_tell(s, (enum shm_table_id)i);
+		shm_room_publish(s, (enum shm_table_id)i);
 }
 
 const struct shm_table shm_table_rooms = {

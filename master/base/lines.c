@@ -78,9 +78,9 @@ lines_lost(struct lines_rate *r, uint64_t now)
 {
 	unsigned long lost = r->lost;
 
-	if (!lost || now - r->told < LINES_SECOND)
+	if (!lost || now - r->reported < LINES_SECOND)
 		return 0;
-	r->told = now;
+	r->reported = now;
 	r->lost = 0;
 	return lost;
 }

@@ -26,12 +26,12 @@ void lines_flush(struct lines *, void (*put)(void *arg, struct str line), void *
 
 /* { 0 } is a fresh one. */
 struct lines_rate {
-	uint64_t since, told; /* ms */
+	uint64_t since, reported; /* ms */
 	unsigned n;
 	unsigned long lost;
 };
 
-/* Whether one more line may be told now; one that may not is counted. */
+/* Whether one more line may be logged now; one that may not is counted. */
 bool lines_may(struct lines_rate *, uint64_t now);
 /* How many were left out since it was asked last; asked more than once a second: 0. */
 unsigned long lines_lost(struct lines_rate *, uint64_t now);

@@ -10,7 +10,7 @@
 #include "config.h"
 #include "common/base/http.h"
 #include "common/config/conf_look.h"
-#include "common/config/conf_tell.h"
+#include "common/config/conf_print.h"
 #include "common/config/conf_trust.h"
 #include "master/cli/cli_conf.h"
 #include "worker/uri.h"

@@ -54,12 +54,12 @@ localexec_stdio(const struct localspec *s, int sock, int err)
 	if (close_range(LOCALEXEC_FD, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
 		for (int fd = LOCALEXEC_FD; fd < 65536; fd++)
 			fcntl(fd, F_SETFD, FD_CLOEXEC);
-	return sock < 0 || !s->is_told || dup2(STDIN_FILENO, LOCALEXEC_FD) >= 0;
+	return sock < 0 || !s->is_announced || dup2(STDIN_FILENO, LOCALEXEC_FD) >= 0;
 }
 
 /* sd_listen_fds(3): the socket once more, as the first one after standard error. */
 static void
-localexec_tell(void)
+localexec_announce(void)
 {
 	char pid[16];
 
@@ -82,8 +82,8 @@ localexec_child(const struct localspec *s, int sock, int err)
 		cgistart_exec(s);
 	if (s->is_cgi)
 		localexec_fail(s, "start", "the CGI starter");
-	if (s->is_told)
-		localexec_tell();
+	if (s->is_announced)
+		localexec_announce();
 	become_limit(&s->as);
 	if (become_be(&s->as, &what) < 0)
 		localexec_fail(s, "become", what);

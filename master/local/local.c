@@ -223,7 +223,7 @@ local_served(struct local *l)
 
 /* For the status: of the one that serves. */
 static void
-local_tell(struct local *l, const struct local_census *c)
+local_publish(struct local *l, const struct local_census *c)
 {
 	int row =
 	    l->state == LOCAL_SERVING ? backend_pool_row(local_env.shm(), str_of(l->name)) : -1;
@@ -238,7 +238,7 @@ local_tell(struct local *l, const struct local_census *c)
 
 	if (row < 0)
 		return;
-	backend_pool_tell_local(local_env.shm(), (unsigned)row, &it);
+	backend_pool_publish_local(local_env.shm(), (unsigned)row, &it);
 	backend_pool_touch(local_env.shm(), (unsigned)row, clock_ms());
 }
 
@@ -329,7 +329,7 @@ local_keep(struct local *l)
 	c = local_count(l);
 	local_replace(l, &c);
 	local_shrink(l, &c);
-	local_tell(l, &c);
+	local_publish(l, &c);
 }
 
 void

@@ -95,7 +95,7 @@ static uint64_t
 localspec_digest(const struct localspec *s)
 {
 	int64_t numbers[] = { s->as.max_memory, s->as.max_files, s->as.max_cpu, s->as.max_processes,
-		s->as.umask, s->is_cgi, s->is_told, s->scripts };
+		s->as.umask, s->is_cgi, s->is_announced, s->scripts };
 	uint64_t h = 0xcbf29ce484222325;
 
 	localspec_mix_z(&h, s->path);
@@ -186,7 +186,7 @@ localspec_new(const struct conf_pool *pool, const struct conf_process *process)
 	s->path = c->socket.n ? localspec_z(a, c->socket) : NULL;
 	s->owner = localspec_z(a, process->user);
 	s->is_cgi = pool->protocol == POOL_CGI;
-	s->is_told = pool->protocol == POOL_HTTP && s->path;
+	s->is_announced = pool->protocol == POOL_HTTP && s->path;
 	s->argv = localspec_strs(a, &c->command);
 	s->envp = localspec_environment(a, c);
 	s->stop_timeout = (uint64_t)c->stop_timeout;

@@ -18,7 +18,7 @@ struct localspec {
 	const char *path;  /* of the socket that its processes share; NULL: they bind */
 	const char *owner; /* user who may connect to it: the workers' */
 	bool is_cgi;       /* our own starter, which executes scripts */
-	bool is_told;      /* the socket is announced as a service manager does, too */
+	bool is_announced; /* the socket is announced as a service manager does, too */
 	char *const *argv; /* NULL-terminated; of CGI: the interpreter, argv[0] may be NULL */
 	char *const *envp;
 	struct become as;

@@ -26,7 +26,7 @@ enum {
 	LOOK_ENTRIES = 4096, /* of one root, all directories together */
 	LOOK_READS = 256,
 	LOOK_OCTETS = 16384,
-	LOOK_TOLD = 20,
+	LOOK_WARNINGS = 20,
 };
 
 extern const struct module module_files;
@@ -90,7 +90,7 @@ struct look {
 	int root;
 	struct str dirs[LOOK_DIRS];
 	uint8_t depths[LOOK_DIRS];
-	unsigned ndirs, entries, reads, told;
+	unsigned ndirs, entries, reads, warned;
 };
 
 /* --- whether it would be sent --- */
@@ -198,7 +198,7 @@ files_look_holds(struct look *l, int fd, const char *text)
 }
 
 static void
-files_look_tell(struct look *l, const struct look_row *row, struct str path)
+files_look_warn(struct look *l, const struct look_row *row, struct str path)
 {
 	static const char *const hints[] = {
 		[LOOK_KEY] = "a key belongs out of the document root, and is to be replaced now",
@@ -214,10 +214,10 @@ files_look_tell(struct look *l, const struct look_row *row, struct str path)
 		    "move it out of the document root, or: { exact = \"%.*s\"; respond: { status = "
 		    "404; }; }",
 		    STR_FMT(path));
-	if (l->told++ == LOOK_TOLD)
+	if (l->warned++ == LOOK_WARNINGS)
 		cfg_warning(l->check, l->conf->alias.n > 0 ? "alias" : "root", -1, NULL,
 		    "and more in %.*s", STR_FMT(root));
-	if (l->told > LOOK_TOLD)
+	if (l->warned > LOOK_WARNINGS)
 		return;
 	cfg_warning(l->check, l->conf->alias.n > 0 ? "alias" : "root", -1, hint,
 	    "everybody can fetch %.*s, which is %s (a file named \"%s\"%s%s%s) in %.*s",
@@ -225,7 +225,7 @@ files_look_tell(struct look *l, const struct look_row *row, struct str path)
 	    row->text ? row->text : "", row->text ? "\"" : "", STR_FMT(root));
 }
 
-/* True when the row is about it, whether it was told or not. */
+/* True when the row is about it, whether the warning was written or not. */
 static bool
 files_look_row(struct look *l, const struct look_row *row, struct str name, const char *last)
 {
@@ -250,7 +250,7 @@ files_look_row(struct look *l, const struct look_row *row, struct str name, cons
 	holds = files_look_holds(l, fd, row->text);
 	close(fd);
 	if (holds)
-		files_look_tell(l, row, path);
+		files_look_warn(l, row, path);
 	return holds;
 }
 

@@ -300,7 +300,7 @@ exchange_lost_level(struct exchange *x, const char **why)
 {
 	unsigned long more;
 
-	if (!bpool_may_tell(x->pool, &more))
+	if (!bpool_may_log(x->pool, &more))
 		return LOG_INFO_;
 	if (more)
 		*why = arena_printf(
@@ -631,7 +631,7 @@ exchange_gone(void *arg)
 }
 
 void
-exchange_tell(struct request *r)
+exchange_finish_note(struct request *r)
 {
 	struct exchange *x;
 

@@ -71,7 +71,7 @@ struct exchange {
 void exchange_start(
     struct request *, const struct gateway_conf *, bool is_authorizer, const struct script *script);
 /* All is over, as the log hooks run: the last times and the termination state. */
-void exchange_tell(struct request *);
+void exchange_finish_note(struct request *);
 
 /* --- between exchange.c, attempt.c, reply.c and tunnel.c --- */
 

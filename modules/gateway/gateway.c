@@ -91,7 +91,7 @@ static void
 gateway_log(struct request *r, const void *conf)
 {
 	(void)conf;
-	exchange_tell(r);
+	exchange_finish_note(r);
 }
 
 const struct module module_gateway = {

@@ -118,25 +118,25 @@ links_client(struct arena *a, struct str text, struct cidr *out)
 
 static void
 links_explain_refused(const struct links_said *said, const struct links_rule *rule, struct arena *a,
-    conf_teller *tell, void *arg)
+    conf_printer *print, void *arg)
 {
 	int status = links_format_status(said);
 
-	tell(arg,
+	print(arg,
 	    arena_printf(a, "refused with %d: %s (%s)", status, said->why, rule->format->name).p);
 	if (said->is != LINKS_WRONG || !said->text.p)
 		return;
-	tell(arg, "what has to be signed (LF is a line's end):");
+	print(arg, "what has to be signed (LF is a line's end):");
 	for (struct str rest = said->text; rest.p;) {
 		struct str line = str_split(&rest, '\n');
 
-		tell(arg, arena_printf(a, "  %.*s%s", STR_FMT(line), rest.p ? " LF" : "").p);
+		print(arg, arena_printf(a, "  %.*s%s", STR_FMT(line), rest.p ? " LF" : "").p);
 	}
 }
 
 static void
 links_explain(
-    const void *conf, const struct conf_ask *q, struct arena *a, conf_teller *tell, void *arg)
+    const void *conf, const struct conf_ask *q, struct arena *a, conf_printer *print, void *arg)
 {
 	const struct links_conf *c = conf;
 	struct cidr client;
@@ -156,16 +156,16 @@ links_explain(
 
 	links_format_ask(c->rules.v, c->rules.n, &ask, &said, &rule);
 	if (said.is != LINKS_GOOD) {
-		links_explain_refused(&said, rule, a, tell, arg);
+		links_explain_refused(&said, rule, a, print, arg);
 		return;
 	}
-	tell(arg, arena_printf(a, "good (%s)%s%.*s", rule->format->name,
-		      said.until ? " until " : ", for ever",
-		      STR_FMT(said.until ? links_date(a, said.until) : STR("")))
-		      .p);
-	tell(arg, arena_printf(a, "goes on as %.*s%s%.*s", STR_FMT(said.path),
-		      said.query.n ? "?" : "", STR_FMT(said.query))
-		      .p);
+	print(arg, arena_printf(a, "good (%s)%s%.*s", rule->format->name,
+		       said.until ? " until " : ", for ever",
+		       STR_FMT(said.until ? links_date(a, said.until) : STR("")))
+		       .p);
+	print(arg, arena_printf(a, "goes on as %.*s%s%.*s", STR_FMT(said.path),
+		       said.query.n ? "?" : "", STR_FMT(said.query))
+		       .p);
 }
 
 /* --- argand sign --- */

@@ -24,12 +24,12 @@ static struct heritage_listen listens;
 static int listener;
 
 /* The gateway's log hook ends here: what the engine noted is looked at before it is gone. */
-void __real_exchange_tell(struct request *);
-void __wrap_exchange_tell(struct request *);
+void __real_exchange_finish_note(struct request *);
+void __wrap_exchange_finish_note(struct request *);
 void
-__wrap_exchange_tell(struct request *r)
+__wrap_exchange_finish_note(struct request *r)
 {
-	__real_exchange_tell(r);
+	__real_exchange_finish_note(r);
 	if (!r->backend)
 		return;
 	sim.ends++;

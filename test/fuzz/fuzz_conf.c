@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "common/config/cfg_errors.h"
-#include "common/config/conf_tell.h"
+#include "common/config/conf_print.h"
 #include "test/fuzz/fuzz.h"
 
 static FILE *sink;

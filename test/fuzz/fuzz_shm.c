@@ -52,7 +52,7 @@ fuzz_backends(struct shm *s)
 		backend_succeeded(s, &at, 1000, 1 << 20);
 		backend_check_take(s, row, 1, 1000, 1000);
 		backend_checked(s, &at, row & 1, 1000);
-		backend_tell(s, &at, "fuzz");
+		backend_log(s, &at, "fuzz");
 		backend_touch(s, row, 1 << 20);
 	}
 	for (unsigned row = 0; row <= BACKEND_POOLS; row++) {

@@ -303,7 +303,7 @@ START_TEST(test_view)
 
 	backend_take(scene.shm, 1, row);
 	scene_out(row, CAUSE_UNREACHABLE, clock_ms());
-	backend_pool_tell_local(scene.shm, p, &local);
+	backend_pool_publish_local(scene.shm, p, &local);
 	backend_pool_count(scene.shm, p, POOL_QUEUE_FULL);
 	ck_assert(backend_view(scene.shm, row, &v));
 	ck_assert_str_eq(v.pool, "app");

@@ -1,7 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/config/conf_tell.h"
+#include "common/config/conf_print.h"
 #include "test/unit/conf_fake.h"
 #include "test/unit/unit.h"
 

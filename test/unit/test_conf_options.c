@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "common/config/conf_tell.h"
+#include "common/config/conf_print.h"
 #include "common/config/core.h"
 #include "test/unit/conf_fake.h"
 #include "test/unit/unit.h"

@@ -17,7 +17,7 @@
 #include "modules/gateway/pool/upstream.h"
 
 /* A waiting queue is looked at so often for what other workers gave back, ms. */
-enum { BPOOL_POLL = 10, BPOOL_TOUCH = 1000, BPOOL_TELL = 1000 };
+enum { BPOOL_POLL = 10, BPOOL_TOUCH = 1000, BPOOL_LOG_MS = 1000 };
 
 /* A configured host: one address, or those that its name has now. */
 struct bpool_entry {
@@ -41,8 +41,8 @@ struct bpool {
 	unsigned nwaiting;
 	struct post wake;
 	struct event poll; /* while requests wait */
-	uint64_t told;     /* worker_now() of the last line about a request that met a lost pool */
-	unsigned long untold; /* such requests since */
+	uint64_t logged;   /* worker_now() of the last line about a request that met a lost pool */
+	unsigned long unlogged; /* such requests since */
 };
 
 static struct bpool *bpools;
@@ -359,17 +359,17 @@ bpool_is_hopeless(struct bpool *p, uint64_t *ms)
 }
 
 bool
-bpool_may_tell(struct bpool *p, unsigned long *more)
+bpool_may_log(struct bpool *p, unsigned long *more)
 {
 	uint64_t now = worker_now(p->w);
 
-	*more = p->untold;
-	if (p->told && now < p->told + BPOOL_TELL) {
-		p->untold++;
+	*more = p->unlogged;
+	if (p->logged && now < p->logged + BPOOL_LOG_MS) {
+		p->unlogged++;
 		return false;
 	}
-	p->told = now;
-	p->untold = 0;
+	p->logged = now;
+	p->unlogged = 0;
 	return true;
 }
 
@@ -529,7 +529,7 @@ bpool_failed(
 	struct backend_at at = bpool_at(h, is_trial);
 
 	if (backend_failed(shm, &at, cause, retry_after, worker_now(p->w)))
-		backend_tell(shm, &at, why);
+		backend_log(shm, &at, why);
 	if (cause != CAUSE_REFUSED && cause != CAUSE_UNREACHABLE)
 		return;
 	for (size_t i = 0; i < p->conf->nhosts; i++)
@@ -546,7 +546,7 @@ bpool_succeeded(struct bhost *h, bool is_trial, uint64_t latency_us)
 
 	if (!backend_succeeded(shm, &at, latency_us, worker_now(p->w)))
 		return;
-	backend_tell(shm, &at, NULL);
+	backend_log(shm, &at, NULL);
 	worker_post(p->w, &p->wake);
 }
 

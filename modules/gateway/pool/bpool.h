@@ -62,7 +62,7 @@ bool bpool_is_lost(struct bpool *, uint64_t *ms);
 bool bpool_is_hopeless(struct bpool *, uint64_t *ms);
 /* Whether a request that met a lost pool may have a line of its own in the log: one a second may;
    the others since the last are counted in *more. */
-bool bpool_may_tell(struct bpool *, unsigned long *more);
+bool bpool_may_log(struct bpool *, unsigned long *more);
 /* Whether requests wait: who comes now waits behind them. */
 bool bpool_has_queue(const struct bpool *);
 /* A request waits; false when the queue is full. */

@@ -115,7 +115,7 @@ health_report(
 	}
 	if (!has_changed)
 		return;
-	backend_tell(shm, &at, result->is_good ? NULL : result->why);
+	backend_log(shm, &at, result->is_good ? NULL : result->why);
 	if (h->changed)
 		h->changed(h->arg);
 }

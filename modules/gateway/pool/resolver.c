@@ -103,7 +103,7 @@ resolver_level(enum log_level level)
 }
 
 static void
-resolver_tell(const struct resolver_entry *e)
+resolver_log(const struct resolver_entry *e)
 {
 	char text[RESOLVER_ADDRS * (INET6_ADDRSTRLEN + 1)], one[INET6_ADDRSTRLEN];
 	size_t n = 0;
@@ -226,7 +226,7 @@ resolver_answered(struct resolver_entry *e, const struct ares_addrinfo *info)
 		return;
 	e->addrs = addrs;
 	e->is_known = true;
-	resolver_tell(e);
+	resolver_log(e);
 	LIST_EACH(l, &e->watches)
 	container_of(l, struct resolver_name, link)->is_news = true;
 	worker_post(resolver.w, &resolver.news);

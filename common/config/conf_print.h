@@ -2,8 +2,8 @@
  * What a configuration says about itself: dumps and what a reload would change, the option
  * reference, and the way of a request through it.
  */
-#ifndef CONFIG_CONF_TELL_H
-#define CONFIG_CONF_TELL_H
+#ifndef CONFIG_CONF_PRINT_H
+#define CONFIG_CONF_PRINT_H
 
 #include "common/config/conf.h"
 
