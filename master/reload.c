@@ -297,7 +297,7 @@ reload_own(const struct conf *conf)
 
 /* Whether no worker of an older generation answers a new connection any more. */
 static bool
-reload_is_left(struct shm *shm, unsigned number)
+reload_has_workers(struct shm *shm, unsigned number)
 {
 	for (unsigned row = 0; shm && row < SHM_WORKERS; row++) {
 		struct shm_worker *w = shm_worker(shm, row);
@@ -318,8 +318,8 @@ reload_look(void *arg)
 		reload_end(EXIT_FAILURE);
 		return;
 	}
-	if ((!reload_is_left(master.shm, g->number) ||
-		!reload_is_left(master.shm_old, g->number)) &&
+	if ((!reload_has_workers(master.shm, g->number) ||
+		!reload_has_workers(master.shm_old, g->number)) &&
 	    clock_ms() - self.switched < RELOAD_SWITCH_MS) {
 		alarm_set(&self.look, RELOAD_LOOK_MS, reload_look, arg);
 		return;

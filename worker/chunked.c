@@ -31,7 +31,7 @@ enum chunked_state {
 	CHUNKED_FIELD_LF,
 	CHUNKED_END_LF,
 	CHUNKED_DONE,
-	CHUNKED_BROKEN, /* left holds the status */
+	CHUNKED_BROKEN, /* remaining holds the status */
 };
 
 /* RFC 9110 6.5.1: framing, routing, request modifiers, authentication, and how to process content
@@ -137,8 +137,8 @@ chunked_in_size(struct chunked *c, unsigned char ch)
 		if (c->digits == 16)
 			return -400;
 		c->digits++;
-		c->left = c->left << 4 | (unsigned)digit;
-		return c->left > INT64_MAX ? -413 : 0;
+		c->remaining = c->remaining << 4 | (unsigned)digit;
+		return c->remaining > INT64_MAX ? -413 : 0;
 	}
 	if (c->digits == 0)
 		return -400;
@@ -191,7 +191,7 @@ chunked_in_size_lf(struct chunked *c, unsigned char ch)
 {
 	if (ch != '\n')
 		return -400;
-	c->state = c->left > 0 ? CHUNKED_DATA : CHUNKED_LINE;
+	c->state = c->remaining > 0 ? CHUNKED_DATA : CHUNKED_LINE;
 	return 0;
 }
 
@@ -290,9 +290,9 @@ chunked_step(struct chunked *c, struct arena *a, struct fields *trailers, unsign
 static size_t
 chunked_run(struct chunked *c, const char *in, size_t n, struct str *data)
 {
-	*data = str_n(in, n < c->left ? n : (size_t)c->left);
-	c->left -= data->n;
-	if (c->left == 0)
+	*data = str_n(in, n < c->remaining ? n : (size_t)c->remaining);
+	c->remaining -= data->n;
+	if (c->remaining == 0)
 		c->state = CHUNKED_DATA_CR;
 	return data->n;
 }
@@ -302,7 +302,7 @@ chunked_decode(struct chunked *c, struct arena *a, struct fields *trailers, cons
     size_t n, struct str *data, bool *done)
 {
 	size_t used = 0;
-	int status = c->state == CHUNKED_BROKEN ? (int)c->left : 0;
+	int status = c->state == CHUNKED_BROKEN ? (int)c->remaining : 0;
 
 	*data = (struct str){ NULL, 0 };
 	while (status == 0 && used < n && c->state != CHUNKED_DONE) {
@@ -316,14 +316,14 @@ chunked_decode(struct chunked *c, struct arena *a, struct fields *trailers, cons
 	if (status == 0)
 		return (ssize_t)used;
 	c->state = CHUNKED_BROKEN;
-	c->left = (uint64_t)(int64_t)status;
+	c->remaining = (uint64_t)(int64_t)status;
 	return status;
 }
 
 uint64_t
 chunked_announced(const struct chunked *c)
 {
-	return c->state == CHUNKED_DATA ? c->left : 0;
+	return c->state == CHUNKED_DATA ? c->remaining : 0;
 }
 
 size_t

@@ -16,7 +16,7 @@ struct chunked {
 	uint16_t trailers;   /* trailer fields so far */
 	uint32_t trailer_n;  /* octets of the trailer section so far */
 	uint32_t line_start; /* where the current line of it begins */
-	uint64_t left;       /* octets of the current chunk still to come */
+	uint64_t remaining;  /* octets of the current chunk still to come */
 	char *trailer;       /* room in the arena, made when a trailer begins */
 };
 

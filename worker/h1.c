@@ -162,12 +162,12 @@ h1_body_plain(struct h1 *h)
 	struct conn *c = h->c;
 	size_t n = c->in->used - c->in_at;
 
-	if ((int64_t)n > h->left)
-		n = (size_t)h->left;
+	if ((int64_t)n > h->remaining)
+		n = (size_t)h->remaining;
 	h1_body_data(h, c->in->data + c->in_at, n);
-	h->left -= (int64_t)n;
+	h->remaining -= (int64_t)n;
 	conn_used(c, n);
-	if (h->left == 0 && h->body != H1_BODY_BROKEN)
+	if (h->remaining == 0 && h->body != H1_BODY_BROKEN)
 		h1_body_done(h);
 }
 
@@ -239,7 +239,7 @@ h1_tunnel(struct h1 *h)
 	must(h->body == H1_BODY_NONE);
 	h->body = H1_BODY_READING;
 	h->is_chunked = false;
-	h->left = INT64_MAX;
+	h->remaining = INT64_MAX;
 	body_on_space(&h->r->body, h1_body_space, h);
 }
 
@@ -351,7 +351,7 @@ h1_fill(struct h1 *h, const struct h1_head *head, const char **why)
 	h->keep = head->keep_alive;
 	r->is_last = !head->keep_alive;
 	h->is_chunked = head->is_chunked;
-	h->left = head->length;
+	h->remaining = head->length;
 	h->expects_continue = head->expects_continue;
 	h->body = head->is_chunked || head->length > 0 ? H1_BODY_WAITING : H1_BODY_NONE;
 	if (h->body == H1_BODY_NONE)
@@ -590,11 +590,11 @@ h1_step(struct h1 *h)
 	h->is_stepping = false;
 	if (h->body == H1_BODY_READING || h->body == H1_BODY_DISCARD)
 		h1_body_feed(h);
-	if (unlikely(c->is_eof) && h->body == H1_BODY_NONE && !c->in && !h->r->is_left &&
+	if (unlikely(c->is_eof) && h->body == H1_BODY_NONE && !c->in && !h->r->is_half_closed &&
 	    !h->r->is_tunnel) {
-		h->r->is_left = true;
-		if (h->r->left.fn)
-			worker_post(c->w, &h->r->left);
+		h->r->is_half_closed = true;
+		if (h->r->client_end.fn)
+			worker_post(c->w, &h->r->client_end);
 	}
 	if (!h1_out_flush(h, &is_done))
 		return;

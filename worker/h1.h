@@ -43,7 +43,7 @@ struct h1 {
 	/* request body */
 	uint8_t body; /* enum h1_body */
 	bool is_chunked, expects_continue;
-	int64_t left; /* octets of a body with a length still to come */
+	int64_t remaining; /* octets of a body with a length still to come */
 	struct chunked chunked;
 	uint64_t read_mark, read_ms; /* time spent waiting for the client's body */
 	uint64_t bulk_mark;          /* since when bulk octets came; see h1_bulk.c */
@@ -63,12 +63,12 @@ struct h1 {
 	uint16_t interim_at;
 	uint32_t head_n, head_at;
 	uint32_t frame_n, frame_at;
-	struct buf *interim; /* interim responses to be sent from interim_at; or NULL */
-	const char *head;    /* in the request's arena; head_at .. head_n to be sent */
-	const char *frame;   /* line, or one of the tail; frame_at .. frame_n to be sent */
-	struct str tail;     /* end of a chunked body behind its last octet */
-	int64_t frame_left;  /* octets of the current chunk, or of the whole body */
-	int64_t write_taken; /* octets that had reached the client when last asked */
+	struct buf *interim;     /* interim responses to be sent from interim_at; or NULL */
+	const char *head;        /* in the request's arena; head_at .. head_n to be sent */
+	const char *frame;       /* line, or one of the tail; frame_at .. frame_n to be sent */
+	struct str tail;         /* end of a chunked body behind its last octet */
+	int64_t frame_remaining; /* octets of the current chunk, or of the whole body */
+	int64_t write_taken;     /* octets that had reached the client when last asked */
 	uint64_t write_ms, write_mark; /* time spent waiting for the client to take octets */
 	uint64_t write_progress;       /* when it last took one */
 	char line[32];                 /* of a chunk */

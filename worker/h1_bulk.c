@@ -39,8 +39,8 @@ bulk_room(const struct h1 *h)
 	if (r->body.pipes == 0 || h->body != H1_BODY_READING || r->body.state != BODY_OPEN ||
 	    h->is_chunked || r->is_tunnel || h->c->in || !h->c->transport->fill)
 		return 0;
-	if (room > h->left)
-		room = h->left;
+	if (room > h->remaining)
+		room = h->remaining;
 	if (room < BULK_LEAST)
 		return 0;
 	return room < r->body.pipes ? room : r->body.pipes;
@@ -57,9 +57,9 @@ bulk_pipe(struct h1 *h, struct pipe *p, int64_t room)
 		return n;
 	}
 	h->r->received += n;
-	h->left -= n;
+	h->remaining -= n;
 	body_put_pipe(&h->r->body, p);
-	if (h->left == 0)
+	if (h->remaining == 0)
 		h1_body_done(h);
 	return n;
 }
@@ -135,7 +135,7 @@ void
 h1_bulk_came(struct h1 *h, ssize_t n)
 {
 	struct conn *c = h->c;
-	int64_t left = h->left - (c->in ? c->in->used - c->in_at : 0);
+	int64_t remaining = h->remaining - (c->in ? c->in->used - c->in_at : 0);
 	uint64_t now = c->w->now;
 
 	if (n == 0)
@@ -143,13 +143,13 @@ h1_bulk_came(struct h1 *h, ssize_t n)
 	c->is_fast = n >= BUF_ROOM;
 	h->bulk += (uint32_t)n;
 	if (link_is_on(&h->bulk_link)) {
-		if (left < BULK_AWAIT)
+		if (remaining < BULK_AWAIT)
 			h1_bulk_over(h);
 		return;
 	}
 	if (h->bulk < BULK_WINDOW)
 		return;
-	if (now - h->bulk_mark <= BULK_FAST_MS && left >= 2 * BULK_AWAIT && !h->is_chunked &&
+	if (now - h->bulk_mark <= BULK_FAST_MS && remaining >= 2 * BULK_AWAIT && !h->is_chunked &&
 	    !h->r->is_tunnel && c->transport->await)
 		bulk_await(h);
 	h->bulk = 0;

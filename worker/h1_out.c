@@ -56,7 +56,7 @@ out_has_rest(const struct h1 *h)
 {
 	if (likely(h->body == H1_BODY_NONE) || (h->body != H1_BODY_WAITING && h->r->status < 400))
 		return false;
-	return h->expects_continue || h->is_chunked || h->left > H1_DISCARD_MAX;
+	return h->expects_continue || h->is_chunked || h->remaining > H1_DISCARD_MAX;
 }
 
 /* Whether the connection may stay open after this answer (RFC 9112 9.3, 9.6). What it says binds:
@@ -188,9 +188,9 @@ h1_out_head(struct request *r)
 	h->head_n = (uint32_t)(p - start);
 	h->head_at = 0;
 	h->is_headed = true;
-	h->frame_left = h->framing == H1_FRAME_LENGTH  ? r->out_length
-			: h->framing >= H1_FRAME_CLOSE ? INT64_MAX
-						       : 0;
+	h->frame_remaining = h->framing == H1_FRAME_LENGTH  ? r->out_length
+			     : h->framing >= H1_FRAME_CLOSE ? INT64_MAX
+							    : 0;
 	if (h->framing == H1_FRAME_LENGTH && h->c->transport->drain)
 		r->out->pipes = PIPE_ROOM;
 	if (h->framing == H1_FRAME_NONE)
@@ -264,7 +264,8 @@ out_after(struct h1 *h)
 {
 	const struct body *b = h->r->out;
 
-	return b->state == BODY_ENDED && b->queued == h->frame_left ? out_tail(h) : STR("\r\n");
+	return b->state == BODY_ENDED && b->queued == h->frame_remaining ? out_tail(h)
+									 : STR("\r\n");
 }
 
 /* The last octet of a chunk is sent, and so are at octets of what follows. */
@@ -283,10 +284,11 @@ out_frame(struct h1 *h)
 {
 	struct body *b = h->r->out;
 
-	if (h->framing != H1_FRAME_CHUNKED || h->frame_left > 0 || h->frame_n > 0 || h->has_last)
+	if (h->framing != H1_FRAME_CHUNKED || h->frame_remaining > 0 || h->frame_n > 0 ||
+	    h->has_last)
 		return;
 	if (b->queued > 0) {
-		h->frame_left = b->queued;
+		h->frame_remaining = b->queued;
 		out_set_frame(h, str_n(h->line, chunked_head(h->line, (uint64_t)b->queued)), 0);
 	} else if (b->state == BODY_ENDED) {
 		out_set_frame(h, out_tail(h), 2);
@@ -316,10 +318,10 @@ out_iov(struct h1 *h, struct iovec *iov, size_t *data)
 	if (h->frame_n > 0)
 		iov[n++] = (struct iovec){ (void *)(uintptr_t)(h->frame + h->frame_at),
 			h->frame_n - h->frame_at };
-	if (h->frame_left > 0) {
+	if (h->frame_remaining > 0) {
 		int more = body_iov(h->r->out, iov + n, OUT_IOV - n - 1, data);
 
-		for (int64_t left = h->frame_left; more > 0; more--, n++) {
+		for (int64_t left = h->frame_remaining; more > 0; more--, n++) {
 			if ((int64_t)iov[n].iov_len > left)
 				iov[n].iov_len = (size_t)left;
 			left -= (int64_t)iov[n].iov_len;
@@ -328,9 +330,9 @@ out_iov(struct h1 *h, struct iovec *iov, size_t *data)
 				break;
 			}
 		}
-		if ((int64_t)*data > h->frame_left)
-			*data = (size_t)h->frame_left;
-		if (h->framing == H1_FRAME_CHUNKED && (int64_t)*data == h->frame_left) {
+		if ((int64_t)*data > h->frame_remaining)
+			*data = (size_t)h->frame_remaining;
+		if (h->framing == H1_FRAME_CHUNKED && (int64_t)*data == h->frame_remaining) {
 			struct str after = out_after(h);
 
 			iov[n++] = (struct iovec){ (void *)(uintptr_t)after.p, after.n };
@@ -374,12 +376,12 @@ out_sent(struct h1 *h, size_t n)
 	n -= part;
 	if (h->frame_at == h->frame_n)
 		h->frame_at = h->frame_n = 0;
-	part = (int64_t)n > h->frame_left ? (size_t)h->frame_left : n;
+	part = (int64_t)n > h->frame_remaining ? (size_t)h->frame_remaining : n;
 	if (part > 0) {
-		bool ends = h->framing == H1_FRAME_CHUNKED && (int64_t)part == h->frame_left;
+		bool ends = h->framing == H1_FRAME_CHUNKED && (int64_t)part == h->frame_remaining;
 		struct str after = ends ? out_after(h) : STR("");
 
-		h->frame_left -= (int64_t)part;
+		h->frame_remaining -= (int64_t)part;
 		h->r->sent += (int64_t)part;
 		body_consume(h->r->out, (int64_t)part);
 		if (ends)
@@ -397,7 +399,7 @@ out_is_done(const struct h1 *h)
 	case H1_FRAME_NONE:
 		return true;
 	case H1_FRAME_LENGTH:
-		return h->frame_left == 0;
+		return h->frame_remaining == 0;
 	case H1_FRAME_CHUNKED:
 		return h->has_last && h->frame_n == 0;
 	case H1_FRAME_CLOSE:
@@ -464,13 +466,13 @@ out_memory(struct h1 *h, const struct iovec *iov, int n, bool more)
 static enum out_verdict
 out_passed(struct h1 *h, int64_t want, ssize_t sent, int64_t *budget)
 {
-	bool ends = h->framing == H1_FRAME_CHUNKED && sent == h->frame_left;
+	bool ends = h->framing == H1_FRAME_CHUNKED && sent == h->frame_remaining;
 	struct str after = ends ? out_after(h) : STR("");
 
 	ctr_add(h->c->w->row, CTR_BYTES_OUT, sent);
 	h->r->sent_total += sent;
 	h->r->sent += sent;
-	h->frame_left -= sent;
+	h->frame_remaining -= sent;
 	body_consume(h->r->out, sent);
 	if (ends)
 		out_chunk_ended(h, after, 0);
@@ -492,7 +494,7 @@ out_pipe(struct h1 *h, int64_t *budget)
 
 	if (!p)
 		return OUT_WAIT;
-	if (!h->c->transport->drain || want > h->frame_left) {
+	if (!h->c->transport->drain || want > h->frame_remaining) {
 		body_melt(h->r->out); /* or the answer is broken: seen next */
 		return OUT_MORE;
 	}
@@ -506,8 +508,8 @@ out_file(struct h1 *h, int fd, int64_t off, int64_t len, int64_t *budget)
 	struct conn *c = h->c;
 	ssize_t sent;
 
-	if (len > h->frame_left)
-		len = h->frame_left;
+	if (len > h->frame_remaining)
+		len = h->frame_remaining;
 	if (len > OUT_SENDFILE) {
 		len = OUT_SENDFILE;
 		if (!c->is_bulk)
@@ -537,8 +539,8 @@ out_once(struct h1 *h, int64_t *budget)
 	bool is_file;
 
 	n = out_iov(h, iov, &data);
-	is_file = h->is_headed && h->framing != H1_FRAME_NONE && h->frame_left > (int64_t)data &&
-		  (int64_t)data < h->r->out->queued;
+	is_file = h->is_headed && h->framing != H1_FRAME_NONE &&
+		  h->frame_remaining > (int64_t)data && (int64_t)data < h->r->out->queued;
 	if (n > 0)
 		return out_memory(h, iov, n, is_file);
 	if (is_file && body_file(h->r->out, &fd, &off, &len))
@@ -559,7 +561,7 @@ out_is_broken(const struct h1 *h)
 	if (!h->is_headed || h->framing == H1_FRAME_NONE || !body_is_empty(b))
 		return false;
 	return b->state == BODY_FAILED ||
-	       (b->state == BODY_ENDED && h->framing == H1_FRAME_LENGTH && h->frame_left > 0);
+	       (b->state == BODY_ENDED && h->framing == H1_FRAME_LENGTH && h->frame_remaining > 0);
 }
 
 /* An answer that is all there, in memory, and of which nothing is sent: one writev. True when it
@@ -575,12 +577,13 @@ h1_out_whole(struct h1 *h)
 	ssize_t sent;
 	int n;
 
-	if (h->framing != H1_FRAME_LENGTH || b->state != BODY_ENDED || b->queued != h->frame_left ||
-	    !h->is_headed || h->head_at > 0 || h->interim || h->is_cut || h->is_writing)
+	if (h->framing != H1_FRAME_LENGTH || b->state != BODY_ENDED ||
+	    b->queued != h->frame_remaining || !h->is_headed || h->head_at > 0 || h->interim ||
+	    h->is_cut || h->is_writing)
 		return false;
 	iov[0] = (struct iovec){ (void *)(uintptr_t)h->head, h->head_n };
 	n = body_iov(b, iov + 1, OUT_IOV - 1, &data);
-	if ((int64_t)data != h->frame_left)
+	if ((int64_t)data != h->frame_remaining)
 		return false;
 	sent = h->c->transport->writev(h->c, iov, n + 1, false);
 	if (unlikely(sent < 0))

@@ -70,10 +70,10 @@ struct request {
 	struct str handler; /* name of the module that answered */
 	struct request_backend *backend;   /* NULL: no backend was asked */
 	const struct fields *out_trailers; /* sent after a chunked body that has ended; or NULL */
-	bool is_left;     /* the client sends no more, and has sent all of the request */
-	bool is_last;     /* it has said that nothing follows on its connection (RFC 9112 9.6) */
-	struct post left; /* see request_on_left() */
-	bool is_tunnel;   /* see res_begin_tunnel() */
+	bool is_half_closed; /* the client sends no more, and has sent all of the request */
+	bool is_last;        /* it has said that nothing follows on its connection (RFC 9112 9.6) */
+	struct post client_end; /* see request_on_client_end() */
+	bool is_tunnel;         /* see res_begin_tunnel() */
 
 	/* private to request.c */
 	uint8_t known[HF_MAX]; /* 1 + index in in.v of the first field of a kind */
@@ -120,14 +120,14 @@ void request_want_body(struct request *);
    Who asks must withdraw (fn NULL) before arg goes, from a deferred call of the arena at the
    latest. Not for tunnels: there the body ends. */
 static inline void
-request_on_left(struct request *r, void (*fn)(void *), void *arg)
+request_on_client_end(struct request *r, void (*fn)(void *), void *arg)
 {
 	if (!fn)
-		post_cancel(&r->left);
-	r->left.fn = fn;
-	r->left.arg = arg;
-	if (fn && r->is_left)
-		worker_post(r->w, &r->left);
+		post_cancel(&r->client_end);
+	r->client_end.fn = fn;
+	r->client_end.arg = arg;
+	if (fn && r->is_half_closed)
+		worker_post(r->w, &r->client_end);
 }
 
 /* The address of ours that the client has reached, not a wildcard; a Unix socket's path. */

@@ -496,7 +496,7 @@ static void
 exchange_wait(struct exchange *x)
 {
 	uint64_t now = worker_now(x->w), ms;
-	int64_t left;
+	int64_t rest;
 
 	exchange_enter(x, EXCHANGE_WAITING);
 	if (bpool_is_lost(x->pool, &ms)) {
@@ -515,8 +515,8 @@ exchange_wait(struct exchange *x)
 	}
 	/* The deadline was set by the first wait. What is left of it differs with each further one,
 	   and timers of equal length share a queue. */
-	left = (int64_t)(x->wait_until - now);
-	exchange_timer(x, (left + EXCHANGE_GRAIN - 1) / EXCHANGE_GRAIN * EXCHANGE_GRAIN);
+	rest = (int64_t)(x->wait_until - now);
+	exchange_timer(x, (rest + EXCHANGE_GRAIN - 1) / EXCHANGE_GRAIN * EXCHANGE_GRAIN);
 }
 
 static void
@@ -599,7 +599,7 @@ exchange_abort(struct exchange *x)
    HTTP/1.0) closes its side to say just that; should it have gone all the same, the first octet
    that we write finds out. */
 static void
-exchange_left(void *arg)
+exchange_on_client_end(void *arg)
 {
 	struct exchange *x = arg;
 	bool is_silent =
@@ -615,7 +615,7 @@ exchange_gone(void *arg)
 {
 	struct exchange *x = arg;
 
-	request_on_left(x->r, NULL, NULL);
+	request_on_client_end(x->r, NULL, NULL);
 	if (x->state != EXCHANGE_DONE) {
 		bpool_unwait(x->pool, &x->waiter);
 		if (x->u)
@@ -696,7 +696,7 @@ exchange_new(struct request *r, const struct gateway_conf *conf, bool is_authori
 	r->backend = &x->note;
 	arena_defer(&r->arena, exchange_gone, x);
 	if (!conf->ignore_client_abort)
-		request_on_left(r, exchange_left, x);
+		request_on_client_end(r, exchange_on_client_end, x);
 	return x;
 }
 

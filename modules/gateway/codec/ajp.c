@@ -248,13 +248,13 @@ ajp_parse(struct ajp *s, struct codec_response *rsp)
 static enum codec_event
 ajp_on_headers(struct ajp *s, struct codec_response *rsp)
 {
-	if (s->left > rsp->max_head)
+	if (s->remaining > rsp->max_head)
 		return ajp_fail(s, rsp, "the response's head is too long");
-	if (s->left == 0)
+	if (s->remaining == 0)
 		return ajp_fail(s, rsp, ajp_short);
-	s->head = arena_alloc(rsp->arena, s->left);
+	s->head = arena_alloc(rsp->arena, s->remaining);
 	s->head_n = 0;
-	s->head_room = s->left;
+	s->head_room = s->remaining;
 	s->phase = AJP_IN_FIELDS;
 	return CODEC_MORE;
 }
@@ -266,7 +266,7 @@ ajp_on_chunk(struct ajp *s, struct codec_response *rsp)
 	s->content = (uint32_t)s->small[0] << 8 | s->small[1];
 	if (!s->has_head)
 		return ajp_fail(s, rsp, "content before the head");
-	if (s->left != s->content && s->left != s->content + 1)
+	if (s->remaining != s->content && s->remaining != s->content + 1)
 		return ajp_fail(s, rsp, "a packet is not as long as its content");
 	if (!s->is_bodyless && s->body >= 0) {
 		if (s->content > s->body)
@@ -342,8 +342,8 @@ ajp_in_header(struct ajp *s, struct codec_response *rsp, const char *in, size_t 
 		return ajp_fail(s, rsp, "a packet does not begin with AB");
 	if (!is_complete)
 		return CODEC_MORE;
-	s->left = (uint32_t)s->small[2] << 8 | s->small[3];
-	if (s->left == 0)
+	s->remaining = (uint32_t)s->small[2] << 8 | s->small[3];
+	if (s->remaining == 0)
 		return ajp_fail(s, rsp, "an empty packet");
 	s->got = 0;
 	s->phase = AJP_IN_TYPE;
@@ -359,11 +359,11 @@ ajp_in_type(struct ajp *s, struct codec_response *rsp, const char *in, size_t n,
 	(void)n;
 	s->type = (uint8_t)in[0];
 	*used = 1;
-	s->left--;
+	s->remaining--;
 	row = s->type < TYPES ? &ajp_types[s->type] : NULL;
 	if (!row || !row->on)
 		return ajp_fail(s, rsp, "a packet of an unknown type");
-	if (s->left < row->small || (row->is_exact && s->left > row->small))
+	if (s->remaining < row->small || (row->is_exact && s->remaining > row->small))
 		return ajp_fail(s, rsp, "a packet is not as long as its type says");
 	s->phase = AJP_IN_SMALL;
 	return row->small > 0 ? CODEC_MORE : row->on(s, rsp);
@@ -377,20 +377,20 @@ ajp_in_small(struct ajp *s, struct codec_response *rsp, const char *in, size_t n
 	if (!ajp_collect(s, row->small, in, n, used))
 		return CODEC_MORE;
 	s->got = 0;
-	s->left -= row->small;
+	s->remaining -= row->small;
 	return row->on(s, rsp);
 }
 
 static enum codec_event
 ajp_in_fields(struct ajp *s, struct codec_response *rsp, const char *in, size_t n, size_t *used)
 {
-	size_t part = n < s->left ? n : s->left;
+	size_t part = n < s->remaining ? n : s->remaining;
 
 	memcpy(s->head + s->head_n, in, part);
 	s->head_n += (uint32_t)part;
-	s->left -= (uint32_t)part;
+	s->remaining -= (uint32_t)part;
 	*used = part;
-	return s->left > 0 ? CODEC_MORE : ajp_parse(s, rsp);
+	return s->remaining > 0 ? CODEC_MORE : ajp_parse(s, rsp);
 }
 
 static enum codec_event
@@ -400,9 +400,9 @@ ajp_in_content(struct ajp *s, struct codec_response *rsp, const char *in, size_t
 
 	*used = part;
 	s->content -= (uint32_t)part;
-	s->left -= (uint32_t)part;
+	s->remaining -= (uint32_t)part;
 	if (s->content == 0)
-		s->phase = s->left > 0 ? AJP_IN_TAIL : AJP_IN_HEADER;
+		s->phase = s->remaining > 0 ? AJP_IN_TAIL : AJP_IN_HEADER;
 	if (s->is_bodyless)
 		return CODEC_MORE;
 	rsp->data = str_n(in, part);
@@ -415,8 +415,8 @@ ajp_in_tail(struct ajp *s, struct codec_response *rsp, const char *in, size_t n,
 	(void)rsp;
 	(void)in;
 	(void)n;
-	*used = s->left; /* 0 or 1 */
-	s->left = 0;
+	*used = s->remaining; /* 0 or 1 */
+	s->remaining = 0;
 	s->phase = AJP_IN_HEADER;
 	return CODEC_MORE;
 }

@@ -27,10 +27,10 @@ struct ajp {
 	uint8_t interims;
 	uint8_t got; /* octets of small[] */
 	unsigned char small[4];
-	uint32_t left;    /* octets of the packet to come */
-	uint32_t content; /* those of them that are content */
-	int64_t body;     /* octets that the announced length leaves; -1: none was announced */
-	char *head;       /* the payload of a packet of fields, in the arena */
+	uint32_t remaining; /* octets of the packet to come */
+	uint32_t content;   /* those of them that are content */
+	int64_t body;       /* octets that the announced length leaves; -1: none was announced */
+	char *head;         /* the payload of a packet of fields, in the arena */
 	uint32_t head_n, head_room;
 	const char *why;
 };

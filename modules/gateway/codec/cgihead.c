@@ -219,7 +219,7 @@ cgihead_interim(struct cgihead *h, struct codec_response *res)
 		return cgihead_fail(h, res, "101 that nobody asked for");
 	if (res->status == 101) {
 		res->is_tunnel = true;
-		h->left = -1;
+		h->remaining = -1;
 		h->phase = CGIHEAD_BODY;
 		return CODEC_HEAD;
 	}
@@ -249,7 +249,7 @@ cgihead_done(struct cgihead *h, struct codec_response *res)
 		return cgihead_interim(h, res);
 	if (h->is_chunked) /* RFC 9112 6.3: it outranks Content-Length */
 		res->length = -1;
-	h->left = cgihead_has_no_content(res) ? 0 : res->length;
+	h->remaining = cgihead_has_no_content(res) ? 0 : res->length;
 	h->phase = CGIHEAD_BODY;
 	return CODEC_HEAD;
 }
@@ -273,7 +273,7 @@ static enum codec_event
 cgihead_end(struct cgihead *h)
 {
 	h->phase = CGIHEAD_END;
-	h->left = 0;
+	h->remaining = 0;
 	return CODEC_END;
 }
 
@@ -292,7 +292,7 @@ cgihead_chunks(
 		*used += (size_t)part;
 		if (res->data.n > 0) {
 			if (done)
-				h->left = 0;
+				h->remaining = 0;
 			return CODEC_DATA;
 		}
 	}
@@ -303,16 +303,16 @@ static enum codec_event
 cgihead_content(
     struct cgihead *h, struct codec_response *res, const char *in, size_t n, size_t *used)
 {
-	if (h->left == 0)
+	if (h->remaining == 0)
 		return cgihead_end(h);
 	if (h->is_chunked)
 		return cgihead_chunks(h, res, in, n, used);
 	if (n == 0)
 		return CODEC_MORE;
-	if (h->left > 0 && (uint64_t)h->left < n)
-		n = (size_t)h->left;
-	if (h->left > 0)
-		h->left -= (int64_t)n;
+	if (h->remaining > 0 && (uint64_t)h->remaining < n)
+		n = (size_t)h->remaining;
+	if (h->remaining > 0)
+		h->remaining -= (int64_t)n;
 	*used = n;
 	res->data = str_n(in, n);
 	return CODEC_DATA;
@@ -345,9 +345,9 @@ cgihead_eof(void *state, struct codec_response *res)
 	if (h->phase == CGIHEAD_HEAD)
 		return cgihead_fail(h, res,
 		    h->head_n > 0 ? "ended within the response head" : "ended without a response");
-	if (h->left == 0)
+	if (h->remaining == 0)
 		return cgihead_end(h);
-	if (h->left > 0)
+	if (h->remaining > 0)
 		return cgihead_fail(h, res, "ended before its Content-Length was reached");
 	if (h->is_chunked)
 		return cgihead_fail(h, res, "ended before the last chunk");

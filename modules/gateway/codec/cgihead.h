@@ -25,7 +25,7 @@ struct cgihead {
 	bool is_chunked;
 	uint32_t head_n, room; /* octets of the head so far, kept at head */
 	char *head;
-	int64_t left; /* octets of content to come; -1: until the end */
+	int64_t remaining; /* octets of content to come; -1: until the end */
 	struct chunked chunked;
 };
 

@@ -55,7 +55,7 @@ struct fastcgi {
 	uint8_t padding;             /* octets still to come */
 	uint8_t have;                /* octets of bytes[] */
 	uint8_t bytes[FASTCGI_HEAD]; /* a record's head, or the content of END_REQUEST */
-	uint16_t left;               /* octets of content still to come */
+	uint16_t remaining;          /* octets of content still to come */
 	bool is_ours;                /* the record is of our request */
 	bool keep;                   /* was asked for */
 	bool is_sent;                /* the end of STDIN was put */
@@ -260,13 +260,13 @@ fastcgi_record(struct fastcgi *f, struct codec_response *res)
 		return fastcgi_fail(f, res, "not FastCGI: the version is not 1");
 	f->type = b[1];
 	f->is_ours = b[2] == 0 && b[3] == 1;
-	f->left = (uint16_t)(b[4] << 8 | b[5]);
+	f->remaining = (uint16_t)(b[4] << 8 | b[5]);
 	f->padding = b[6];
 	f->have = 0;
 	f->phase = PHASE_CONTENT;
-	if (f->is_ours && f->type == FASTCGI_END && f->left < FASTCGI_HEAD)
+	if (f->is_ours && f->type == FASTCGI_END && f->remaining < FASTCGI_HEAD)
 		return fastcgi_fail(f, res, "a short END_REQUEST record");
-	if (f->is_ours && f->type == FASTCGI_STDOUT && f->left == 0)
+	if (f->is_ours && f->type == FASTCGI_STDOUT && f->remaining == 0)
 		f->is_out_ended = true;
 	return CODEC_MORE;
 }
@@ -299,9 +299,9 @@ fastcgi_ended(struct fastcgi *f, struct codec_response *res, bool is_last)
 static enum codec_event
 fastcgi_skip(struct fastcgi *f, size_t n, size_t *used)
 {
-	if (n > f->left)
-		n = f->left;
-	f->left -= (uint16_t)n;
+	if (n > f->remaining)
+		n = f->remaining;
+	f->remaining -= (uint16_t)n;
 	*used += n;
 	return CODEC_MORE;
 }
@@ -313,8 +313,8 @@ fastcgi_stdout(
 	enum codec_event ev;
 	size_t part;
 
-	if (n > f->left)
-		n = f->left;
+	if (n > f->remaining)
+		n = f->remaining;
 	if (f->is_complete) {
 		f->skipped += (uint32_t)n;
 		fastcgi_skip(f, n, used);
@@ -324,7 +324,7 @@ fastcgi_stdout(
 		return CODEC_END;
 	}
 	ev = cgihead_input(&f->cgi, res, in, n, &part);
-	f->left -= (uint16_t)part;
+	f->remaining -= (uint16_t)part;
 	*used += part;
 	if (ev == CODEC_ERROR)
 		return fastcgi_fail(f, res, res->why);
@@ -344,8 +344,8 @@ fastcgi_content(
 	if (f->type == FASTCGI_STDOUT)
 		return fastcgi_stdout(f, res, in, n, used);
 	if (f->type == FASTCGI_STDERR) {
-		if (n > f->left)
-			n = f->left;
+		if (n > f->remaining)
+			n = f->remaining;
 		res->data = str_n(in, n);
 		fastcgi_skip(f, n, used);
 		return CODEC_STDERR;
@@ -353,7 +353,7 @@ fastcgi_content(
 	if (f->type == FASTCGI_END && f->have < FASTCGI_HEAD) {
 		size_t part = 0;
 
-		fastcgi_gather(f, in, n < f->left ? n : f->left, &part);
+		fastcgi_gather(f, in, n < f->remaining ? n : f->remaining, &part);
 		return fastcgi_skip(f, part, used);
 	}
 	return fastcgi_skip(f, n, used);
@@ -397,7 +397,7 @@ fastcgi_input(void *state, struct codec_response *res, const char *in, size_t n,
 
 	*used = 0;
 	while (ev == CODEC_MORE) {
-		if (f->phase == PHASE_CONTENT && f->left == 0)
+		if (f->phase == PHASE_CONTENT && f->remaining == 0)
 			f->phase = PHASE_PADDING;
 		if (f->phase == PHASE_PADDING && f->padding == 0)
 			ev = fastcgi_over(f, res, *used == n);
@@ -421,7 +421,7 @@ fastcgi_eof(void *state, struct codec_response *res)
 	if (is_ending && f->phase != PHASE_HEAD)
 		return fastcgi_ended(f, res, false);
 	/* Without END_REQUEST only what says its own end is whole. */
-	is_whole = f->is_out_ended || f->cgi.left == 0;
+	is_whole = f->is_out_ended || f->cgi.remaining == 0;
 	if (cgihead_eof(&f->cgi, res) == CODEC_ERROR)
 		return fastcgi_fail(f, res, res->why);
 	if (!is_whole)

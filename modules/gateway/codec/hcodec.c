@@ -324,7 +324,7 @@ hcodec_begin(struct hcodec_answer *a)
 	enum hcodec_phase phase = hcodec_framing(a);
 
 	s->phase = (uint8_t)phase;
-	s->left = a->length;
+	s->remaining = a->length;
 	a->rsp->is_tunnel = phase == HCODEC_TUNNEL;
 	/* RFC 9112 9.3 */
 	s->keep = s->wants_keep && phase != HCODEC_CLOSE && phase != HCODEC_TUNNEL &&
@@ -460,12 +460,12 @@ static enum codec_event
 hcodec_in_length(
     struct hcodec *s, struct codec_response *rsp, const char *in, size_t n, size_t *used)
 {
-	if ((int64_t)n > s->left)
-		n = (size_t)s->left;
+	if ((int64_t)n > s->remaining)
+		n = (size_t)s->remaining;
 	rsp->data = str_n(in, n);
 	*used = n;
-	s->left -= (int64_t)n;
-	if (s->left == 0)
+	s->remaining -= (int64_t)n;
+	if (s->remaining == 0)
 		s->phase = HCODEC_END;
 	return CODEC_DATA;
 }
@@ -562,7 +562,7 @@ hcodec_plain(const void *state)
 {
 	const struct hcodec *s = state;
 
-	return s->phase == HCODEC_LENGTH ? s->left - 1 : 0;
+	return s->phase == HCODEC_LENGTH ? s->remaining - 1 : 0;
 }
 
 static void
@@ -570,8 +570,8 @@ hcodec_passed(void *state, int64_t n)
 {
 	struct hcodec *s = state;
 
-	must(s->phase == HCODEC_LENGTH && n < s->left);
-	s->left -= n;
+	must(s->phase == HCODEC_LENGTH && n < s->remaining);
+	s->remaining -= n;
 }
 
 static enum codec_event

@@ -22,7 +22,7 @@ struct hcodec {
 	bool keep; /* so does the backend, and the end of the response will be known */
 	uint8_t phase;
 	uint8_t interims;
-	int64_t left; /* of a body with a length */
+	int64_t remaining; /* of a body with a length */
 	struct chunked chunked;
 	char *head; /* a head that comes in pieces: in the arena */
 	uint32_t head_n, head_room;
