@@ -12,16 +12,16 @@
 #include "master/local/local.h"
 #include "master/local/sock.h"
 
-static struct local *
+static struct local_pool *
 local_conf_of(struct link *l)
 {
-	return container_of(l, struct local, link);
+	return container_of(l, struct local_pool, link);
 }
 
 /* ---- before it serves ---- */
 
 static int
-local_conf_sock(struct local *l, const struct localspec *spec, struct text *report)
+local_conf_sock(struct local_pool *l, const struct localspec *spec, struct text *report)
 {
 	char name[LOCAL_NAME], why[SAFEDIR_WHY];
 
@@ -39,11 +39,11 @@ local_conf_sock(struct local *l, const struct localspec *spec, struct text *repo
 }
 
 /* One that was to end comes back if it has not begun to. */
-static struct local *
+static struct local_pool *
 local_conf_find(const struct localspec *spec)
 {
 	static const enum local_state alive[] = { LOCAL_SERVING, LOCAL_NEW, LOCAL_LEAVING };
-	struct local *l = NULL;
+	struct local_pool *l = NULL;
 
 	for (unsigned i = 0; i < 3 && !l; i++)
 		l = local_find(spec->name, spec->path, alive[i]);
@@ -53,7 +53,7 @@ local_conf_find(const struct localspec *spec)
 static int
 local_conf_open(struct localspec *spec, struct text *report)
 {
-	struct local *l = local_conf_find(spec);
+	struct local_pool *l = local_conf_find(spec);
 	char why[200];
 	int status;
 
@@ -94,7 +94,7 @@ local_open(const struct conf *conf, struct text *report)
 
 /* What the manager keeps stays where it is, for the next load or the next master. */
 static void
-local_conf_give_back(struct local *l)
+local_conf_give_back(struct local_pool *l)
 {
 	char name[LOCAL_NAME];
 
@@ -111,7 +111,7 @@ local_rollback(void)
 {
 	LIST_EACH(it, local_list())
 	{
-		struct local *l = local_conf_of(it);
+		struct local_pool *l = local_conf_of(it);
 
 		localspec_free(l->next);
 		l->next = NULL;
@@ -125,7 +125,7 @@ local_rollback(void)
 /* ---- now it serves ---- */
 
 static void
-local_conf_take(struct local *l)
+local_conf_take(struct local_pool *l)
 {
 	localspec_free(l->spec);
 	l->spec = l->next;
@@ -135,9 +135,9 @@ local_conf_take(struct local *l)
 
 /* Other settings than those that serve: processes of their own, at a socket of their own. */
 static void
-local_conf_come(struct local *l)
+local_conf_come(struct local_pool *l)
 {
-	struct local *n = local_new(l->name, l->path, LOCAL_COMING);
+	struct local_pool *n = local_new(l->name, l->path, LOCAL_COMING);
 	char path[128], why[SAFEDIR_WHY];
 
 	snprintf(path, sizeof(path), "%s" LOCALSOCK_NEXT, l->path);
@@ -160,9 +160,9 @@ local_conf_come(struct local *l)
 }
 
 static void
-local_conf_change(struct local *l)
+local_conf_change(struct local_pool *l)
 {
-	struct local *coming = local_find(l->name, l->path, LOCAL_COMING);
+	struct local_pool *coming = local_find(l->name, l->path, LOCAL_COMING);
 	uint64_t digest = l->next->digest;
 
 	if (coming && coming->digest == digest) {
@@ -180,7 +180,7 @@ local_conf_change(struct local *l)
 }
 
 static void
-local_conf_settle(struct local *l)
+local_conf_settle(struct local_pool *l)
 {
 	char name[LOCAL_NAME];
 
@@ -201,9 +201,9 @@ local_conf_settle(struct local *l)
 
 /* A pool that is not named any more: so is what was to take its place. */
 static void
-local_conf_leave(struct local *l, unsigned generation)
+local_conf_leave(struct local_pool *l, unsigned generation)
 {
-	struct local *coming = local_find(l->name, l->path, LOCAL_COMING);
+	struct local_pool *coming = local_find(l->name, l->path, LOCAL_COMING);
 
 	l->leaving = generation;
 	local_enter(l, LOCAL_LEAVING);
@@ -216,7 +216,7 @@ local_commit(unsigned generation)
 {
 	/* Others may come and go meanwhile, but not the one that is being looked at. */
 	for (struct link *it = local_list()->next; it != local_list(); it = it->next) {
-		struct local *l = local_conf_of(it);
+		struct local_pool *l = local_conf_of(it);
 
 		if (l->state == LOCAL_NEW || l->next)
 			local_conf_settle(l);

@@ -3,12 +3,12 @@
  * whenever one of its processes dies; what its state wants then is the row of a table, and all that
  * is to be done follows from what there is. Nothing waits.
  *
- * Rolling over: settings that have changed are a struct local of their own, COMING, with a socket
- * of their own beside the one that serves. When as many processes as are wanted have lived for a
- * second, that socket is renamed to the place of the other one, whose processes then take what
- * still waits there, finish, and end: nobody is interrupted, whether they handle SIGTERM or not.
- * Settings that do not work never get that far. Only processes that bind an address for themselves
- * are replaced one by one, with a gap each.
+ * Rolling over: settings that have changed are a struct local_pool of their own, COMING, with a
+ * socket of their own beside the one that serves. When as many processes as are wanted have lived
+ * for a second, that socket is renamed to the place of the other one, whose processes then take
+ * what still waits there, finish, and end: nobody is interrupted, whether they handle SIGTERM or
+ * not. Settings that do not work never get that far. Only processes that bind an address for
+ * themselves are replaced one by one, with a gap each.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -38,14 +38,14 @@ static struct {
 	bool is_stopping;
 } self;
 
-static void local_keep(struct local *l);
-static void local_come(struct local *l);
-static void local_retire(struct local *l);
-static void local_leave(struct local *l);
+static void local_keep(struct local_pool *l);
+static void local_come(struct local_pool *l);
+static void local_retire(struct local_pool *l);
+static void local_leave(struct local_pool *l);
 
 static const struct {
 	const char *name;
-	void (*look)(struct local *); /* NULL: nothing but deaths are waited for */
+	void (*look)(struct local_pool *); /* NULL: nothing but deaths are waited for */
 } local_states[LOCAL_STATES] = {
 	[LOCAL_NEW] = { "new", local_keep },
 	[LOCAL_SERVING] = { "serving", local_keep },
@@ -69,14 +69,14 @@ local_list(void)
 	return &self.all;
 }
 
-static struct local *
+static struct local_pool *
 local_of(struct link *l)
 {
-	return container_of(l, struct local, link);
+	return container_of(l, struct local_pool, link);
 }
 
 void
-local_enter(struct local *l, enum local_state state)
+local_enter(struct local_pool *l, enum local_state state)
 {
 	log_debug(
 	    "backend %s: %s -> %s", l->name, local_states[l->state].name, local_states[state].name);
@@ -99,7 +99,7 @@ local_count_one(struct local_census *c, uint64_t age, bool is_tried)
 }
 
 static struct local_census
-local_count(struct local *l)
+local_count(struct local_pool *l)
 {
 	struct local_census c = { 0 };
 	uint64_t now = clock_ms();
@@ -120,7 +120,7 @@ local_count(struct local *l)
 
 /* As many as there shall be, none of them young, and no load to look at. */
 static bool
-local_is_calm(struct local *l)
+local_is_calm(struct local_pool *l)
 {
 	struct local_census c = local_count(l);
 
@@ -132,16 +132,16 @@ local_is_calm(struct local *l)
 static void
 local_due(void *arg)
 {
-	struct local *l = arg;
+	struct local_pool *l = arg;
 
 	alarm_set(&l->alarm, local_is_calm(l) ? LOCAL_CALM_MS : LOCAL_LOOK_MS, local_due, l);
 	local_look(l);
 }
 
-struct local *
+struct local_pool *
 local_new(const char *name, const char *path, enum local_state state)
 {
-	struct local *l = must_calloc(1, sizeof(*l));
+	struct local_pool *l = must_calloc(1, sizeof(*l));
 
 	l->name = must_strdup(name);
 	l->path = path ? must_strdup(path) : NULL;
@@ -154,7 +154,7 @@ local_new(const char *name, const char *path, enum local_state state)
 }
 
 void
-local_free(struct local *l)
+local_free(struct local_pool *l)
 {
 	if (l->sock >= 0)
 		close(l->sock);
@@ -167,12 +167,12 @@ local_free(struct local *l)
 	free(l);
 }
 
-struct local *
+struct local_pool *
 local_find(const char *name, const char *path, enum local_state state)
 {
 	LIST_EACH(it, &self.all)
 	{
-		struct local *l = local_of(it);
+		struct local_pool *l = local_of(it);
 
 		if (l->state == state && strcmp(l->name, name) == 0 &&
 		    (l->path && path ? strcmp(l->path, path) == 0 : !l->path && !path))
@@ -182,7 +182,7 @@ local_find(const char *name, const char *path, enum local_state state)
 }
 
 void
-local_store_name(const struct local *l, char name[LOCAL_NAME])
+local_store_name(const struct local_pool *l, char name[LOCAL_NAME])
 {
 	snprintf(name, LOCAL_NAME, "argand.local.%s", l->path ? l->path : l->name);
 	for (char *p = name; *p; p++)
@@ -193,7 +193,7 @@ local_store_name(const struct local *l, char name[LOCAL_NAME])
 /* ---- what it has to do ---- */
 
 static unsigned
-local_load(struct local *l)
+local_load(struct local_pool *l)
 {
 	struct str name = str_of(l->name);
 	int row = backend_pool_row(local_env.shm(), name);
@@ -207,7 +207,7 @@ local_load(struct local *l)
 }
 
 uint64_t
-local_served(struct local *l)
+local_served(struct local_pool *l)
 {
 	struct backend_view view;
 	uint64_t n = 0;
@@ -223,7 +223,7 @@ local_served(struct local *l)
 
 /* For the status: of the one that serves. */
 static void
-local_publish(struct local *l, const struct local_census *c)
+local_publish(struct local_pool *l, const struct local_census *c)
 {
 	int row =
 	    l->state == LOCAL_SERVING ? backend_pool_row(local_env.shm(), str_of(l->name)) : -1;
@@ -245,7 +245,7 @@ local_publish(struct local *l, const struct local_census *c)
 /* ---- as many as are wanted ---- */
 
 static void
-local_scale(struct local *l)
+local_scale(struct local_pool *l)
 {
 	const struct localscale_limits *limits = &l->spec->scale;
 	unsigned before = l->scale.wanted, load = limits->least < limits->most ? local_load(l) : 0;
@@ -258,7 +258,7 @@ local_scale(struct local *l)
 
 /* After a death in youth only one is tried, and the others when it has lived. */
 static unsigned
-local_missing(struct local *l, const struct local_census *c)
+local_missing(struct local_pool *l, const struct local_census *c)
 {
 	unsigned wanted = l->scale.wanted, have = c->now;
 
@@ -272,7 +272,7 @@ local_missing(struct local *l, const struct local_census *c)
 }
 
 static void
-local_fill(struct local *l, const struct local_census *c)
+local_fill(struct local_pool *l, const struct local_census *c)
 {
 	if (c->proved > 0 && c->settled == c->now && l->backoff.level)
 		backoff_lived(&l->backoff);
@@ -285,7 +285,7 @@ local_fill(struct local *l, const struct local_census *c)
 
 /* Who binds for itself: one of the older settings ends when those of the new live. */
 static void
-local_replace(struct local *l, const struct local_census *c)
+local_replace(struct local_pool *l, const struct local_census *c)
 {
 	if (c->old == 0 || c->settled < c->now || c->ending > 0)
 		return;
@@ -302,7 +302,7 @@ local_replace(struct local *l, const struct local_census *c)
 
 /* The newest that has nothing to do; when none of them is idle, none. */
 static void
-local_shrink(struct local *l, const struct local_census *c)
+local_shrink(struct local_pool *l, const struct local_census *c)
 {
 	if (c->now <= l->scale.wanted || c->old > 0)
 		return;
@@ -317,7 +317,7 @@ local_shrink(struct local *l, const struct local_census *c)
 }
 
 static void
-local_keep(struct local *l)
+local_keep(struct local_pool *l)
 {
 	struct local_census c;
 
@@ -333,7 +333,7 @@ local_keep(struct local *l)
 }
 
 void
-local_look(struct local *l)
+local_look(struct local_pool *l)
 {
 	unsigned long lost = lines_lost(&l->rate, clock_ms());
 
@@ -346,7 +346,7 @@ local_look(struct local *l)
 /* ---- one takes another's place ---- */
 
 static void
-local_take_over(struct local *l, struct local *old)
+local_take_over(struct local_pool *l, struct local_pool *old)
 {
 	char name[LOCAL_NAME];
 
@@ -370,9 +370,9 @@ local_take_over(struct local *l, struct local *old)
 }
 
 static void
-local_come(struct local *l)
+local_come(struct local_pool *l)
 {
-	struct local *old = local_find(l->name, l->path, LOCAL_SERVING);
+	struct local_pool *old = local_find(l->name, l->path, LOCAL_SERVING);
 	char bound[128];
 	struct local_census c;
 
@@ -393,7 +393,7 @@ local_come(struct local *l)
 /* Nobody finds its socket any more. A connection that was on its way when that came to be stands in
    the queue by the second look. */
 static void
-local_retire(struct local *l)
+local_retire(struct local_pool *l)
 {
 	uint64_t ms = l->spec ? l->spec->stop_timeout : LOCAL_STOP_MS;
 	bool is_empty = l->sock < 0 || !localsock_has_waiting(l->sock);
@@ -419,7 +419,7 @@ local_retire(struct local *l)
 /* ---- the end of one ---- */
 
 static void
-local_stop_all(struct local *l, uint64_t ms)
+local_stop_all(struct local_pool *l, uint64_t ms)
 {
 	LIST_EACH(it, &l->procs)
 	localproc_stop(localproc_of(it), ms);
@@ -427,13 +427,13 @@ local_stop_all(struct local *l, uint64_t ms)
 }
 
 static uint64_t
-local_stop_ms(const struct local *l)
+local_stop_ms(const struct local_pool *l)
 {
 	return l->spec ? l->spec->stop_timeout : LOCAL_STOP_MS;
 }
 
 static void
-local_close(struct local *l)
+local_close(struct local_pool *l)
 {
 	char name[LOCAL_NAME], bound[128];
 
@@ -452,7 +452,7 @@ local_close(struct local *l)
 }
 
 void
-local_end(struct local *l)
+local_end(struct local_pool *l)
 {
 	local_close(l);
 	local_stop_all(l, local_stop_ms(l));
@@ -461,7 +461,7 @@ local_end(struct local *l)
 }
 
 static void
-local_leave(struct local *l)
+local_leave(struct local_pool *l)
 {
 	local_keep(l);
 	if (self.is_stopping || l->next) /* a configuration that is being loaded names it again */
@@ -491,14 +491,14 @@ local_reap(pid_t pid, int status)
 }
 
 bool
-local_is_well(struct local *l, const struct localproc *p, int status)
+local_is_well(struct local_pool *l, const struct localproc *p, int status)
 {
 	return status == 0 &&
 	       (clock_ms() - p->born >= BACKOFF_YOUNG_MS || local_served(l) > p->served);
 }
 
 void
-local_died(struct local *l, struct localproc *p, int status, bool is_well)
+local_died(struct local_pool *l, struct localproc *p, int status, bool is_well)
 {
 	uint64_t now = clock_ms();
 
@@ -529,7 +529,7 @@ local_stop(enum local_hurry hurry)
 	self.is_stopping = true;
 	LIST_EACH(it, &self.all)
 	{
-		struct local *l = local_of(it);
+		struct local_pool *l = local_of(it);
 		uint64_t ms = local_stop_ms(l);
 
 		if (hurry != LOCAL_GRACEFUL && ms > LOCAL_SOON_MS)
@@ -561,7 +561,7 @@ local_lacks(void)
 {
 	LIST_EACH(it, &self.all)
 	{
-		struct local *l = local_of(it);
+		struct local_pool *l = local_of(it);
 
 		if (l->state == LOCAL_SERVING && !l->spec && local_count(l).now < l->scale.wanted)
 			return true;

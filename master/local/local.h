@@ -25,7 +25,7 @@ enum local_state {
 };
 
 /* The processes of one pool with the same settings, and their socket. */
-struct local {
+struct local_pool {
 	struct link link;
 	enum local_state state;
 	char *name, *path;      /* path NULL: its processes bind for themselves */
@@ -71,24 +71,24 @@ void local_unlink(void);
 
 /* From proc.c. Whether it has ended of its own will after having been of use (programs that
    serve so many requests and then leave). */
-bool local_is_well(struct local *, const struct localproc *, int status);
+bool local_is_well(struct local_pool *, const struct localproc *, int status);
 /* It has died; is_well: nobody need worry. */
-void local_died(struct local *, struct localproc *, int status, bool is_well);
+void local_died(struct local_pool *, struct localproc *, int status, bool is_well);
 /* Requests that the pool has had. */
-uint64_t local_served(struct local *);
+uint64_t local_served(struct local_pool *);
 
 /* All of them; a new one without settings; the one of that name and path in that state, or NULL. */
 struct link *local_list(void);
-struct local *local_new(const char *name, const char *path, enum local_state);
-struct local *local_find(const char *name, const char *path, enum local_state);
-void local_free(struct local *);
-void local_enter(struct local *, enum local_state);
+struct local_pool *local_new(const char *name, const char *path, enum local_state);
+struct local_pool *local_find(const char *name, const char *path, enum local_state);
+void local_free(struct local_pool *);
+void local_enter(struct local_pool *, enum local_state);
 /* Looks at it now. */
-void local_look(struct local *);
+void local_look(struct local_pool *);
 /* Its processes end; its socket is closed and, unless another one has its place, removed. */
-void local_end(struct local *);
+void local_end(struct local_pool *);
 /* How the service manager's store calls its socket. */
 enum { LOCAL_NAME = 160 };
-void local_store_name(const struct local *, char name[LOCAL_NAME]);
+void local_store_name(const struct local_pool *, char name[LOCAL_NAME]);
 
 #endif

@@ -132,8 +132,8 @@ localproc_flush(struct localproc *p)
 /* ---- birth ---- */
 
 struct localproc *
-localproc_adopt(
-    struct local *l, enum localproc_state state, pid_t pid, uint64_t digest, uint64_t born, int log)
+localproc_adopt(struct local_pool *l, enum localproc_state state, pid_t pid, uint64_t digest,
+    uint64_t born, int log)
 {
 	struct localproc *p = must_calloc(1, sizeof(*p));
 
@@ -154,7 +154,7 @@ localproc_adopt(
 }
 
 struct localproc *
-localproc_start(struct local *l, const struct localspec *spec, int sock)
+localproc_start(struct local_pool *l, const struct localspec *spec, int sock)
 {
 	struct localproc *p;
 	int ends[2];

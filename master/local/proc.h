@@ -9,7 +9,7 @@
 #include "master/base/loop.h"
 #include "master/local/spec.h"
 
-struct local;
+struct local_pool;
 
 enum localproc_state {
 	PROC_RUNNING,
@@ -21,7 +21,7 @@ enum localproc_state {
 
 struct localproc {
 	struct link link;
-	struct local *local;
+	struct local_pool *local;
 	enum localproc_state state;
 	pid_t pid;
 	uint64_t digest;      /* of what it was made from */
@@ -37,10 +37,10 @@ struct localproc {
 };
 
 /* Starts one; NULL when that failed (logged). */
-struct localproc *localproc_start(struct local *, const struct localspec *, int sock);
+struct localproc *localproc_start(struct local_pool *, const struct localspec *, int sock);
 /* Takes over a child that the binary before this one has started. */
 struct localproc *localproc_adopt(
-    struct local *, enum localproc_state, pid_t, uint64_t digest, uint64_t born, int log);
+    struct local_pool *, enum localproc_state, pid_t, uint64_t digest, uint64_t born, int log);
 /* SIGTERM now, SIGKILL after ms. A second call may only make it sooner. */
 void localproc_stop(struct localproc *, uint64_t ms);
 /* The same if it has nothing to do; when it has, it goes on. */

@@ -6,7 +6,7 @@
 #include "master/local/record.h"
 #include "master/local/sock.h"
 
-static struct local *reading; /* whose processes follow */
+static struct local_pool *reading; /* whose processes follow */
 
 static void
 local_record_keep(int fd, bool is_kept)
@@ -17,7 +17,7 @@ local_record_keep(int fd, bool is_kept)
 
 /* What stands half said in a log is said now: the next binary begins with a new line. */
 static void
-local_record_write_one(FILE *f, struct local *l, bool is_kept)
+local_record_write_one(FILE *f, struct local_pool *l, bool is_kept)
 {
 	local_record_keep(l->sock, is_kept);
 	fprintf(f, "local %d %d %llx %u %lu %lu %d %lld %u %s %s\n", (int)l->state, l->sock,
@@ -39,7 +39,7 @@ void
 local_record_write(FILE *f, bool is_kept)
 {
 	LIST_EACH(it, local_list())
-	local_record_write_one(f, container_of(it, struct local, link), is_kept);
+	local_record_write_one(f, container_of(it, struct local_pool, link), is_kept);
 }
 
 static bool
@@ -53,7 +53,7 @@ local_record_is_listener(int fd)
 
 /* One that has not taken its place yet stands where it was bound. */
 static void
-local_record_know(struct local *l)
+local_record_know(struct local_pool *l)
 {
 	char bound[128];
 
@@ -65,7 +65,7 @@ bool
 local_record_read(const char *values)
 {
 	char name[256];
-	struct local it = { 0 }, *l;
+	struct local_pool it = { 0 }, *l;
 	unsigned long long digest;
 	long long when;
 	int at = 0, state;

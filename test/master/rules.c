@@ -160,7 +160,7 @@ rules_of_segment(void)
 
 /* Each process of a pool stands in one list, and what it was told to do has its time. */
 static void
-rules_of_processes(struct local *l, unsigned char seen[WORLD_PROCS])
+rules_of_processes(struct local_pool *l, unsigned char seen[WORLD_PROCS])
 {
 	LIST_EACH(it, &l->procs)
 	{
@@ -184,7 +184,7 @@ rules_of_pools(void)
 	memset(seen, 0, sizeof(seen));
 	LIST_EACH(it, local_list())
 	{
-		struct local *l = container_of(it, struct local, link);
+		struct local_pool *l = container_of(it, struct local_pool, link);
 
 		rules_of_processes(l, seen);
 		if (l->state != LOCAL_SERVING && l->state != LOCAL_COMING)

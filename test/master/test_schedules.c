@@ -307,7 +307,7 @@ is_settled(void)
 {
 	LIST_EACH(it, local_list())
 	{
-		struct local *l = container_of(it, struct local, link);
+		struct local_pool *l = container_of(it, struct local_pool, link);
 		unsigned n = 0;
 
 		LIST_EACH(at, &l->procs)
