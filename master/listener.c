@@ -495,11 +495,11 @@ listener_store(struct listener *l)
 	l->inherited = 0;
 }
 
-/* How long the kernel keeps a connection without an octet from us: then we get it all the same. */
+/* How long the kernel keeps a connection without a byte from us: then we get it all the same. */
 enum { LISTENER_DEFER_S = 1 };
 
-/* A connection that comes with its first octets is one event instead of two. A Unix socket cannot,
-   and an address that leaves must not: what would still be waiting for an octet when it is closed
+/* A connection that comes with its first bytes is one event instead of two. A Unix socket cannot,
+   and an address that leaves must not: what would still be waiting for a byte when it is closed
    would be lost. */
 static void
 listener_defer(struct listener *l, bool on)

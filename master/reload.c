@@ -47,7 +47,7 @@ static struct {
 	struct alarm look, heal;
 	struct probe probe;
 	struct text report; /* for those who asked: warnings, changes */
-	size_t warned;      /* octets of report that are warnings of a configuration that is used */
+	size_t warned;      /* bytes of report that are warnings of a configuration that is used */
 	struct text changes;
 	size_t nchanges;
 } self;

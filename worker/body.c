@@ -25,7 +25,7 @@ struct chunk {
 	int fd;
 	struct buf *buf;
 	struct spool_file *spool; /* file: whose fd is; NULL: see owns_fd */
-	struct pipe *pipe;        /* pipe: has len octets, and those taken but not consumed yet */
+	struct pipe *pipe;        /* pipe: has len bytes, and those taken but not consumed yet */
 	const char *p;            /* memory */
 	int64_t off;              /* file */
 	int64_t len;
@@ -67,7 +67,7 @@ chunk_is_memory(const struct chunk *k)
 	return k->kind <= CHUNK_REF;
 }
 
-/* Reads all of a pipe into a block, in its place. False: its octets are lost. */
+/* Reads all of a pipe into a block, in its place. False: its bytes are lost. */
 static bool
 chunk_melt(struct chunk *k)
 {
@@ -167,7 +167,7 @@ body_fini(struct body *b)
 	b->state = BODY_CANCELLED;
 }
 
-/* Accounts for n octets added at the end. */
+/* Accounts for n bytes added at the end. */
 static void
 body_added(struct body *b, int64_t n, size_t memory)
 {
@@ -268,7 +268,7 @@ body_put_file(struct body *b, int fd, int64_t off, int64_t len, bool own)
 	body_added(b, len, 0);
 }
 
-/* Octets that were to be there are not, by no fault of anybody's. */
+/* Bytes that were to be there are not, by no fault of anybody's. */
 static void
 body_lost(struct body *b, int err)
 {
@@ -290,7 +290,7 @@ body_put_pipe(struct body *b, struct pipe *p)
 	k->len = (int64_t)p->used;
 	list_add_tail(&b->chunks, &k->link);
 	body_added(b, k->len, p->used);
-	/* A few octets would hold a whole pipe. */
+	/* A few bytes would hold a whole pipe. */
 	if (k->len < CHUNK_PIPED && !chunk_melt(k))
 		body_lost(b, EIO);
 }
@@ -433,7 +433,7 @@ body_shrunk(struct body *b, bool was_full)
 		body_notify(b, &b->space);
 }
 
-/* Of a pipe part goes away: octets that were taken from it, or that nobody wants. What is left must
+/* Of a pipe part goes away: bytes that were taken from it, or that nobody wants. What is left must
    be what it still has; a whole pipe that nobody wants is closed by its chunk. */
 static bool
 body_consume_pipe(struct body *b, struct chunk *k, int64_t part)
@@ -476,7 +476,7 @@ body_consume(struct body *b, int64_t n)
 	body_shrunk(b, was_full);
 }
 
-/* Reads of a file range at most max octets; a file that became shorter fails the body. */
+/* Reads of a file range at most max bytes; a file that became shorter fails the body. */
 static ssize_t
 body_pread(struct body *b, const struct chunk *k, void *dst, size_t max)
 {
@@ -534,7 +534,7 @@ body_take(struct body *b, void *dst, size_t max)
 	return done == 0 && b->state == BODY_FAILED ? -1 : (ssize_t)done;
 }
 
-/* Puts the first n octets of a chunk into dst as well, without copying where that is possible. A
+/* Puts the first n bytes of a chunk into dst as well, without copying where that is possible. A
    descriptor that the chunk owns alone goes with all of it (is_last), else a second one is made.
    False: there is none. */
 static bool

@@ -1,7 +1,7 @@
 /*
  * A body: a bounded one-way queue of chunks with a producer and a consumer end, for request bodies,
  * response bodies and whatever goes through a filter. Chunks are memory (owned or borrowed), file
- * ranges or pipes; octets are not copied when a chunk can be handed on, and file ranges stay (fd,
+ * ranges or pipes; bytes are not copied when a chunk can be handed on, and file ranges stay (fd,
  * offset, length) until the last moment, where sendfile or pread is chosen. No mmap: a file
  * truncated under us is an error value (EIO), never a SIGBUS.
  *
@@ -24,7 +24,7 @@
 
 enum body_state { BODY_OPEN, BODY_ENDED, BODY_FAILED, BODY_CANCELLED };
 
-/* A block of memory that chunks own a part of; BUF_ROOM octets. From the worker's pool. */
+/* A block of memory that chunks own a part of; BUF_ROOM bytes. From the worker's pool. */
 enum {
 	BUF_SIZE = 16384,
 	BUF_ROOM = BUF_SIZE - 32,
@@ -34,11 +34,11 @@ enum {
 struct buf {
 	struct link link;
 	unsigned refs; /* chunks and owners that hold it */
-	unsigned used; /* octets of data[] handed out */
-	unsigned room; /* octets of data[] */
+	unsigned used; /* bytes of data[] handed out */
+	unsigned room; /* bytes of data[] */
 	char data[];
 };
-struct buf *buf_get(void);            /* one reference, BUF_ROOM octets, used 0 */
+struct buf *buf_get(void);            /* one reference, BUF_ROOM bytes, used 0 */
 struct buf *buf_get_small(void);      /* BUF_SMALL_ROOM, for what waits in small pieces */
 struct buf *buf_get_bulk(void);       /* BUF_BULK_ROOM, for what comes fast */
 struct buf *buf_get_big(size_t room); /* any room; not kept in the pool */
@@ -53,11 +53,11 @@ struct body {
 	struct link chunks;
 	uint8_t state;  /* enum body_state */
 	int err;        /* errno-like, with FAILED */
-	unsigned pipes; /* octets of a pipe that the consumer takes as they are; 0: wants memory */
-	size_t memory;  /* owned octets in the queue: what high and low bound */
+	unsigned pipes; /* bytes of a pipe that the consumer takes as they are; 0: wants memory */
+	size_t memory;  /* owned bytes in the queue: what high and low bound */
 	size_t high, low;
-	int64_t queued;          /* all octets in the queue, files included */
-	int64_t total;           /* octets ever put in */
+	int64_t queued;          /* all bytes in the queue, files included */
+	int64_t total;           /* bytes ever put in */
 	struct post data, space; /* the consumer's and the producer's notices */
 };
 
@@ -68,7 +68,7 @@ void body_init(struct body *, struct worker *);
 void body_fini(struct body *);
 
 /* --- producer --- */
-/* Copies. The octets are kept even when the body is full afterwards: stop producing then and wait
+/* Copies. The bytes are kept even when the body is full afterwards: stop producing then and wait
    for on_space. */
 void body_put(struct body *, const void *p, size_t n);
 /* Borrows: p lives until the request ends (its arena, a pinned cache entry, a constant). */
@@ -93,10 +93,10 @@ body_is_full(const struct body *b)
 void body_on_space(struct body *, void (*fn)(void *), void *arg);
 
 /* --- consumer --- */
-/* fn(arg) is posted when octets, the end or a failure have come; at once if they are there. */
+/* fn(arg) is posted when bytes, the end or a failure have come; at once if they are there. */
 void body_on_data(struct body *, void (*fn)(void *), void *arg);
 /* Points iov at queued memory from the front, up to the first file range or pipe; returns how many
-   were set, *n their octets. */
+   were set, *n their bytes. */
 int body_iov(const struct body *, struct iovec *iov, int max, size_t *n);
 /* When the front is a file range: true, and where it is. */
 bool body_file(const struct body *, int *fd, int64_t *off, int64_t *len);
@@ -104,13 +104,13 @@ bool body_file(const struct body *, int *fd, int64_t *off, int64_t *len);
 struct pipe *body_pipe(const struct body *);
 /* Reads the pipe at the front into memory. False: the body has failed. */
 bool body_melt(struct body *);
-/* How much of at most max octets may be moved from the front without melting a pipe. */
+/* How much of at most max bytes may be moved from the front without melting a pipe. */
 int64_t body_part(const struct body *, int64_t max);
-/* Drops n octets from the front (written or sent). */
+/* Drops n bytes from the front (written or sent). */
 void body_consume(struct body *, int64_t n);
-/* Copies at most max octets out; reads file ranges with pread. 0: nothing there. -1: failed. */
+/* Copies at most max bytes out; reads file ranges with pread. 0: nothing there. -1: failed. */
 ssize_t body_take(struct body *, void *dst, size_t max);
-/* Moves chunks, up to max octets, to the end of dst without copying; returns the octets moved. */
+/* Moves chunks, up to max bytes, to the end of dst without copying; returns the bytes moved. */
 int64_t body_move(struct body *dst, struct body *src, int64_t max);
 /* Puts all of src into dst a second time: memory and spool files are shared, not copied. */
 void body_clone(struct body *dst, const struct body *src);
@@ -118,14 +118,14 @@ void body_clone(struct body *dst, const struct body *src);
 void body_cancel(struct body *);
 
 /* --- where it waits: spool.c --- */
-/* The first run of memory, behind files that stand before it; *n its octets. */
+/* The first run of memory, behind files that stand before it; *n its bytes. */
 int body_run(const struct body *, struct iovec *iov, int max, size_t *n);
-/* The first n octets of that run stand in a file from off on: their memory is given back. */
+/* The first n bytes of that run stand in a file from off on: their memory is given back. */
 void body_run_stored(struct body *, struct spool_file *, int64_t off, size_t n);
-/* Moves a queue of few octets in memory into one block of just their size. */
+/* Moves a queue of few bytes in memory into one block of just their size. */
 void body_compact(struct body *);
 
-/* No more octets will come and none are queued, all went well. */
+/* No more bytes will come and none are queued, all went well. */
 static inline bool
 body_is_done(const struct body *b)
 {

@@ -208,7 +208,7 @@ conn_used(struct conn *c, size_t n)
 		conn_drop_in(c);
 }
 
-/* Room for at least one more octet at the end of c->in. */
+/* Room for at least one more byte at the end of c->in. */
 static void
 conn_room(struct conn *c)
 {

@@ -1,5 +1,5 @@
 /*
- * A client connection: the socket, its events, its state, its input buffer. What the octets mean is
+ * A client connection: the socket, its events, its state, its input buffer. What the bytes mean is
  * its proto's business.
  *
  * A state is a row of CONN_STATES; conn_enter() does everything that being in it means: list,
@@ -71,12 +71,12 @@ struct conn {
 	const struct proto *proto;
 	void *stream; /* proto's: what is only needed while not idle; NULL when idle */
 	const struct conf_listen *listen;
-	struct buf *in; /* octets not yet used: data[in_at .. used); NULL: none */
+	struct buf *in; /* bytes not yet used: data[in_at .. used); NULL: none */
 	uint64_t id;
 	uint32_t in_at;
 	union {
 		uint32_t nrequests; /* answered so far */
-		uint32_t lingered;  /* in LINGER, where no request follows: octets dropped */
+		uint32_t lingered;  /* in LINGER, where no request follows: bytes dropped */
 	};
 	uint32_t linger_until; /* of worker_now(), s: lingering ends at the latest */
 	int fd;
@@ -85,7 +85,7 @@ struct conn {
 	uint8_t state;         /* enum conn_state */
 	uint8_t reason;        /* enum conn_reason */
 	bool is_reading;       /* rd is added: orthogonal, any state may pause reading */
-	bool is_eof;           /* the peer has sent its last octet; it may still read */
+	bool is_eof;           /* the peer has sent its last byte; it may still read */
 	bool is_tls;           /* told by a PROXY header */
 	bool is_bulk;          /* the transport was told that much is sent */
 	bool is_fast;          /* its proto's: much is expected, a read gets a larger block */
@@ -105,11 +105,11 @@ void conn_close(struct conn *, enum conn_reason);
 void conn_linger(struct conn *);
 void conn_read_on(struct conn *);
 void conn_read_off(struct conn *);
-/* Reads once into c->in, making room. >0 octets; 0: nothing (now, or is_eof is set); -1: closed. */
+/* Reads once into c->in, making room. >0 bytes; 0: nothing (now, or is_eof is set); -1: closed. */
 ssize_t conn_fill(struct conn *);
-/* The same, at most max octets into a pipe; nothing may wait in c->in. */
+/* The same, at most max bytes into a pipe; nothing may wait in c->in. */
 ssize_t conn_fill_pipe(struct conn *, struct pipe *, size_t max);
-/* Drops n octets of c->in from the front, and the buffer when it is empty. */
+/* Drops n bytes of c->in from the front, and the buffer when it is empty. */
 void conn_used(struct conn *, size_t n);
 void conn_drop_in(struct conn *);
 void conn_reap(struct worker *);
@@ -117,7 +117,7 @@ void conn_reap(struct worker *);
 unsigned conn_close_idle(struct worker *, bool all, enum conn_reason);
 /* Our end of the socket; the kernel is asked once. */
 const struct peer *conn_local(struct conn *);
-/* Closes connections that have not sent an octet yet. */
+/* Closes connections that have not sent a byte yet. */
 unsigned conn_close_silent(struct worker *);
 const char *conn_reason_text(enum conn_reason);
 const struct conf_core *conn_core(const struct conn *);

@@ -17,7 +17,7 @@
 
 enum {
 	PLAIN_NEAR_US = 1000,         /* round trip of a near client */
-	PLAIN_NEAR_QUEUE = 400 << 10, /* octets that may wait for it in the kernel, doubled by it */
+	PLAIN_NEAR_QUEUE = 400 << 10, /* bytes that may wait for it in the kernel, doubled by it */
 };
 
 static ssize_t
@@ -75,9 +75,9 @@ plain_drain(struct conn *c, struct pipe *p)
 }
 
 static void
-plain_await(struct conn *c, unsigned octets)
+plain_await(struct conn *c, unsigned bytes)
 {
-	int n = (int)octets;
+	int n = (int)bytes;
 
 	(void)setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &n, sizeof(n));
 }

@@ -4,7 +4,7 @@
 #include "common/base/must.h"
 #include "worker/slab.h"
 
-enum { SLAB_OCTETS = 1 << 20 }; /* asked of the kernel at once */
+enum { SLAB_BYTES = 1 << 20 }; /* asked of the kernel at once */
 
 static void
 slab_push_cold(struct slab *s, void *block)
@@ -21,10 +21,10 @@ slab_get_cold(struct slab *s)
 {
 	if (s->ncold == 0) {
 		char *p = mmap(
-		    NULL, SLAB_OCTETS, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		    NULL, SLAB_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		must(p != MAP_FAILED);
-		for (size_t at = SLAB_OCTETS; at >= s->size; at -= s->size)
+		for (size_t at = SLAB_BYTES; at >= s->size; at -= s->size)
 			slab_push_cold(s, p + at - s->size);
 	}
 	return s->cold[--s->ncold];

@@ -1,8 +1,8 @@
 /*
  * Spool files: see spool.h. Invariants: a spool's file being written is in its list and has a
  * reference of the spool's own; a file of which only that is left is closed at once, because nobody
- * waits for its octets, unless it is small: where writer and reader take turns a file for each turn
- * would cost more than what is in it. on_disk and the total count a file from the octet that
+ * waits for its bytes, unless it is small: where writer and reader take turns a file for each turn
+ * would cost more than what is in it. on_disk and the total count a file from the byte that
  * is written to its closing, which is when the disk has its room back.
  */
 #include <errno.h>
@@ -29,7 +29,7 @@ static struct spool_dir {
 	int err;            /* why */
 	bool has_no_tmpfile;
 } spool_dirs[SPOOL_DIRS];
-static int64_t spool_octets;
+static int64_t spool_bytes;
 
 static const struct conf_process *
 spool_conf(const struct spool *s)
@@ -48,7 +48,7 @@ spool_ndirs(const struct spool *s)
 int64_t
 spool_total(void)
 {
-	return spool_octets;
+	return spool_bytes;
 }
 
 void
@@ -68,7 +68,7 @@ spool_init(struct spool *s, struct worker *w, uint64_t request_id)
 static void
 spool_count(struct worker *w, int64_t n)
 {
-	spool_octets += n;
+	spool_bytes += n;
 	ctr_add(worker_row(w), CTR_SPOOL_BYTES, n);
 	if (n > 0)
 		ctr_add(worker_row(w), CTR_SPOOL_WRITTEN, n);
@@ -90,7 +90,7 @@ spool_file_close(struct spool_file *f)
 	free(f);
 }
 
-/* Nobody waits for its octets; only the spool may still write to it. */
+/* Nobody waits for its bytes; only the spool may still write to it. */
 static bool
 spool_file_is_idle(const struct spool_file *f)
 {
@@ -230,7 +230,7 @@ spool_gave_up(struct spool *s, int err)
 	spool_seal(s);
 }
 
-/* Shortens a list of n octets to at most max. */
+/* Shortens a list of n bytes to at most max. */
 static size_t
 spool_cut(struct iovec *iov, int *niov, size_t n, size_t max)
 {
@@ -277,7 +277,7 @@ spool_store(struct spool *s, struct body *b)
 	int niov, err;
 
 	while ((niov = body_run(b, iov, SPOOL_IOV, &n)) > 0) {
-		if (!spoolroom_has(s->w, spool_octets, (int64_t)n, s->can_wait)) {
+		if (!spoolroom_has(s->w, spool_bytes, (int64_t)n, s->can_wait)) {
 			spoolroom_refused(s->w, s->id, NULL);
 			errno = ENOSPC;
 			return -1;

@@ -1,7 +1,7 @@
 /*
- * Spooling: octets of a body that wait on disk. Files are unlinked from birth (O_TMPFILE, or
- * mkostemp and unlink), of at most SPOOL_FILE octets each, and closed as soon as the last of their
- * octets is consumed, so that disk use shrinks while a body is forwarded (to a quarter of one).
+ * Spooling: bytes of a body that wait on disk. Files are unlinked from birth (O_TMPFILE, or
+ * mkostemp and unlink), of at most SPOOL_FILE bytes each, and closed as soon as the last of their
+ * bytes is consumed, so that disk use shrinks while a body is forwarded (to a quarter of one).
  * Chunks share them by reference. None is ever written over: what sendfile handed to the kernel may
  * still be on its way.
  *
@@ -20,7 +20,7 @@ struct spool_file {
 	struct spool *owner; /* NULL: that is gone */
 	unsigned refs;       /* chunks, and the spool that writes it */
 	int fd;
-	int64_t size; /* octets written */
+	int64_t size; /* bytes written */
 };
 
 /* What one body, or two that share its chunks, have on disk. */
@@ -30,9 +30,9 @@ struct spool {
 	struct link files;
 	struct spool_file *file; /* the one being written; NULL: none */
 	size_t dir;              /* that it is in */
-	bool can_wait;           /* without disk its octets wait where they come from */
-	int64_t on_disk;         /* octets in files that are open */
-	int64_t written;         /* octets ever written */
+	bool can_wait;           /* without disk its bytes wait where they come from */
+	int64_t on_disk;         /* bytes in files that are open */
+	int64_t written;         /* bytes ever written */
 };
 
 /* A worker begins, which knows nothing of its directories yet. */
@@ -48,13 +48,13 @@ void spool_fini(struct spool *);
 int spool_store(struct spool *, struct body *);
 
 /* Nothing more is written to the files there are: each is closed as soon as nobody waits for its
-   octets, small ones too. What is stored afterwards goes to a new one. */
+   bytes, small ones too. What is stored afterwards goes to a new one. */
 void spool_seal(struct spool *);
 
 /* Gives one reference back. */
 void spool_file_put(struct spool_file *);
 
-/* Octets on disk of this worker now. */
+/* Bytes on disk of this worker now. */
 int64_t spool_total(void);
 
 #endif

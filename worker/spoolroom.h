@@ -18,13 +18,13 @@ enum { SPOOLROOM_DIRS = 16 };
 
 /* A worker begins, and has looked at nothing. */
 void spoolroom_start(void);
-/* Whether n octets more may go to disk, of which this worker has own there. A body that can wait
+/* Whether n bytes more may go to disk, of which this worker has own there. A body that can wait
    leaves a quarter of the bound to those that have to be whole. */
 bool spoolroom_has(struct worker *, int64_t own, int64_t n, bool can_wait);
 /* Whether directory i (its path) is taken for full: less than a twentieth of its file system is
    free. Never without a bound. */
 bool spoolroom_is_full(struct worker *, unsigned i, const char *dir);
-/* The bound in octets; INT64_MAX: there is none. */
+/* The bound in bytes; INT64_MAX: there is none. */
 int64_t spoolroom_max(struct worker *);
 
 /* A body found no room; why (the directories' reasons; NULL: the bound) is for the log. */

@@ -1,5 +1,5 @@
 /*
- * How octets reach the peer: plain here; TLS will be another row. read and write return the octets
+ * How bytes reach the peer: plain here; TLS will be another row. read and write return the bytes
  * moved, 0 at the end of input, -1 with errno (EAGAIN: later).
  */
 #ifndef WORKER_TRANSPORT_H
@@ -18,16 +18,16 @@ struct transport {
 	ssize_t (*read)(struct conn *, void *dst, size_t max);
 	/* more: the caller has more to write at once (MSG_MORE). */
 	ssize_t (*writev)(struct conn *, const struct iovec *, int n, bool more);
-	/* At most max octets of a file from *off, which is advanced; 0: the file ended before. A
+	/* At most max bytes of a file from *off, which is advanced; 0: the file ended before. A
 	   transport that cannot (TLS) reads and writes inside. */
 	ssize_t (*sendfile)(struct conn *, int fd, int64_t *off, size_t max);
-	/* Octets as they are from the peer into a pipe, and out of one to it; as read and writev.
-	   NULL: the octets on the wire are others (TLS). */
+	/* Bytes as they are from the peer into a pipe, and out of one to it; as read and writev.
+	   NULL: the bytes on the wire are others (TLS). */
 	ssize_t (*fill)(struct conn *, struct pipe *, size_t max);
 	ssize_t (*drain)(struct conn *, struct pipe *);
-	/* The socket is called readable when so many octets have come, or the last one; NULL: one
+	/* The socket is called readable when so many bytes have come, or the last one; NULL: one
 	   is always enough. */
-	void (*await)(struct conn *, unsigned octets);
+	void (*await)(struct conn *, unsigned bytes);
 	/* Much is about to be sent: called once for a connection. */
 	void (*bulk)(struct conn *);
 	/* Ends the sending direction. */

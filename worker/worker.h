@@ -27,7 +27,7 @@ struct event_base *worker_base(const struct worker *);
 const struct heritage *worker_heritage(const struct worker *);
 bool worker_is_draining(const struct worker *);
 
-/* Time of this loop turn: monotonic ms; wall seconds; the text of the Date field (29 octets). */
+/* Time of this loop turn: monotonic ms; wall seconds; the text of the Date field (29 bytes). */
 uint64_t worker_now(const struct worker *);
 time_t worker_wall(const struct worker *);
 const char *worker_date(const struct worker *);

@@ -87,7 +87,7 @@ struct backend_at {
    leaves it out, for twice as long: false. */
 bool backend_failed(
     struct shm *, struct backend_at *, enum backend_cause, int64_t retry_after, uint64_t now);
-/* A response came (for a trial by health.c: a connection). True: the host came back. First-octet
+/* A response came (for a trial by health.c: a connection). True: the host came back. First-byte
    latency updates EWMA and histogram; 0: not measured. */
 bool backend_succeeded(struct shm *, struct backend_at *, uint64_t latency_us, uint64_t now);
 /* Its time out is over: takes the trial for this worker for lease ms. True for exactly one. */

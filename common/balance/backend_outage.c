@@ -46,12 +46,12 @@ backend_outage(struct shm *s, unsigned pool_row, uint64_t now, uint64_t *ms)
 }
 
 void
-backend_outage_carry(struct shm *to, unsigned pool_row, const void *from, size_t octets)
+backend_outage_carry(struct shm *to, unsigned pool_row, const void *from, size_t bytes)
 {
 	const struct backend_pool *p = from;
 	size_t at = offsetof(struct backend_pool, out_since);
 
-	if (octets >= at + sizeof(p->out_since))
+	if (bytes >= at + sizeof(p->out_since))
 		atomic_store(
 		    &shm_backend_pool(to, pool_row)->out_since, atomic_load(&p->out_since));
 	shm_point("carry: outage");

@@ -17,7 +17,7 @@ void backend_outage_end(struct shm *, unsigned pool_row);
 void backend_outage_note(struct shm *, unsigned pool_row, bool has_usable, uint64_t now);
 /* True while there is one; *ms: how old it is. A time in the future counts as now. */
 bool backend_outage(struct shm *, unsigned pool_row, uint64_t now, uint64_t *ms);
-/* From a segment of another layout: the row there, and how many octets of it there are. */
-void backend_outage_carry(struct shm *to, unsigned pool_row, const void *from, size_t octets);
+/* From a segment of another layout: the row there, and how many bytes of it there are. */
+void backend_outage_carry(struct shm *to, unsigned pool_row, const void *from, size_t bytes);
 
 #endif

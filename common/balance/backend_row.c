@@ -37,9 +37,9 @@ row_host_is_busy(struct shm *s, unsigned row)
 
 static void
 row_carry_counters(
-    _Atomic uint64_t *to, const char *from, size_t at, size_t octets, unsigned counters)
+    _Atomic uint64_t *to, const char *from, size_t at, size_t bytes, unsigned counters)
 {
-	for (unsigned i = 0; i < counters && at + 8 <= octets; i++, at += 8) {
+	for (unsigned i = 0; i < counters && at + 8 <= bytes; i++, at += 8) {
 		uint64_t v;
 
 		memcpy(&v, from + at, sizeof(v));
@@ -62,7 +62,7 @@ row_carry_word(uint64_t v)
 }
 
 static void
-row_host_carry(struct shm *to, unsigned row, const void *old, size_t octets)
+row_host_carry(struct shm *to, unsigned row, const void *old, size_t bytes)
 {
 	struct backend_cell *mine = shm_backend(to, row);
 	const struct backend_cell *c = old;
@@ -73,7 +73,7 @@ row_host_carry(struct shm *to, unsigned row, const void *old, size_t octets)
 	atomic_store(&mine->weight, atomic_load(&c->weight));
 	atomic_store(&mine->streak, atomic_load(&c->streak));
 	row_carry_counters(
-	    mine->counters, old, offsetof(struct backend_cell, counters), octets, BACKEND_COUNTERS);
+	    mine->counters, old, offsetof(struct backend_cell, counters), bytes, BACKEND_COUNTERS);
 	atomic_store(&mine->word, row_carry_word(atomic_load(&c->word)));
 }
 
@@ -130,7 +130,7 @@ row_pool_is_busy(struct shm *s, unsigned pool_row)
 }
 
 static void
-row_pool_carry(struct shm *to, unsigned row, const void *old, size_t octets)
+row_pool_carry(struct shm *to, unsigned row, const void *old, size_t bytes)
 {
 	struct backend_pool *mine = shm_backend_pool(to, row);
 	const struct backend_pool *p = old;
@@ -138,8 +138,8 @@ row_pool_carry(struct shm *to, unsigned row, const void *old, size_t octets)
 	atomic_store(&mine->cursor, atomic_load(&p->cursor));
 	atomic_store(&mine->budget, atomic_load(&p->budget));
 	row_carry_counters(
-	    mine->counters, old, offsetof(struct backend_pool, counters), octets, POOL_EVENTS);
-	backend_outage_carry(to, row, old, octets);
+	    mine->counters, old, offsetof(struct backend_pool, counters), bytes, POOL_EVENTS);
+	backend_outage_carry(to, row, old, bytes);
 }
 
 static const struct shm_keyed row_pools = {

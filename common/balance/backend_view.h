@@ -17,7 +17,7 @@ struct backend_view {
 	unsigned weight;          /* an operator's, 0: as configured */
 	unsigned in_flight;       /* sum over workers */
 	uint64_t counters[BACKEND_COUNTERS];
-	uint64_t latency_us[3]; /* p50, p90, p99 to the first octet */
+	uint64_t latency_us[3]; /* p50, p90, p99 to the first byte */
 	uint64_t ewma_us;
 };
 /* The local processes of a pool, as the master tells them; all 0 for a pool that has none. */

@@ -20,7 +20,7 @@ address_unix(
 {
 	size_t i;
 
-	*why = "a path of 1 to 107 octets, without control characters, after \"unix:\"";
+	*why = "a path of 1 to 107 bytes, without control characters, after \"unix:\"";
 	for (i = 0; i < path.n; i++)
 		if ((unsigned char)path.p[i] < 0x20 || path.p[i] == 0x7f)
 			return false;
@@ -58,7 +58,7 @@ address_numeric(struct arena *a, struct str host, bool *is_v6)
 }
 
 static bool
-address_is_name_octet(unsigned char c)
+address_is_name_byte(unsigned char c)
 {
 	return (unsigned)str_lower(c) - 'a' < 26 || (unsigned)c - '0' < 10 || c == '-' || c == '_';
 }
@@ -75,7 +75,7 @@ address_name(struct arena *a, struct str host, struct str *out)
 	for (i = 0; i < host.n; i++) {
 		unsigned char c = (unsigned char)host.p[i];
 
-		if (c == '.' ? label == 0 : !address_is_name_octet(c) || label == 63)
+		if (c == '.' ? label == 0 : !address_is_name_byte(c) || label == 63)
 			return false;
 		label = c == '.' ? 0 : label + 1;
 		has_letter |= c != '.' && (unsigned)c - '0' >= 10;

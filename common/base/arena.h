@@ -27,7 +27,7 @@ void arena_fini(struct arena *);
 
 void *arena_alloc_slow(struct arena *, size_t n);
 
-/* n octets, 16-aligned, not cleared. */
+/* n bytes, 16-aligned, not cleared. */
 static inline void *
 arena_alloc(struct arena *a, size_t n)
 {

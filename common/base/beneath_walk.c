@@ -15,7 +15,7 @@
 
 enum { WALK_DEPTH = 64, WALK_LINKS = 40 };
 
-/* A link was followed: what stands left octets before the end of the text must belong to uid. */
+/* A link was followed: what stands left bytes before the end of the text must belong to uid. */
 struct walk_owner {
 	uid_t uid;
 	size_t left;

@@ -53,7 +53,7 @@ cidr_has_prefix(const uint8_t *addr, const uint8_t *net, unsigned bits)
 {
 	unsigned whole = bits / 8, rest = bits % 8;
 
-	if (bits == 0) /* also a Unix peer, which has no octets */
+	if (bits == 0) /* also a Unix peer, which has no bytes */
 		return true;
 	if (memcmp(addr, net, whole) != 0)
 		return false;

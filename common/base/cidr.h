@@ -21,7 +21,7 @@ struct cidr_set {
 
 /* Adds what text means; false when it means nothing, *why says what is allowed. */
 bool cidr_add(struct cidr_set *, struct arena *, struct str text, const char **why);
-/* addr: 4 or 16 octets in network order by family. */
+/* addr: 4 or 16 bytes in network order by family. */
 bool cidr_match(const struct cidr_set *, int family, const uint8_t *addr);
 /* How narrow the narrowest matching element is: its prefix length, counted as in IPv6 (10.0.0.0/8
    is 104); 0 for "all"; -1 when none matches. */

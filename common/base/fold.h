@@ -2,7 +2,7 @@
  * Names of fields as careless readers take them. Behind CGI, WSGI, Rack and PHP, and in many a
  * framework, a field is a variable: letters have one case, and whatever is neither letter nor digit
  * is "_". There X_Real.IP is X-Real-IP. Two names fold together when such a reader could take one
- * for the other. Pure; sixteen octets at a time, since every unknown name of a head is looked at.
+ * for the other. Pure; sixteen bytes at a time, since every unknown name of a head is looked at.
  */
 #ifndef BASE_FOLD_H
 #define BASE_FOLD_H
@@ -13,7 +13,7 @@
 enum { FOLD_STEP = OCTETS_STEP };
 
 /* Of a name of at most a step all, of a longer one only this: its first half and its last, which
-   overlap; of less than eight octets both are the same, with some octets in it twice. Names of one
+   overlap; of less than eight bytes both are the same, with some bytes in it twice. Names of one
    length are laid out alike. */
 static inline octets_vec
 fold_load(const char *p, size_t n)

@@ -37,7 +37,7 @@ json_escape_point(char *d, uint32_t c)
 	return d + 5;
 }
 
-/* What is escaped is one of the first 65536 characters; of what is no character, each octet. */
+/* What is escaped is one of the first 65536 characters; of what is no character, each byte. */
 size_t
 json_escape(char *dst, struct str s)
 {

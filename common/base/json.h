@@ -1,6 +1,6 @@
 /*
  * Writes JSON (RFC 8259): commas, nesting and escaping are its business, so what comes out is valid
- * whatever goes in. Octets that are not UTF-8 become \u0080..\u00ff, one for each; characters that
+ * whatever goes in. Bytes that are not UTF-8 become \u0080..\u00ff, one for each; characters that
  * are no plain text (common/base/utf8.h) are escaped by their code point.
  */
 #ifndef BASE_JSON_H
@@ -30,7 +30,7 @@ void json_double(struct json *, const char *name, double); /* three decimals; Na
 void json_bool(struct json *, const char *name, bool);
 void json_null(struct json *, const char *name);
 
-/* Escapes s for a string's inside into dst, which has room for 6 * s.n octets; returns the length.
+/* Escapes s for a string's inside into dst, which has room for 6 * s.n bytes; returns the length.
  */
 size_t json_escape(char *dst, struct str s);
 

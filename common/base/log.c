@@ -80,7 +80,7 @@ log_line_add_z(struct log_line *l, const char *z)
 	log_line_add(l, z, strlen(z));
 }
 
-/* A text of somebody else's: what is no plain text (common/base/utf8.h) octet for octet as \xNN. */
+/* A text of somebody else's: what is no plain text (common/base/utf8.h) byte for byte as \xNN. */
 static void
 log_line_add_safe(struct log_line *l, const char *z)
 {

@@ -2,7 +2,7 @@
  * The error log: lines with a level for the operator. Peer misbehaviour is never above debug (it is
  * a counter); warn means an operator should look; error means something does not work. Never
  * changes errno. One write(2) per line; the sink is a descriptor that the master opened. Lines are
- * valid UTF-8 whatever is passed: controls, other octets and what would change the direction of a
+ * valid UTF-8 whatever is passed: controls, other bytes and what would change the direction of a
  * text are written as \xNN.
  */
 #ifndef BASE_LOG_H

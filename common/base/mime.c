@@ -264,7 +264,7 @@ mime_load_text(struct mime *m, struct str text)
 		mime_load_line(m, str_split(&rest, '\n'));
 }
 
-/* All octets of fd, at most MIME_MAX_FILE; NULL with errno. */
+/* All bytes of fd, at most MIME_MAX_FILE; NULL with errno. */
 static char *
 mime_read(int fd, size_t *n)
 {

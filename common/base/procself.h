@@ -6,7 +6,7 @@
 
 /* CPU time in ms, user and system, all threads. */
 uint64_t procself_cpu_ms(void);
-/* Resident memory in octets; 0 when /proc cannot be read. */
+/* Resident memory in bytes; 0 when /proc cannot be read. */
 uint64_t procself_rss(void);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * Strings that are a pointer and a length: comparing, splitting, lists, numbers, and the keyed hash
- * of this process. Nothing here allocates or changes the octets; an absent str (p NULL) is an empty
+ * of this process. Nothing here allocates or changes the bytes; an absent str (p NULL) is an empty
  * one.
  */
 #include <endian.h>
@@ -65,7 +65,7 @@ str_find(struct str s, char c)
 	return p ? p - s.p : -1;
 }
 
-/* Octets before the first comma outside a quoted string (RFC 9110 5.6.4). */
+/* Bytes before the first comma outside a quoted string (RFC 9110 5.6.4). */
 static size_t
 str_element_len(struct str s)
 {
@@ -192,7 +192,7 @@ str_hash_round(uint64_t v[4])
 	v[2] = str_rotate(v[2], 32);
 }
 
-/* n < 8 octets, the first one lowest. */
+/* n < 8 bytes, the first one lowest. */
 static inline uint64_t
 str_hash_tail(const char *p, size_t n)
 {

@@ -1,6 +1,6 @@
 /*
  * Strings that are a pointer and a length. They own nothing; the header of whoever hands one out
- * says how long the octets live. A str is not NUL-terminated unless its documentation says so.
+ * says how long the bytes live. A str is not NUL-terminated unless its documentation says so.
  */
 #ifndef BASE_STR_H
 #define BASE_STR_H
@@ -37,7 +37,7 @@ str_n(const char *p, size_t n)
 static inline bool
 str_eq(struct str a, struct str b)
 {
-	/* An absent str has p NULL, which memcmp does not take even with 0 octets. */
+	/* An absent str has p NULL, which memcmp does not take even with 0 bytes. */
 	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
@@ -55,7 +55,7 @@ str_has_suffix(struct str s, struct str suffix)
 	       (suffix.n == 0 || memcmp(s.p + s.n - suffix.n, suffix.p, suffix.n) == 0);
 }
 
-/* ASCII lower case of one octet; others unchanged. */
+/* ASCII lower case of one byte; others unchanged. */
 static inline unsigned char
 str_lower(unsigned char c)
 {
@@ -85,7 +85,7 @@ bool str_list_has(struct str list, struct str token);
 /* All of s as decimal digits into *out: false when empty, not digits, or above max. */
 bool str_to_u64(struct str s, uint64_t max, uint64_t *out);
 
-/* Writes v in decimal at dst (at least 20 octets); returns the length. No NUL. */
+/* Writes v in decimal at dst (at least 20 bytes); returns the length. No NUL. */
 size_t str_from_u64(char *dst, uint64_t v);
 
 /* Fast 64-bit hash for tables whose keys are chosen by clients: keyed SipHash-1-3.

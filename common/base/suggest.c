@@ -4,7 +4,7 @@
  */
 #include "common/base/suggest.h"
 
-enum { SUGGEST_MAX = 40 }; /* octets of a word that is compared */
+enum { SUGGEST_MAX = 40 }; /* bytes of a word that is compared */
 
 /* Several rows for one word: the first that exists as an option in this build is shown. */
 static const struct {

@@ -145,7 +145,7 @@ template_compile(struct template *t, struct arena *a, struct str source, unsigne
 
 /* --- expanding --- */
 
-/* What a value is, where it goes: decides about its octets. */
+/* What a value is, where it goes: decides about its bytes. */
 enum template_class {
 	CLASS_PLAIN,   /* all stand for themselves */
 	CLASS_FIELD,   /* all but control characters */

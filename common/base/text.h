@@ -17,7 +17,7 @@ void text_add(struct text *, const void *p, size_t n);
 void text_add_str(struct text *, struct str);
 void text_printf(struct text *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void text_add_u64(struct text *, uint64_t);
-/* Room for n more octets at p + n; the caller adds what it used to n. */
+/* Room for n more bytes at p + n; the caller adds what it used to n. */
 char *text_room(struct text *, size_t n);
 void text_free(struct text *);
 

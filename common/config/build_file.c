@@ -68,7 +68,7 @@ file_slurp(struct arena *a, int fd)
 		if (got < 0)
 			break;
 		n += (size_t)got;
-		if (n > TREE_OCTETS)
+		if (n > TREE_BYTES)
 			break;
 		if (n == room)
 			buf = must_realloc(buf, (room *= 2) + 1);

@@ -25,7 +25,7 @@ listen_unix(
 {
 	size_t i;
 
-	*why = "a path of 1 to 107 octets, without control characters, after \"unix:\"";
+	*why = "a path of 1 to 107 bytes, without control characters, after \"unix:\"";
 	for (i = 0; i < path.n; i++)
 		if ((unsigned char)path.p[i] < 0x20 || path.p[i] == 0x7f)
 			return 0;

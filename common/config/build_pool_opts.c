@@ -105,9 +105,9 @@ const struct cfg_opt pool_opts[] = {
 	    .help = "How long a connection, TLS included, may take to be made. Another host is "
 		    "tried then." },
 	{ "timeout.send", CFG_TIME, 0, POOL(timeout.send), 100, DAY, "60s",
-	    .help = "How long a backend may take no octet of a request." },
+	    .help = "How long a backend may take no byte of a request." },
 	{ "timeout.first_byte", CFG_TIME, 0, POOL(timeout.first_byte), 100, DAY, "60s",
-	    .help = "How long a backend may take from the end of a request to the first octet of "
+	    .help = "How long a backend may take from the end of a request to the first byte of "
 		    "its response; 504 then." },
 	{ "timeout.between_bytes", CFG_TIME, 0, POOL(timeout.between_bytes), 100, DAY, "60s",
 	    .help = "How long a response may pause." },

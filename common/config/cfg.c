@@ -52,7 +52,7 @@ cfg_parse_size(struct str s, int64_t *out, const char **why)
 
 	if (cfg_parse_unit(s, units, out))
 		return true;
-	*why = "a size such as \"64k\" (units: k M G T, powers of 1024; none: octets)";
+	*why = "a size such as \"64k\" (units: k M G T, powers of 1024; none: bytes)";
 	return false;
 }
 

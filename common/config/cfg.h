@@ -22,7 +22,7 @@ enum cfg_type {
 	CFG_END,     /* ends a table */
 	CFG_BOOL,    /* bool */
 	CFG_INT,     /* int64_t, min..max */
-	CFG_SIZE,    /* int64_t octets: "64k" "10M" "1G", powers of 1024; min..max */
+	CFG_SIZE,    /* int64_t bytes: "64k" "10M" "1G", powers of 1024; min..max */
 	CFG_TIME,    /* int64_t milliseconds: "250ms" "30s" "5m" "1h" "7d" "1y"; min..max */
 	CFG_STR,     /* struct str, NUL-terminated */
 	CFG_PATH,    /* struct str, absolute: relative ones are taken from the file's directory */
@@ -55,7 +55,7 @@ struct cfg_strs {
 };
 
 struct cfg_records {
-	void *v; /* n structs of record->size octets */
+	void *v; /* n structs of record->size bytes */
 	size_t n;
 };
 

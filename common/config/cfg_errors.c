@@ -218,9 +218,9 @@ cfg_errors_is_tail(char c)
 	return ((unsigned char)c & 0xC0) == 0x80;
 }
 
-/* The octet position of a column in a line. */
+/* The byte position of a column in a line. */
 static size_t
-cfg_errors_octet(struct str line, int col)
+cfg_errors_byte(struct str line, int col)
 {
 	size_t i = 0;
 
@@ -239,7 +239,7 @@ cfg_errors_is_word(char c)
 	       (unsigned)(c - '0') < 10 || (unsigned)((c | 0x20) - 'a') < 26;
 }
 
-/* How many octets from the place on belong to the token that stands there. */
+/* How many bytes from the place on belong to the token that stands there. */
 static size_t
 cfg_errors_span(struct str s)
 {
@@ -305,7 +305,7 @@ cfg_errors_print_source(const struct cfg_errors *e, const struct cfg_message *m,
 			fprintf(f, "      | %s\n", m->hint);
 		return;
 	}
-	at = cfg_errors_octet(line, m->place.col);
+	at = cfg_errors_byte(line, m->place.col);
 	span = cfg_errors_span(str_n(line.p + at, line.n - at));
 	if (at > LINE_BEFORE)
 		from = at - LINE_BEFORE;

@@ -52,20 +52,20 @@ struct site {
 	const struct route_index *routing; /* see route.c; NULL: few routes, looked at in order */
 };
 
-/* Options of the core that every scope has (common/config/core.c). Times ms, sizes octets. */
+/* Options of the core that every scope has (common/config/core.c). Times ms, sizes bytes. */
 struct conf_core {
-	int64_t timeout_header;    /* from the first octet of a request head to its end */
+	int64_t timeout_header;    /* from the first byte of a request head to its end */
 	int64_t timeout_body;      /* between two reads of a request body */
 	int64_t timeout_write;     /* a blocked write makes no progress */
 	int64_t timeout_keepalive; /* idle between requests */
 	int64_t timeout_linger;    /* reading on after an answer that ends the connection */
 	int64_t keepalive_requests;
-	int64_t min_rate; /* octets/s a body must arrive or a response be taken with, 0: off */
+	int64_t min_rate;       /* bytes/s a body must arrive or a response be taken with, 0: off */
 	int64_t min_rate_grace; /* ms before min_rate is asked for */
-	int64_t max_head;       /* octets of request line and fields together */
-	int64_t max_line;       /* octets of the request line: 414 */
+	int64_t max_head;       /* bytes of request line and fields together */
+	int64_t max_line;       /* bytes of the request line: 414 */
 	int64_t max_fields;
-	int64_t max_body;          /* octets; 413 */
+	int64_t max_body;          /* bytes; 413 */
 	bool server_header, debug; /* send "Server:"; error pages to loopback clients tell why */
 	struct cfg_records error_pages; /* struct conf_error_page */
 };
@@ -85,7 +85,7 @@ struct conf_listen {
 	int64_t backlog;
 	int64_t mode;           /* unix: file mode */
 	struct str user, group; /* unix: owner of the socket file */
-	bool defer;             /* TCP: a connection is taken when its first octet has come */
+	bool defer;             /* TCP: a connection is taken when its first byte has come */
 	bool proxy_protocol;    /* a PROXY protocol header comes first, from trusted peers only */
 	bool is_optional;       /* the IPv6 half of "*:80": a host without IPv6 goes without it */
 	const struct site *default_site;
@@ -108,7 +108,7 @@ struct conf_process {
 	struct cfg_strs trusted_proxies;   /* addresses and networks, see realip */
 	struct str name;                   /* in the Server field */
 	struct cfg_strs spool_directories; /* of bodies that wait on disk, in order; never empty */
-	int64_t spool_max; /* octets on disk, of all workers; below 0: percent of it; 0: no limit */
+	int64_t spool_max; /* bytes on disk, of all workers; below 0: percent of it; 0: no limit */
 	struct cfg_strs resolvers; /* DNS servers, "ADDRESS:PORT"; none: /etc/resolv.conf */
 };
 

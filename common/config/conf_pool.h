@@ -1,7 +1,7 @@
 /*
  * Backend pools as configured: `backends = { NAME = { … }; … };` at the top of a file. Immutable
  * like the rest of the configuration; what changes while the server runs (health, load, weights set
- * by an operator) is in the shared segment, see backend.h. Times ms, sizes octets.
+ * by an operator) is in the shared segment, see backend.h. Times ms, sizes bytes.
  */
 #ifndef CONFIG_CONF_POOL_H
 #define CONFIG_CONF_POOL_H
@@ -19,7 +19,7 @@ enum pool_balance {
 enum pool_key { KEY_URI, KEY_PATH, KEY_CLIENT, KEY_HEADER, KEY_COOKIE };
 
 enum { CONF_POOLS = 256, CONF_POOL_HOSTS = 64, CONF_POOLS_HOSTS = 2048 /* of all pools */ };
-enum { CONF_POOL_NAME = 63 /* octets */, CONF_STATUS_WORDS = 10 /* of a bit per status */ };
+enum { CONF_POOL_NAME = 63 /* bytes */, CONF_STATUS_WORDS = 10 /* of a bit per status */ };
 
 struct conf_host {
 	struct str address; /* canonical: "10.0.0.3:80", "app.example:8080", "unix:/run/php.sock":
@@ -109,9 +109,9 @@ struct conf_pool {
 			      default 32, for FastCGI 0: PHP keeps a process busy with each */
 	int64_t keepalive_requests; /* on one connection; 0: no limit */
 	int64_t max_queue;          /* requests that wait for a host, all workers together */
-	int64_t max_head;           /* octets of a response head: 502 beyond */
+	int64_t max_head;           /* bytes of a response head: 502 beyond */
 	struct str secret;          /* ajp */
-	int64_t packet_size;        /* ajp: octets, 8192..65536 */
+	int64_t packet_size;        /* ajp: bytes, 8192..65536 */
 	struct conf_pool_timeouts timeout;
 	struct conf_pool_failover failover;
 	struct conf_pool_retry retry;

@@ -13,7 +13,7 @@ struct conf_sign {
 	struct str methods;  /* "GET,PUT"; n 0: GET */
 	struct str network;  /* n 0: for all */
 	bool is_prefix;      /* for all that is below the path */
-	int64_t rate;        /* octets a second; 0: any */
+	int64_t rate;        /* bytes a second; 0: any */
 	int64_t expires;     /* seconds from now; 0: what is usual */
 	struct str path, query; /* the answer: path decoded, query encoded */
 };

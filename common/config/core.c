@@ -28,23 +28,23 @@ static const struct cfg_record error_page_record = { error_page_opts,
 
 static const struct cfg_opt core_opts[] = {
 	{ "timeout.header", CFG_TIME, CFG_ANY, CORE(timeout_header), SECOND, HOUR, "15s",
-	    .help = "How long the head of a request may take, from its first octet to its end. The "
+	    .help = "How long the head of a request may take, from its first byte to its end. The "
 		    "site is not known before the head is complete: the value in server counts." },
 	{ "timeout.body", CFG_TIME, CFG_ANY, CORE(timeout_body), SECOND, DAY, "30s",
-	    .help = "How long a request body may pause between two octets." },
+	    .help = "How long a request body may pause between two bytes." },
 	{ "timeout.write", CFG_TIME, CFG_ANY, CORE(timeout_write), SECOND, DAY, "60s",
-	    .help = "How long a client may take no octet of a response that waits for it." },
+	    .help = "How long a client may take no byte of a response that waits for it." },
 	{ "timeout.keepalive", CFG_TIME, CFG_ANY, CORE(timeout_keepalive), 0, DAY, "75s",
 	    .help = "How long an idle connection is kept for another request; 0 closes at once." },
 	{ "timeout.linger", CFG_TIME, CFG_ANY, CORE(timeout_linger), 0, 5 * MINUTE, "5s",
 	    .help =
-		"How long to wait for more octets, to discard them, after an answer that ends "
+		"How long to wait for more bytes, to discard them, after an answer that ends "
 		"the connection, so that a client that is still sending gets to see the answer; "
 		"six times as long in all." },
 	{ "keepalive_requests", CFG_INT, CFG_ANY, CORE(keepalive_requests), 1, INT32_MAX, "10000",
 	    .help = "How many requests one connection may carry." },
 	{ "min_rate", CFG_SIZE, CFG_ANY, CORE(min_rate), 0, 1 << 30, "240",
-	    .help = "Octets per second that a request body must arrive with, and a response be "
+	    .help = "Bytes per second that a request body must arrive with, and a response be "
 		    "taken with, on average; slower connections are closed. 0 turns it off." },
 	{ "min_rate_grace", CFG_TIME, CFG_ANY, CORE(min_rate_grace), 0, HOUR, "20s",
 	    .help = "How long a transfer may go on before min_rate is asked for." },
@@ -84,7 +84,7 @@ static const struct cfg_opt listen_opts[] = {
 	    .help = "How many connections may wait to be accepted, for each socket; the kernel "
 		    "bounds it by net.core.somaxconn." },
 	{ "defer", CFG_BOOL, 0, LISTEN(defer), .def = "true",
-	    .help = "Whether the kernel keeps a TCP connection to itself until its first octets "
+	    .help = "Whether the kernel keeps a TCP connection to itself until its first bytes "
 		    "have come, for a second at most (TCP_DEFER_ACCEPT). It saves a connection "
 		    "that brings its request a quarter of its cost." },
 	{ "mode", CFG_STR, 0, LISTEN(mode), .def = "0660",
@@ -154,7 +154,7 @@ static const struct cfg_opt server_opts[] = {
 	{ "pid_file", CFG_PATH, CFG_SERVER, SERVER(process.pid_file),
 	    .help = "A file to write the master's process id to. Default: none." },
 	{ "error_log", CFG_STR, CFG_SERVER, SERVER(process.error_log), .def = "stderr",
-	    .help = "Where messages for the operator go: \"stderr\" or a file. How octets are "
+	    .help = "Where messages for the operator go: \"stderr\" or a file. How bytes are "
 		    "written that "
 		    "do not belong into a log: see LOGGING." },
 	{ "log_level", CFG_ENUM, CFG_SERVER | CFG_LIVE, SERVER(process.log_level), .def = "notice",
@@ -175,7 +175,7 @@ static const struct cfg_opt server_opts[] = {
 	{ "spool.max", CFG_SIZE, CFG_SERVER | CFG_SHARE, SERVER(process.spool_max), 0, INT64_MAX,
 	    "25%",
 	    .help =
-		"Octets that all bodies of all workers may have there together, requests' and "
+		"Bytes that all bodies of all workers may have there together, requests' and "
 		"responses': a size, or a share of the file systems of the directories. In "
 		"any case 5 % of a file system stay free. Beyond, bodies wait where they come "
 		"from (as with \"stream\"); a request whose body has to be complete gets 507; "

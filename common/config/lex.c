@@ -127,7 +127,7 @@ lex_hex(char c)
 	return (unsigned)((c | 0x20) - 'a') < 6 ? (c | 0x20) - 'a' + 10 : -1;
 }
 
-/* What libconfig makes of the escape at s (a backslash): returns the octets used. */
+/* What libconfig makes of the escape at s (a backslash): returns the bytes used. */
 static size_t
 lex_unescape(const char *s, size_t n, char *out)
 {
@@ -234,7 +234,7 @@ lex_string(struct lex *t, struct cfg_node *node)
 	node->is_reported = !is_closed; /* where it was meant to end is a guess: not used */
 	if (!has_nul)
 		return;
-	lex_error(t, node->place, "remove \\x00", "a string cannot hold a NUL octet");
+	lex_error(t, node->place, "remove \\x00", "a string cannot hold a NUL byte");
 	node->is_reported = true;
 }
 

@@ -20,13 +20,13 @@ struct cfg_place lex_place(const struct lex *);
 void lex_error(struct lex *, struct cfg_place, const char *hint, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* The octet at the cursor, 0 at the end. */
+/* The byte at the cursor, 0 at the end. */
 static inline char
 lex_peek(const struct lex *t)
 {
 	return t->at < t->end ? *t->at : '\0';
 }
-void lex_step(struct lex *); /* one octet on */
+void lex_step(struct lex *); /* one byte on */
 void lex_steps(struct lex *, size_t n);
 /* Over white space and comments. */
 void lex_skip(struct lex *);

@@ -59,12 +59,12 @@ opt_unit_text(struct arena *a, int64_t v, const int64_t *factors, const char *co
 }
 
 struct str
-opt_size_text(struct arena *a, int64_t octets)
+opt_size_text(struct arena *a, int64_t bytes)
 {
 	static const int64_t factors[] = { (int64_t)1 << 40, 1 << 30, 1 << 20, 1 << 10 };
 	static const char *const names[] = { "T", "G", "M", "k", NULL };
 
-	return opt_unit_text(a, octets, factors, names);
+	return opt_unit_text(a, bytes, factors, names);
 }
 
 struct str

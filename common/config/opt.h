@@ -22,7 +22,7 @@ struct opt_places {
 };
 
 size_t opt_count(const struct cfg_opt *opts);
-/* The row's name after a prefix of n octets and a dot ("timeout", 7: "header" of "timeout.header");
+/* The row's name after a prefix of n bytes and a dot ("timeout", 7: "header" of "timeout.header");
    n 0: the whole name. NULL when the name has another prefix. */
 const char *opt_name_after(const struct cfg_opt *, struct str prefix);
 
@@ -40,7 +40,7 @@ void opt_print(FILE *, const struct cfg_opt *, const void *base);
 const char *opt_wants(struct arena *, const struct cfg_opt *);
 
 /* Sizes and times as they would be written. */
-struct str opt_size_text(struct arena *, int64_t octets);
+struct str opt_size_text(struct arena *, int64_t bytes);
 struct str opt_time_text(struct arena *, int64_t ms);
 
 /* A set of tables in which the members of a group are looked up. */

@@ -4,7 +4,7 @@
 #include "common/base/must.h"
 #include "common/config/regex.h"
 
-/* Steps and memory of a match: enough for a rule that looks at each octet of a path of 8 KiB a few
+/* Steps and memory of a match: enough for a rule that looks at each byte of a path of 8 KiB a few
    times; some milliseconds of the interpreter. The compiled code counts fewer of its steps, and its
    memory is its stack: what it refuses, the interpreter refuses too. */
 enum { REGEX_STEPS = 100000, REGEX_KIB = 4096 };
@@ -45,7 +45,7 @@ regex_compile(struct cfg_regex *re, struct str source, const char **why, size_t 
 
 	regex_init();
 	re->source = source;
-	/* NEVER_UTF: "(*UTF)" in an expression would make octets that are no UTF-8 an error. */
+	/* NEVER_UTF: "(*UTF)" in an expression would make bytes that are no UTF-8 an error. */
 	re->code = pcre2_compile((PCRE2_SPTR)source.p, source.n,
 	    PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_UTF, &err, &at, NULL);
 	if (!re->code) {

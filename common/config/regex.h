@@ -1,5 +1,5 @@
 /*
- * Regular expressions (PCRE2), compiled when the configuration is loaded and matched on octets: no
+ * Regular expressions (PCRE2), compiled when the configuration is loaded and matched on bytes: no
  * UTF mode, "$" matches only at the very end. Work and memory per match are bounded, so that no
  * subject that a client chooses can stall a worker. A match that hits a bound is neither a match
  * nor a mismatch: who asks must not go on as with either.

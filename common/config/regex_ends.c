@@ -10,8 +10,8 @@ struct ends {
 	struct str s;
 	size_t at;
 	unsigned depth;          /* of groups */
-	bool is_lead;            /* only "^" and literal octets so far */
-	struct regex_ends found; /* tail: the literal octets that end here */
+	bool is_lead;            /* only "^" and literal bytes so far */
+	struct regex_ends found; /* tail: the literal bytes that end here */
 };
 
 static bool
@@ -26,7 +26,7 @@ ends_peek(const struct ends *e, size_t more)
 	return e->at + more < e->s.n ? e->s.p[e->at + more] : '\0';
 }
 
-/* Something that is not a literal octet. */
+/* Something that is not a literal byte. */
 static bool
 ends_break(struct ends *e)
 {
@@ -62,7 +62,7 @@ ends_quantifier(struct ends *e)
 	return ends_break(e);
 }
 
-/* "{2,3}". Some of what passes here PCRE2 takes for literal octets: these then count for less. */
+/* "{2,3}". Some of what passes here PCRE2 takes for literal bytes: these then count for less. */
 static bool
 ends_braces(struct ends *e)
 {
@@ -116,7 +116,7 @@ ends_group(struct ends *e)
 	return ends_peek(e, 1) != '*' && ends_break(e);
 }
 
-/* One element; e->at is left at its last octet. False: not understood. */
+/* One element; e->at is left at its last byte. False: not understood. */
 static bool
 ends_element(struct ends *e)
 {

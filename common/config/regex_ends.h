@@ -1,6 +1,6 @@
 /*
  * What every subject of an expression begins or ends with, as far as its text says so plainly:
- * "\.php$" asks for four octets at the end. Most paths of most sites are told apart by them, for a
+ * "\.php$" asks for four bytes at the end. Most paths of most sites are told apart by them, for a
  * few instructions instead of the hundreds that a call of PCRE2 costs.
  */
 #ifndef CONFIG_REGEX_ENDS_H
@@ -8,7 +8,7 @@
 
 #include "common/base/str.h"
 
-enum { REGEX_END = 11 }; /* octets of an end: of a longer one these many are looked at */
+enum { REGEX_END = 11 }; /* bytes of an end: of a longer one these many are looked at */
 
 /* All zero: nothing is known, and everything fits. */
 struct regex_ends {

@@ -1,12 +1,12 @@
 /*
  * Two looks at an expression. By its form: a repeat without end of a group that itself holds one,
  * where nothing in the group says for certain where the next round begins: "(a+)+", "(\w+\s?)*". By
- * trial: paths of 8 KiB of one or two octets over and over, behind what the expression begins with,
+ * trial: paths of 8 KiB of one or two bytes over and over, behind what the expression begins with,
  * and with an end that suits nothing. What neither finds: alternatives that overlap behind more
  * than a plain beginning, and quadratic work that stays within a match's bounds.
  *
- * "(?:[^/]+/)*" is no doubt: the octet that ends each round is none that the inner repeat takes.
- * Which octets an element takes is asked of PCRE2 itself, with all 256 of them.
+ * "(?:[^/]+/)*" is no doubt: the byte that ends each round is none that the inner repeat takes.
+ * Which bytes an element takes is asked of PCRE2 itself, with all 256 of them.
  */
 #include <stdio.h>
 
@@ -16,15 +16,15 @@
 
 enum { DOUBT_DEPTH = 64, DOUBT_MARKS = 8, DOUBT_ATOM = 512, DOUBT_PATH = 8192 };
 
-struct octets {
+struct byteset {
 	uint64_t w[4];
 };
 
 /* A group while it is read; what is said of it counts for its current alternative. */
 struct doubt_group {
-	struct octets loops;              /* what repeats without end in it take */
-	struct octets all;                /* what any element of any alternative takes */
-	struct octets marks[DOUBT_MARKS]; /* what stands there exactly once */
+	struct byteset loops;              /* what repeats without end in it take */
+	struct byteset all;                /* what any element of any alternative takes */
+	struct byteset marks[DOUBT_MARKS]; /* what stands there exactly once */
 	unsigned nmarks;
 	bool has_loop;
 	bool is_bad;    /* an alternative has a loop, and no mark tells its rounds apart */
@@ -39,33 +39,33 @@ struct doubt {
 	struct doubt_group group[DOUBT_DEPTH];
 };
 
-/* --- sets of octets --- */
+/* --- sets of bytes --- */
 
 static void
-octets_add(struct octets *a, const struct octets *b)
+byteset_add(struct byteset *a, const struct byteset *b)
 {
 	for (int i = 0; i < 4; i++)
 		a->w[i] |= b->w[i];
 }
 
 static bool
-octets_meet(const struct octets *a, const struct octets *b)
+byteset_meet(const struct byteset *a, const struct byteset *b)
 {
 	return (a->w[0] & b->w[0]) | (a->w[1] & b->w[1]) | (a->w[2] & b->w[2]) |
 	       (a->w[3] & b->w[3]);
 }
 
 static bool
-octets_is_empty(const struct octets *a)
+byteset_is_empty(const struct byteset *a)
 {
 	return !(a->w[0] | a->w[1] | a->w[2] | a->w[3]);
 }
 
 /* What an element takes; everything when it means nothing alone (a back reference). */
-static struct octets
-octets_of(const struct doubt *d, struct str atom)
+static struct byteset
+byteset_of(const struct doubt *d, struct str atom)
 {
-	struct octets set = { { ~0ull, ~0ull, ~0ull, ~0ull } };
+	struct byteset set = { { ~0ull, ~0ull, ~0ull, ~0ull } };
 	struct cfg_regex re = { 0 };
 	char text[DOUBT_ATOM + 16];
 	const char *why;
@@ -80,9 +80,9 @@ octets_of(const struct doubt *d, struct str atom)
 		return set;
 	memset(&set, 0, sizeof(set));
 	for (unsigned c = 0; c < 256; c++) {
-		char octet = (char)c;
+		char byte = (char)c;
 
-		if (regex_match(&re, str_n(&octet, 1), NULL).is == REGEX_MATCH)
+		if (regex_match(&re, str_n(&byte, 1), NULL).is == REGEX_MATCH)
 			set.w[c / 64] |= 1ull << c % 64;
 	}
 	regex_free(&re);
@@ -182,7 +182,7 @@ doubt_atom(struct doubt *d)
 {
 	struct doubt_group *g = &d->group[d->depth];
 	size_t from = d->at;
-	struct octets set;
+	struct byteset set;
 	struct str atom;
 
 	if (d->s.p[d->at] == '\\')
@@ -198,15 +198,15 @@ doubt_atom(struct doubt *d)
 		doubt_times(d);
 		return;
 	}
-	set = octets_of(d, atom);
-	octets_add(&g->all, &set);
+	set = byteset_of(d, atom);
+	byteset_add(&g->all, &set);
 	switch (doubt_times(d)) {
 	case TIMES_ENDLESS:
 		g->has_loop = true;
-		octets_add(&g->loops, &set);
+		byteset_add(&g->loops, &set);
 		break;
 	case TIMES_ONCE:
-		if (g->nmarks < DOUBT_MARKS && !octets_is_empty(&set))
+		if (g->nmarks < DOUBT_MARKS && !byteset_is_empty(&set))
 			g->marks[g->nmarks++] = set;
 		break;
 	case TIMES_SOME:
@@ -263,7 +263,7 @@ doubt_alternative(struct doubt_group *g)
 	bool is_distinct = false;
 
 	for (unsigned i = 0; i < g->nmarks; i++)
-		is_distinct |= !octets_meet(&g->marks[i], &g->loops);
+		is_distinct |= !byteset_meet(&g->marks[i], &g->loops);
 	g->is_bad |= g->has_loop && !is_distinct;
 	g->nmarks = 0;
 }
@@ -280,16 +280,16 @@ doubt_close(struct doubt *d)
 	doubt_alternative(&g);
 	times = doubt_times(d);
 	outer = &d->group[--d->depth];
-	octets_add(&outer->all, &g.all);
+	byteset_add(&outer->all, &g.all);
 	if (g.is_atomic)
 		return;
 	d->is_found |= times == TIMES_ENDLESS && g.is_bad;
 	if (times == TIMES_ENDLESS) {
 		outer->has_loop = true;
-		octets_add(&outer->loops, &g.all);
+		byteset_add(&outer->loops, &g.all);
 	} else if (g.has_loop) {
 		outer->has_loop = true;
-		octets_add(&outer->loops, &g.loops);
+		byteset_add(&outer->loops, &g.loops);
 	}
 }
 
@@ -323,7 +323,7 @@ doubt_is_nested(struct str source)
 
 /* --- trial --- */
 
-/* The octets that an expression begins with for certain: "/a/" of "^/a/(x+)+$". */
+/* The bytes that an expression begins with for certain: "/a/" of "^/a/(x+)+$". */
 static size_t
 doubt_beginning(struct str s, char *out, size_t room)
 {
@@ -374,7 +374,7 @@ regexdoubt_of(struct str source, const char **hint)
 	is_undecided = !is_nested && doubt_is_undecided(source);
 	regex_is_interpreted = was_interpreted;
 	if (is_nested) {
-		*hint = "let an octet that the inner repeat cannot take stand between two rounds, "
+		*hint = "let a byte that the inner repeat cannot take stand between two rounds, "
 			"as in \"(?:[^/]+/)*\", or give nothing back: \"(?:...)*+\"";
 		return "a repeat of a repeat: paths can be made that take it too many steps; they "
 		       "are answered 500";

@@ -5,7 +5,7 @@
  *
  * Hosts stand in one open-addressed table, wildcards under their suffix with its dot. A name is
  * hashed from its end, so that the hash of every suffix comes by on the way. In front of it is a
- * table of the exact names only, in which a name in lower case is found with a hash of eight octets
+ * table of the exact names only, in which a name in lower case is found with a hash of eight bytes
  * at a time.
  */
 #include "common/config/build.h"
@@ -261,7 +261,7 @@ route_has_method(const struct route *r, int method)
 }
 
 /* What nearly all routes fail by that a path is not for, before anything is called: most differ in
-   their last octet. */
+   their last byte. */
 static inline bool
 route_may_have_path(const struct route *r, struct str path)
 {

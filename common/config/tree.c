@@ -348,7 +348,7 @@ tree_list(struct parser *p, struct cfg_node *list)
 			tree_value(p, tree_node(p, list));
 		else
 			tree_stray(p);
-		if (p->t.at == before) /* nothing begins with this octet */
+		if (p->t.at == before) /* nothing begins with this byte */
 			lex_step(&p->t);
 		behind = lex_place(&p->t);
 	} while (!p->is_restart && !p->is_stopped && tree_comma(p, behind, p->frame->closer));
@@ -583,15 +583,15 @@ tree_is_refused(struct parser *p, struct str text)
 {
 	const char *nul = memchr(text.p, '\0', text.n);
 
-	if (text.n > TREE_OCTETS) {
+	if (text.n > TREE_BYTES) {
 		lex_error(&p->t, (struct cfg_place){ p->t.file, 0, 0 }, NULL,
-		    "the file is larger than %d MiB", TREE_OCTETS >> 20);
+		    "the file is larger than %d MiB", TREE_BYTES >> 20);
 		return true;
 	}
 	if (!nul)
 		return false;
 	lex_steps(&p->t, (size_t)(nul - text.p));
-	lex_error(&p->t, lex_place(&p->t), NULL, "the file holds a NUL octet: it is not text");
+	lex_error(&p->t, lex_place(&p->t), NULL, "the file holds a NUL byte: it is not text");
 	return true;
 }
 

@@ -35,10 +35,10 @@ struct cfg_node {
 };
 
 enum {
-	TREE_DEPTH = 32,       /* brackets in brackets */
-	TREE_MEMBERS = 1000,   /* settings in one group */
-	TREE_NODES = 1000000,  /* in one file */
-	TREE_OCTETS = 4 << 20, /* of one file */
+	TREE_DEPTH = 32,      /* brackets in brackets */
+	TREE_MEMBERS = 1000,  /* settings in one group */
+	TREE_NODES = 1000000, /* in one file */
+	TREE_BYTES = 4 << 20, /* of one file */
 };
 
 struct cfg_tree {

@@ -25,7 +25,7 @@ struct heritage {
 	int chan; /* SOCK_SEQPACKET to the master, see below; -1 when there is none (tests) */
 };
 
-/* Messages on the channel: an octet that says what, for CHAN_REOPEN an octet with the index of the
+/* Messages on the channel: a byte that says what, for CHAN_REOPEN a byte with the index of the
    log file (255: the error log) and the new descriptor attached (SCM_RIGHTS); the worker dup2()s it
    over the old one, so that nobody else needs to know. */
 enum {
@@ -33,7 +33,7 @@ enum {
 	CHAN_STOP = 'q',   /* master -> worker: graceful stop now */
 	CHAN_QUIT = 't',   /* master -> worker: exit at once */
 	CHAN_CUT = 'c',    /* master -> worker: end idle connections now, shorten the drain */
-	CHAN_LEAVE = 'l',  /* master -> worker, before a drain: an octet with the index in listens[]
+	CHAN_LEAVE = 'l',  /* master -> worker, before a drain: a byte with the index in listens[]
 			      of  an address that leaves the configuration. Nobody else accepts from
 			      it: go  on for 3 s, then close its descriptors */
 	CHAN_GO = 'g',     /* master -> worker, the first of all: it stands in the ledger now */

@@ -46,12 +46,12 @@ history_seat(struct shm *shm, pid_t pid)
 static void
 history_table_carry(struct shm *to, const struct shm *from)
 {
-	size_t octets;
-	const struct history_row *old = shm_table_old(from, TABLE_HISTORY, 0, &octets);
+	size_t bytes;
+	const struct history_row *old = shm_table_old(from, TABLE_HISTORY, 0, &bytes);
 	const struct history_row *last =
-	    shm_table_old(from, TABLE_HISTORY, HISTORY_ROWS - 1, &octets);
+	    shm_table_old(from, TABLE_HISTORY, HISTORY_ROWS - 1, &bytes);
 
-	if (old && last && octets == sizeof(*old))
+	if (old && last && bytes == sizeof(*old))
 		history_carry(history_rows(to), old, HISTORY_ROWS);
 }
 

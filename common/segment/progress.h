@@ -39,7 +39,7 @@ enum {
 #define PROGRESS_UPLOADS_OPTION "progress.uploads"
 
 enum progress_state {
-	PROGRESS_STARTING,   /* no octet has come */
+	PROGRESS_STARTING,   /* no byte has come */
 	PROGRESS_UPLOADING,  /* some have */
 	PROGRESS_FORWARDING, /* all have, and there is no answer yet */
 	PROGRESS_DONE,
@@ -48,8 +48,8 @@ enum progress_state {
 };
 
 struct progress_figures {
-	int64_t received, forwarded; /* octets of content; those a backend was given */
-	int64_t rate;                /* octets/s that come */
+	int64_t received, forwarded; /* bytes of content; those a backend was given */
+	int64_t rate;                /* bytes/s that come */
 	enum progress_state state;
 	int status; /* of the answer, 0: none yet */
 };
@@ -57,7 +57,7 @@ struct progress_figures {
 struct progress_row {
 	_Atomic uint64_t mark;    /* ticket 48, worker's row 8, phase 8; 0: free */
 	_Atomic uint64_t key;     /* the hash; in the first row: of the key, the first half */
-	_Atomic uint64_t size;    /* octets + 1; 0: unknown; in the first row: the second half */
+	_Atomic uint64_t size;    /* bytes + 1; 0: unknown; in the first row: the second half */
 	_Atomic uint64_t started; /* clock_ms(); in the first row: the last ticket */
 	_Atomic uint64_t ended, until; /* finished: since when, and how long it stays */
 	_Atomic uint64_t keep;         /* ms */
@@ -76,7 +76,7 @@ struct progress_claim {
 /* What an upload is when it begins. */
 struct progress_new {
 	struct str site, id;
-	int64_t size;    /* octets, -1: unknown */
+	int64_t size;    /* bytes, -1: unknown */
 	int64_t keep_ms; /* that it stays when it has ended */
 	unsigned worker; /* the caller's row */
 	bool may_evict;  /* takes the place of a finished one when there is no other */

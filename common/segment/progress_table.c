@@ -24,10 +24,10 @@ progress_table_carry(struct shm *to, const struct shm *from)
 	    from->own[TABLE_PROGRESS].rows ? progress_reach(from) : from->any[TABLE_PROGRESS].rows;
 
 	for (unsigned i = 1; i < rows; i++) {
-		size_t octets;
-		const struct progress_row *old = shm_table_old(from, TABLE_PROGRESS, i, &octets);
+		size_t bytes;
+		const struct progress_row *old = shm_table_old(from, TABLE_PROGRESS, i, &bytes);
 
-		if (old && octets >= sizeof(*old))
+		if (old && bytes >= sizeof(*old))
 			progress_copy(to, old);
 	}
 }

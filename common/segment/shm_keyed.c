@@ -442,12 +442,12 @@ shm_keyed_get(struct shm *s, const struct shm_keyed *k, struct str first, struct
 /* ---- from another segment ---- */
 
 static bool
-keyed_has_texts(const struct shm_keyed *k, size_t octets)
+keyed_has_texts(const struct shm_keyed *k, size_t bytes)
 {
 	for (unsigned i = 0; i < SHM_KEYED_TEXTS; i++)
-		if (k->texts[i].at + k->texts[i].size > octets)
+		if (k->texts[i].at + k->texts[i].size > bytes)
 			return false;
-	return octets >= sizeof(uint64_t);
+	return bytes >= sizeof(uint64_t);
 }
 
 void
@@ -457,7 +457,7 @@ shm_keyed_carry(struct shm *to, const struct shm *from, const struct shm_keyed *
 	unsigned rows = from->own[k->table].rows ? shm_table_extent(from, k->table).reach
 						 : from->any[k->table].rows;
 	const char *old;
-	size_t octets;
+	size_t bytes;
 
 	for (unsigned i = 0; i < rows; i++) {
 		char buf[SHM_KEYED_TEXTS][SHM_KEYED_TEXT];
@@ -465,14 +465,14 @@ shm_keyed_carry(struct shm *to, const struct shm *from, const struct shm_keyed *
 		uint64_t key;
 		int row;
 
-		old = shm_table_old(from, k->table, i, &octets);
+		old = shm_table_old(from, k->table, i, &bytes);
 		key = old ? atomic_load((const _Atomic uint64_t *)old) : 0;
-		if (!shm_keyed_is_used(key) || !keyed_has_texts(k, octets))
+		if (!shm_keyed_is_used(key) || !keyed_has_texts(k, bytes))
 			continue;
 		n = keyed_name_in(k, old, buf);
 		row = n.key == key ? shm_keyed_get(to, k, n.texts[0], n.texts[1]) : -1;
 		if (row >= 0 && k->carry)
-			k->carry(to, (unsigned)row, old, octets);
+			k->carry(to, (unsigned)row, old, bytes);
 		shm_point("carry: row");
 	}
 }

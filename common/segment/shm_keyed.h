@@ -22,7 +22,7 @@ enum { SHM_KEYED_TEXTS = 2, SHM_KEYED_TEXT = 256 };
 
 struct shm_keyed {
 	enum shm_table_id table;
-	uint32_t row;     /* octets of a row; its first 8 are an _Atomic uint64_t, the key */
+	uint32_t row;     /* bytes of a row; its first 8 are an _Atomic uint64_t, the key */
 	uint32_t touched; /* offset of an _Atomic uint64_t, clock_ms() */
 	struct {
 		uint32_t at, size; /* with its end; a longer text is cut. 0: none */
@@ -39,8 +39,8 @@ struct shm_keyed {
 	/* Absent: never. Such a row is not freed, however long nobody has touched it. */
 	bool (*is_busy)(struct shm *, unsigned row);
 	/* For shm_keyed_carry(): from the sound row of another segment, of which there are so many
-	   octets, at least the descriptor's `least`. Absent: the name alone. */
-	void (*carry)(struct shm *to, unsigned row, const void *old, size_t octets);
+	   bytes, at least the descriptor's `least`. Absent: the name alone. */
+	void (*carry)(struct shm *to, unsigned row, const void *old, size_t bytes);
 };
 
 /* The row of a name, claimed when there is none yet (any process may); -1 when the table is full,

@@ -27,7 +27,7 @@ enum {
 struct shm_entry {
 	char name[SHM_TABLE_NAME];
 	uint32_t version;
-	uint32_t row, rows; /* octets of a row, number of rows */
+	uint32_t row, rows; /* bytes of a row, number of rows */
 	uint64_t offset;    /* from the beginning of the segment */
 };
 

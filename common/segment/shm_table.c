@@ -10,11 +10,11 @@ const struct shm_table *const shm_tables[TABLES] = {
 };
 
 const void *
-shm_table_old(const struct shm *s, enum shm_table_id id, unsigned row, size_t *octets)
+shm_table_old(const struct shm *s, enum shm_table_id id, unsigned row, size_t *bytes)
 {
 	const struct shm_place *p = &s->any[id];
 
-	*octets = p->row;
+	*bytes = p->row;
 	return row < p->rows ? p->base + (size_t)row * p->row : NULL;
 }
 

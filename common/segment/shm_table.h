@@ -3,7 +3,7 @@
  * (shm.c shm_map.c) lays tables out, walks over their descriptors and knows nothing of what stands
  * in them. To add one: a file with its descriptor, and a line in shm_tables.def.
  *
- * A row is a struct of atomics, aligned to 64 octets where workers write beside each other. Rows
+ * A row is a struct of atomics, aligned to 64 bytes where workers write beside each other. Rows
  * begin as zeros, and all zeros means free. The rules of shm.h hold for every table, for each of
  * its hooks as well: a process may be killed at any instruction, and a worker that was taken over
  * may have written anything: call shm_point() between two writes that belong together, and do not
@@ -27,9 +27,9 @@ enum { SHM_TABLE_NAME = 12 };
 struct shm_table {
 	char name[SHM_TABLE_NAME]; /* in the segment's directory, with its end */
 	uint32_t version;          /* see above; 0 is the first */
-	uint32_t row;              /* octets of a row, a multiple of 8 */
+	uint32_t row;              /* bytes of a row, a multiple of 8 */
 	uint32_t rows;             /* the most that there can be; untouched ones cost no memory */
-	uint32_t least; /* octets of a row that carry relies on; shorter ones are not carried */
+	uint32_t least; /* bytes of a row that carry relies on; shorter ones are not carried */
 	bool is_needed; /* a segment of another layout without it (or a shorter one) is refused */
 
 	/* Every hook may be absent. None is called for a segment that has not the table; clear and
@@ -71,7 +71,7 @@ extern const struct shm_table *const shm_tables[TABLES];
 /* Where a table lies. */
 struct shm_place {
 	char *base;
-	uint32_t row, rows; /* octets of a row; 0 rows: there is none */
+	uint32_t row, rows; /* bytes of a row; 0 rows: there is none */
 };
 
 struct shm_extent {
@@ -104,9 +104,9 @@ shm_table_row(const struct shm *s, enum shm_table_id id, size_t size, unsigned r
 	return row < p->rows ? p->base + row * size : NULL;
 }
 
-/* For carry: a row of a segment that may be of another layout, and how many octets of it there are,
+/* For carry: a row of a segment that may be of another layout, and how many bytes of it there are,
    at least `least`; NULL: none. */
-const void *shm_table_old(const struct shm *, enum shm_table_id, unsigned row, size_t *octets);
+const void *shm_table_old(const struct shm *, enum shm_table_id, unsigned row, size_t *bytes);
 
 /* How much of a table is in use, and who may claim in it. Rows from 0 to size are claimed, rows up
    to reach may be in use: beyond it nobody needs to look, and no memory is spent. */

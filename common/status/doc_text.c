@@ -73,7 +73,7 @@ statusdoc_text_traffic(struct text *out, const struct statussnap *s, const struc
 	    human_count(c, (double)t[CTR_R2XX]), human_count(d, (double)t[CTR_R3XX]),
 	    human_count(e, (double)t[CTR_R4XX]), t[CTR_R5XX] ? st->bad : "",
 	    human_count(f, (double)t[CTR_R5XX]), t[CTR_R5XX] ? st->plain : "");
-	text_printf(out, "octets      %s in, %s out", human_bytes(a, (double)t[CTR_BYTES_IN]),
+	text_printf(out, "bytes       %s in, %s out", human_bytes(a, (double)t[CTR_BYTES_IN]),
 	    human_bytes(b, (double)t[CTR_BYTES_OUT]));
 	if (t[CTR_LOG_LOST])
 		text_printf(out, "   %s%s access log lines lost%s", st->bad,

@@ -302,7 +302,7 @@ statuspools_prometheus(struct text *out, const struct statussnap *s)
 		statuspools_each(out, s, name, i, statuspools_put_counter);
 	}
 	statuspools_metric(out, "backend_latency_seconds", "gauge",
-	    "Time to the first octet of a response, of late, by quantile");
+	    "Time to the first byte of a response, of late, by quantile");
 	statuspools_each(out, s, "backend_latency_seconds", 0, statuspools_put_latency);
 }
 

@@ -14,7 +14,7 @@
 struct become {
 	const char *user, *group, *chroot;
 	const char *directory;                     /* below chroot; empty: its top */
-	int64_t max_memory;                        /* octets; 0: as it is, here and below */
+	int64_t max_memory;                        /* bytes; 0: as it is, here and below */
 	int64_t max_files, max_cpu, max_processes; /* max_cpu: seconds */
 	unsigned umask;
 	pid_t parent; /* the process becomes an orphan with SIGTERM when it dies */

@@ -1,5 +1,5 @@
 /*
- * Lines out of a stream of octets that somebody else writes: bounded in length, and bounded in how
+ * Lines out of a stream of bytes that somebody else writes: bounded in length, and bounded in how
  * many there are in a second. Computes only.
  */
 #ifndef BASE_LINES_H

@@ -13,7 +13,7 @@ bool notify_is_on(void);
 void notify_send(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* "RELOADING=1" with the time that newer managers want with it. */
 void notify_reloading(void);
-/* Keeps fd in the manager's store under a name (no ':', at most 255 octets). */
+/* Keeps fd in the manager's store under a name (no ':', at most 255 bytes). */
 void notify_store(const char *name, int fd);
 void notify_unstore(const char *name);
 /* Before the process ends or executes another program: sends what waits, for a second at most. */

@@ -6,14 +6,14 @@
 
 /* SCGI: "length of the string in decimal, ':'", without leading zeros. */
 enum cgienv_step
-cgienv_length(struct cgienv_length *l, char octet)
+cgienv_length(struct cgienv_length *l, char byte)
 {
-	if (octet == ':')
+	if (byte == ':')
 		return l->digits ? CGIENV_DONE : CGIENV_BAD;
-	if (octet < '0' || octet > '9' || (l->digits && l->n == 0))
+	if (byte < '0' || byte > '9' || (l->digits && l->n == 0))
 		return CGIENV_BAD;
 	l->digits++;
-	l->n = l->n * 10 + (size_t)(octet - '0');
+	l->n = l->n * 10 + (size_t)(byte - '0');
 	return l->n <= CGIENV_MAX ? CGIENV_MORE : CGIENV_BAD;
 }
 
@@ -85,7 +85,7 @@ cgienv_count(const char *block, size_t n, char *const *base)
 	return vars;
 }
 
-/* Each variable of the block gives as many octets as it has: its NUL becomes '='. */
+/* Each variable of the block gives as many bytes as it has: its NUL becomes '='. */
 char **
 cgienv_make(const char *block, size_t n, char *const *base)
 {

@@ -10,15 +10,15 @@
 
 enum { CGIENV_MAX = 1 << 18, CGIENV_VARS = 2000 };
 
-/* One octet of the length in front of a netstring. */
+/* One byte of the length in front of a netstring. */
 enum cgienv_step { CGIENV_MORE, CGIENV_DONE, CGIENV_BAD };
 struct cgienv_length { /* { 0 } at the beginning */
 	size_t n;
 	unsigned digits;
 };
-enum cgienv_step cgienv_length(struct cgienv_length *, char octet);
+enum cgienv_step cgienv_length(struct cgienv_length *, char byte);
 
-/* The value of a variable in NAME NUL VALUE NUL …, n octets; NULL when it has none. */
+/* The value of a variable in NAME NUL VALUE NUL …, n bytes; NULL when it has none. */
 const char *cgienv_get(const char *block, size_t n, const char *name);
 
 /* An environment for execve(): those of base (NULL-terminated, "NAME=value"), and over them those

@@ -39,7 +39,7 @@ struct cgirun {
 	char *const *command;
 	const struct become *as;
 	struct cgienv_length length;
-	char *block; /* length.n octets and a comma */
+	char *block; /* length.n bytes and a comma */
 	size_t have;
 	char *script; /* for messages */
 	struct watch watch;
@@ -216,17 +216,17 @@ cgirun_read(struct cgirun *c, void *p, size_t n)
 	return -1;
 }
 
-/* Octet by octet up to the colon: what follows may be read only as far as it says. */
+/* Byte by byte up to the colon: what follows may be read only as far as it says. */
 static bool
 cgirun_length(struct cgirun *c)
 {
 	enum cgienv_step step = CGIENV_MORE;
-	char octet;
+	char byte;
 
 	while (step == CGIENV_MORE) {
-		if (cgirun_read(c, &octet, 1) < 0)
+		if (cgirun_read(c, &byte, 1) < 0)
 			return false;
-		step = cgienv_length(&c->length, octet);
+		step = cgienv_length(&c->length, byte);
 	}
 	if (step == CGIENV_BAD) {
 		dprintf(STDERR_FILENO, "not an SCGI request\n");

@@ -1,6 +1,6 @@
 /*
  * The CGI starter: a program of its own that the master executes for a pool with protocol cgi. It
- * accepts SCGI connections, reads the environment from each and not one octet more, and gives the
+ * accepts SCGI connections, reads the environment from each and not one byte more, and gives the
  * connection to the script as its standard input and output.
  */
 #ifndef LOCAL_CGISTART_H

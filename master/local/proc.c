@@ -4,7 +4,7 @@
  * do: it is stopped for a moment, because a process that does not run takes no connection, so when
  * it has none it can be ended without anybody noticing. Each process leads a group of its own.
  *
- * What a process writes to its standard error comes through a pipe, at most LOCALPROC_RATE octets
+ * What a process writes to its standard error comes through a pipe, at most LOCALPROC_RATE bytes
  * in a second: then it waits, and not the master.
  */
 #include <errno.h>
@@ -89,7 +89,7 @@ localproc_read_once(struct localproc *p)
 
 	if (n > 0) {
 		lines_feed(&p->lines, room, (size_t)n, localproc_line, p);
-		p->log_octets += (size_t)n;
+		p->log_bytes += (size_t)n;
 	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
 		localproc_close_log(p);
 	}
@@ -107,9 +107,9 @@ localproc_readable(void *arg, short revents)
 	(void)revents;
 	if (now - p->log_since >= 1000) {
 		p->log_since = now;
-		p->log_octets = 0;
+		p->log_bytes = 0;
 	}
-	if (localproc_read_once(p) && p->log_octets > LOCALPROC_RATE) {
+	if (localproc_read_once(p) && p->log_bytes > LOCALPROC_RATE) {
 		watch_del(&p->watch);
 		alarm_set(&p->pause, 1000 - (now - p->log_since), localproc_listen, p);
 	}

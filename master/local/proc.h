@@ -33,7 +33,7 @@ struct localproc {
 	struct alarm alarm, pause;
 	struct lines lines;
 	uint64_t log_since; /* ms */
-	size_t log_octets;  /* read since then */
+	size_t log_bytes;   /* read since then */
 };
 
 /* Starts one; NULL when that failed (logged). */

@@ -112,7 +112,7 @@ htpasswd_apr1_round(struct apr1 *c, int i)
 	EVP_DigestFinal_ex(c->md, c->digest, NULL);
 }
 
-/* The digest's octets in their odd order, six bits to a character, the lowest first. */
+/* The digest's bytes in their odd order, six bits to a character, the lowest first. */
 static void
 htpasswd_apr1_text(const struct apr1 *c, char dst[APR1_TEXT + 1])
 {
@@ -236,7 +236,7 @@ htpasswd_judge(struct str name, struct str hash)
 	return NULL;
 }
 
-/* A line without its end, in h->text, which has an octet behind the last line. Columns behind the
+/* A line without its end, in h->text, which has a byte behind the last line. Columns behind the
    hash are notes. */
 static void
 htpasswd_line(

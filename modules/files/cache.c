@@ -3,7 +3,7 @@
  * names without a file), each with its own bound, so that a flood of names that do not exist, or of
  * large files, does not push out the small files that are in demand. Within a ring a clock hand
  * goes round: an entry used since its last visit stays, one that was not goes. A hit stores one
- * octet and moves nothing.
+ * byte and moves nothing.
  *
  * Invariants: an entry with is_kept is in its bucket and its ring and counted; one without is in
  * neither and is freed with its last pin; an entry's value never changes, a file that did is
@@ -29,7 +29,7 @@ static struct {
 	struct files_entry **buckets;
 	size_t mask;
 	struct cache_ring rings[CACHE_LISTS];
-	int64_t octets, files, fds;
+	int64_t bytes, files, fds;
 	struct files_cache_limits limits;
 	uint64_t keys[3]; /* of the hash; odd */
 	struct shm_worker *row;
@@ -61,7 +61,7 @@ files_cache_start(const struct files_cache_limits *limits, struct shm_worker *ro
 static void
 files_cache_count(void)
 {
-	ctr_set(cache.row, CTR_CACHE_BYTES, (uint64_t)cache.octets);
+	ctr_set(cache.row, CTR_CACHE_BYTES, (uint64_t)cache.bytes);
 	ctr_set(cache.row, CTR_CACHE_FILES, (uint64_t)cache.files);
 }
 
@@ -84,7 +84,7 @@ files_cache_add(struct files_entry *e)
 	*bucket = e;
 	list_add_head(&cache.rings[e->list].head, &e->link);
 	cache.rings[e->list].n++;
-	cache.octets += (int64_t)e->octets;
+	cache.bytes += (int64_t)e->bytes;
 	cache.files += e->kind == FILES_FILE;
 	cache.fds += e->nfds;
 }
@@ -101,7 +101,7 @@ files_cache_del(struct files_entry *e)
 	list_del(&e->link);
 	e->is_kept = false;
 	cache.rings[e->list].n--;
-	cache.octets -= (int64_t)e->octets;
+	cache.bytes -= (int64_t)e->bytes;
 	cache.files -= e->kind == FILES_FILE;
 	cache.fds -= e->nfds;
 	if (!e->pins)
@@ -149,7 +149,7 @@ files_cache_is_over(const struct cache_ring *ring)
 		return true;
 	if (ring == &cache.rings[CACHE_OPEN])
 		return cache.fds > cache.limits.fds;
-	return cache.octets > cache.limits.octets;
+	return cache.bytes > cache.limits.bytes;
 }
 
 /* Makes the ring obey its bounds: at most once round by the clock, then by force. */
@@ -170,7 +170,7 @@ files_cache_keep(struct files_entry *e, uint64_t hash, uint64_t now)
 	e->hash = hash;
 	e->due = now + (uint64_t)cache.limits.valid;
 	e->look_due = now + CACHE_LOOK;
-	if (is_trouble || (int64_t)e->octets > cache.limits.octets || e->nfds > cache.limits.fds) {
+	if (is_trouble || (int64_t)e->bytes > cache.limits.bytes || e->nfds > cache.limits.fds) {
 		cache.loose = e;
 		return;
 	}
@@ -213,7 +213,7 @@ files_cache_fold(uint64_t a, uint64_t b)
 }
 
 static uint64_t
-files_cache_octets(const char *p, size_t n)
+files_cache_word(const char *p, size_t n)
 {
 	uint64_t v = 0;
 
@@ -221,16 +221,16 @@ files_cache_octets(const char *p, size_t n)
 	return v;
 }
 
-/* The last octets of a path, at most eight; they may overlap what was taken before. */
+/* The last bytes of a path, at most eight; they may overlap what was taken before. */
 static uint64_t
 files_cache_tail(const char *p, size_t n)
 {
 	uint64_t v = 0;
 
 	if (likely(n >= 8))
-		return files_cache_octets(p + n - 8, 8);
+		return files_cache_word(p + n - 8, 8);
 	if (n >= 4)
-		return files_cache_octets(p, 4) << 32 | files_cache_octets(p + n - 4, 4);
+		return files_cache_word(p, 4) << 32 | files_cache_word(p + n - 4, 4);
 	for (size_t i = 0; i < n; i++)
 		v = v << 8 | (unsigned char)p[i];
 	return v;
@@ -244,7 +244,7 @@ files_cache_hash(const struct files_route *fr, struct str path)
 	uint64_t h = files_cache_fold((uintptr_t)fr ^ path.n, cache.keys[0]);
 
 	for (size_t at = 0; at + 8 <= path.n; at += 8)
-		h = files_cache_fold(h ^ files_cache_octets(path.p + at, 8), cache.keys[1]);
+		h = files_cache_fold(h ^ files_cache_word(path.p + at, 8), cache.keys[1]);
 	return files_cache_fold(h ^ files_cache_tail(path.p, path.n), cache.keys[2]);
 }
 

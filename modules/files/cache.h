@@ -1,5 +1,5 @@
 /*
- * Entries by route and path, per worker: bounded in octets, files and descriptors, looked at again
+ * Entries by route and path, per worker: bounded in bytes, files and descriptors, looked at again
  * when they were not for the time of file_cache.valid. What a request uses is pinned and stays
  * until the request has ended, even when the cache has dropped or replaced it.
  */
@@ -11,8 +11,8 @@
 struct shm_worker;
 
 struct files_cache_limits {
-	int64_t octets, files, valid; /* valid in ms */
-	int64_t fds;                  /* descriptors kept open */
+	int64_t bytes, files, valid; /* valid in ms */
+	int64_t fds;                 /* descriptors kept open */
 };
 
 /* row: where the counters go. */

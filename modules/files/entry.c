@@ -1,7 +1,7 @@
 /*
  * From a path to an entry: opens the file (or the first index file, or finds a directory), reads a
  * small one into memory, and prepares the fields of its answers, for it and for each of its
- * compressed siblings. All of this may block on a disk, bounded by max_file octets per file.
+ * compressed siblings. All of this may block on a disk, bounded by max_file bytes per file.
  *
  * Invariants: only regular files become representations; reps[0] is the file itself; a descriptor
  * is held by exactly one representation.
@@ -27,7 +27,7 @@ enum { ENTRY_YOUNG = 2 };
 /* Seconds between two lines about scripts: whoever asks for them may ask often. */
 enum { ENTRY_SAY = 60 };
 
-/* Of all fields: types have at most 255 octets, charsets 64. */
+/* Of all fields: types have at most 255 bytes, charsets 64. */
 enum { ENTRY_TEXT = 1024, ENTRY_NAME = 4096 };
 
 struct entry_error {
@@ -262,7 +262,7 @@ files_entry_rep(
 	rep->file.size = st->st_size;
 	rep->file.max_ranges = e->fr->conf->max_ranges;
 	rep->file.modified = st->st_mtim.tv_sec;
-	rep->octets = n;
+	rep->bytes = n;
 	files_entry_settle(rep, &d, (char *)(rep + 1));
 	e->is_young |= files_entry_is_fresh(st);
 	if (is_small && files_entry_read(fd, body, st)) {
@@ -273,7 +273,7 @@ files_entry_rep(
 		e->is_young = true; /* being written to: sent as it stands, not kept */
 	}
 	e->nfds += rep->file.fd >= 0;
-	e->octets += n;
+	e->bytes += n;
 	e->reps[at] = rep;
 }
 
@@ -478,7 +478,7 @@ files_entry_load(const struct files_route *fr, struct str path)
 	e->path = str_n(copy, path.n);
 	e->name = files_route_name(fr, e->path);
 	e->generation = fr->root->generation;
-	e->octets = n;
+	e->bytes = n;
 	if (fr->root->fd < 0 || files_entry_is_hidden(fr, path))
 		files_entry_fail(e, ENOENT);
 	else if (is_dir)

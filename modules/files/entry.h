@@ -34,7 +34,7 @@ struct files_rep {
 	enum files_coding coding;
 	struct resfile file; /* points to fields */
 	struct field fields[FILES_FIELDS];
-	size_t octets; /* of memory */
+	size_t bytes; /* of memory */
 };
 
 struct files_entry {
@@ -61,7 +61,7 @@ struct files_entry {
 	bool is_used;             /* since the clock's hand came by */
 	uint8_t list;             /* enum cache_list */
 	unsigned nfds;
-	size_t octets;
+	size_t bytes;
 	struct link link;
 };
 

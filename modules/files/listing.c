@@ -22,8 +22,8 @@
 #include "modules/files/page.h"
 #include "worker/cond.h"
 
-/* Documents being made, and octets of those that are made: beyond, 503. */
-enum { LISTING_JOBS = 64, LISTING_OCTETS = 64 << 20 };
+/* Documents being made, and bytes of those that are made: beyond, 503. */
+enum { LISTING_JOBS = 64, LISTING_BYTES = 64 << 20 };
 
 struct listing_doc {
 	struct job job;
@@ -53,7 +53,7 @@ struct listing_wait {
 static struct {
 	struct link docs;
 	unsigned jobs;
-	size_t octets;
+	size_t bytes;
 } files_listings = { .docs = { &files_listings.docs, &files_listings.docs } };
 
 static bool
@@ -158,7 +158,7 @@ files_listing_work(struct job *job)
 static void
 files_listing_free(struct listing_doc *j)
 {
-	files_listings.octets -= j->out.n;
+	files_listings.bytes -= j->out.n;
 	files_listing_forget(&j->listing);
 	text_free(&j->out);
 	if (j->fd >= 0)
@@ -217,7 +217,7 @@ files_listing_done(struct job *job)
 	struct link *l;
 
 	files_listings.jobs--;
-	files_listings.octets += j->out.n;
+	files_listings.bytes += j->out.n;
 	j->is_done = true;
 	j->due = j->err ? 0 : worker_now(worker_self()) + (uint64_t)j->conf->cache_valid;
 	j->refs++; /* answering may end the last request */
@@ -383,7 +383,7 @@ files_listing(struct request *r, const struct files_route *fr, struct str name)
 		files_listing_join(r, j);
 		return;
 	}
-	if (files_listings.jobs >= LISTING_JOBS || files_listings.octets >= LISTING_OCTETS) {
+	if (files_listings.jobs >= LISTING_JOBS || files_listings.bytes >= LISTING_BYTES) {
 		res_error(r, 503, "too many listings at a time");
 		return;
 	}

@@ -1,6 +1,6 @@
 /*
  * Names that match a row of files_look_rows, in the root and two levels below it, breadth first and
- * within bounds. Of a candidate whose row asks for it the first octets are read: a file with the
+ * within bounds. Of a candidate whose row asks for it the first bytes are read: a file with the
  * name of a key is reported when it holds one. What is reported would be sent: the route that
  * answers for its path serves files from this root, without signing in or a list of addresses, its
  * options allow the name, and nobody runs it as a script. Roots with $host in them are not looked
@@ -25,7 +25,7 @@ enum {
 	LOOK_DIRS = 128,
 	LOOK_ENTRIES = 4096, /* of one root, all directories together */
 	LOOK_READS = 256,
-	LOOK_OCTETS = 16384,
+	LOOK_BYTES = 16384,
 	LOOK_WARNINGS = 20,
 };
 
@@ -33,7 +33,7 @@ extern const struct module module_files;
 
 enum look_kind { LOOK_KEY, LOOK_DUMP, LOOK_SECRETS, LOOK_HISTORY, LOOK_SOURCE };
 
-/* One row per rule: names without regard to case; a text that the first octets hold, NULL: the name
+/* One row per rule: names without regard to case; a text that the first bytes hold, NULL: the name
    says enough; what it is. Of a directory: a file in it that proves it. */
 static const struct look_row {
 	enum look_kind kind;
@@ -186,15 +186,15 @@ files_look_is_sample(const char *name)
 static bool
 files_look_holds(struct look *l, int fd, const char *text)
 {
-	char octets[LOOK_OCTETS];
+	char bytes[LOOK_BYTES];
 	ssize_t n;
 
 	if (!text)
 		return true;
 	if (l->reads++ >= LOOK_READS)
 		return false;
-	n = pread(fd, octets, sizeof(octets), 0);
-	return n > 0 && memmem(octets, (size_t)n, text, strlen(text));
+	n = pread(fd, bytes, sizeof(bytes), 0);
+	return n > 0 && memmem(bytes, (size_t)n, text, strlen(text));
 }
 
 static void

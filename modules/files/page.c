@@ -183,7 +183,7 @@ files_page_row(struct text *out, const struct listing_item *it)
 	if (it->is_dir) {
 		text_add_str(out, STR(">"));
 	} else {
-		text_printf(out, " title=\"%lld octets\">", (long long)it->size);
+		text_printf(out, " title=\"%lld bytes\">", (long long)it->size);
 		files_page_size(out, it->size);
 	}
 	text_add_str(out, STR("<td><time datetime=\""));

@@ -50,8 +50,8 @@ const struct cfg_opt gateway_opts[] = {
 	{ "gateway.response_body", CFG_ENUM, CFG_ANY, GATEWAY(response_body),
 	    .names = gateway_responses,
 	    .help =
-		"Every octet goes to the client at once. When the client is slower than the "
-		"backend, octets wait: \"spool\" in memory, then on disk, so that the backend is "
+		"Every byte goes to the client at once. When the client is slower than the "
+		"backend, bytes wait: \"spool\" in memory, then on disk, so that the backend is "
 		"soon free; \"stream\" in memory, then the backend waits too. \"buffer\": the "
 		"response is sent when it is complete. \"X-Accel-Buffering: no\" of an answer "
 		"means \"stream\"." },
@@ -68,7 +68,7 @@ const struct cfg_opt gateway_opts[] = {
 		"(\"Connection: close\", or HTTP/1.0): that one is waiting." },
 	{ "gateway.upgrade", CFG_STRS, CFG_ANY, GATEWAY(upgrade), .def = "websocket",
 	    .help = "The protocols that a client may change its connection to when the backend "
-		    "agrees; from then on octets pass both ways unseen. \"[ ]\": none. The "
+		    "agrees; from then on bytes pass both ways unseen. \"[ ]\": none. The "
 		    "first protocol of the client's Upgrade field that is in the list is asked of "
 		    "the backend; a request without one in it is an ordinary request. HTTP "
 		    "(\"h2c\") and TLS cannot stand here: requests inside would pass all rules "

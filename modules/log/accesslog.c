@@ -68,19 +68,19 @@ static const struct cfg_opt accesslog_opts[] = {
 		"$client (address) $via (address of the connection's other end) $user $time "
 		"$time_iso $clock $request (method, target and protocol) $method $target $path "
 		"$raw_path $query $protocol $scheme $host $port $status $bytes (of the body sent) "
-		"$bytes_total (with head and framing) $received (body octets read) $referer "
+		"$bytes_total (with head and framing) $received (body bytes read) $referer "
 		"$user_agent $duration_ms $duration_us $request_id $handler $site $route $worker "
 		"(process id) $end (ok or aborted) $why (reason of an error) ${in:NAME} (a request "
 		"field) ${out:NAME} (a response field) $size and $took (with units) $colour and "
 		"$plain (on a terminal) $syslog_time; of requests to backends $backend (the last "
 		"host tried) $backend_pool $backend_tries (hosts tried) $backend_failures (why "
 		"each attempt but the last failed) $backend_queue_us (waiting for a host) "
-		"$backend_connect_us and $backend_first_us (until connected, until the first octet "
+		"$backend_connect_us and $backend_first_us (until connected, until the first byte "
 		"of the answer, from the start of the last attempt) $backend_total_us "
 		"$backend_term (two letters: who ended it and where, see LOGGING) "
 		"$backend_reused (1: over a kept connection) $backend_json (all of these as an "
 		"object, or null); \"$$\" is a dollar. What is absent is \"-\". "
-		"Control characters, quotes, backslashes and octets above 126 are written as "
+		"Control characters, quotes, backslashes and bytes above 126 are written as "
 		"\\xNN (see LOGGING). A text that begins with \"{\" is taken for JSON: values are "
 		"escaped for JSON strings, what is absent is empty (numbers of backends: null). "
 		"Fields that "
@@ -122,7 +122,7 @@ static const struct cfg_opt accesslog_opts[] = {
 	    .min = 4096,
 	    .max = 4 << 20,
 	    .def = "64k",
-	    .help = "Octets of a batch, per destination and worker." },
+	    .help = "Bytes of a batch, per destination and worker." },
 	{ .name = "access_log.flush",
 	    .type = CFG_TIME,
 	    .where = CFG_SERVER,

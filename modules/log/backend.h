@@ -11,8 +11,8 @@ char *logbackend_put_host(char *p, const struct logline *, const struct logstep 
 char *logbackend_put_pool(char *p, const struct logline *, const struct logstep *);
 char *logbackend_put_tries(char *p, const struct logline *, const struct logstep *);
 char *logbackend_put_failures(char *p, const struct logline *, const struct logstep *);
-/* Microseconds: waiting for a host; until connected; until the first octet of the answer, both from
-   the start of the last attempt; from the first thing done to the last octet of the answer. */
+/* Microseconds: waiting for a host; until connected; until the first byte of the answer, both from
+   the start of the last attempt; from the first thing done to the last byte of the answer. */
 char *logbackend_put_queue(char *p, const struct logline *, const struct logstep *);
 char *logbackend_put_connect(char *p, const struct logline *, const struct logstep *);
 char *logbackend_put_first(char *p, const struct logline *, const struct logstep *);

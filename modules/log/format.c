@@ -1,7 +1,7 @@
 /*
  * Access log formats. A format is an array of steps; a step is a short literal and the value after
  * it (modules/log/var.c). Compiled by the master, run by the workers: a line is one pass over the
- * steps. Invariant: each step finds LOGVAR_ROOM octets, or the line is given up as too long.
+ * steps. Invariant: each step finds LOGVAR_ROOM bytes, or the line is given up as too long.
  */
 #include "common/base/http.h"
 #include "common/base/utf8.h"
@@ -53,7 +53,7 @@ static const struct str logformat_secret[] = {
 struct logformat_build {
 	struct arena *arena;
 	struct logstep steps[LOGFORMAT_STEPS];
-	size_t n; /* the last one is open: literal octets go to it, then its value */
+	size_t n; /* the last one is open: literal bytes go to it, then its value */
 	bool is_json;
 	const char *why;
 };
@@ -82,7 +82,7 @@ logformat_step(struct logformat_build *b, bool for_literal)
 }
 
 static bool
-logformat_add_octet(struct logformat_build *b, char c)
+logformat_add_byte(struct logformat_build *b, char c)
 {
 	struct logstep *s = logformat_step(b, true);
 
@@ -180,7 +180,7 @@ logformat_add(struct logformat_build *b, struct str text)
 		}
 		if (c == '$')
 			text = str_n(text.p + 1, text.n - 1);
-		if (!logformat_add_octet(b, c))
+		if (!logformat_add_byte(b, c))
 			return false;
 	}
 	return true;
@@ -196,9 +196,9 @@ logformat_is_plain(struct logformat_build *b, struct str text)
 		unsigned n = *p == '\t' ? 1 : utf8_plain(p, end);
 
 		if (n == 0)
-			return logformat_fail(b,
-			    utf8_len(p, end) ? "a line cannot contain control characters"
-					     : "a line cannot contain octets that are not UTF-8");
+			return logformat_fail(
+			    b, utf8_len(p, end) ? "a line cannot contain control characters"
+						: "a line cannot contain bytes that are not UTF-8");
 		p += n;
 	}
 	return true;

@@ -46,7 +46,7 @@ struct logsink {
 
 	struct logbuf *open, *spare;
 	struct link queue;
-	size_t waiting; /* octets of all batches but the spare one */
+	size_t waiting; /* bytes of all batches but the spare one */
 	struct timer flush, retry, complain;
 	struct post now;
 	unsigned long lost; /* since the last complaint */

@@ -1,8 +1,8 @@
 /*
  * The variables of access log formats, a row each with the function that writes the value.
- * Invariants: a writer finds LOGVAR_ROOM octets of room, which is enough for every value of bounded
+ * Invariants: a writer finds LOGVAR_ROOM bytes of room, which is enough for every value of bounded
  * length; texts of any length ask for their worst case themselves and give NULL when it is not
- * there; whatever a client sends comes out escaped, so that no value holds a newline or an octet
+ * there; whatever a client sends comes out escaped, so that no value holds a newline or a byte
  * outside 0x20..0x7e (in JSON: anything but plain UTF-8, see common/base/utf8.h).
  *
  * Texts that were made once are kept: the time of the present second, decimal octets of IPv4
@@ -24,14 +24,14 @@ enum { LOGVAR_PEERS = 64 };
 
 /* --- texts --- */
 
-typedef unsigned char octets16 __attribute__((vector_size(16)));
+typedef unsigned char bytes16 __attribute__((vector_size(16)));
 typedef uint64_t words2 __attribute__((vector_size(16)));
 
-/* All bits set in each octet that must be escaped: outside 0x20..0x7e, a quote or a backslash. */
-static inline octets16
-logvar_dirt(octets16 x)
+/* All bits set in each byte that must be escaped: outside 0x20..0x7e, a quote or a backslash. */
+static inline bytes16
+logvar_dirt(bytes16 x)
 {
-	return (octets16)(((octets16)(x - 0x20) > 0x5e) | (x == '"') | (x == '\\'));
+	return (bytes16)(((bytes16)(x - 0x20) > 0x5e) | (x == '"') | (x == '\\'));
 }
 
 static inline bool
@@ -54,22 +54,22 @@ logvar_escape(char *p, struct str s)
 	return p;
 }
 
-/* Copies 16 octets and collects what must be escaped in them. */
-static inline octets16
+/* Copies 16 bytes and collects what must be escaped in them. */
+static inline bytes16
 logvar_copy16(char *p, const char *s)
 {
-	octets16 x;
+	bytes16 x;
 
 	memcpy(&x, s, 16);
 	memcpy(p, &x, 16);
 	return logvar_dirt(x);
 }
 
-/* The same for 4 to 15 octets, as two words that may overlap. */
-static inline octets16
+/* The same for 4 to 15 bytes, as two words that may overlap. */
+static inline bytes16
 logvar_copy_short(char *p, struct str s)
 {
-	octets16 x = { 0 };
+	bytes16 x = { 0 };
 	uint64_t words[2];
 
 	if (s.n >= 8) {
@@ -90,12 +90,12 @@ logvar_copy_short(char *p, struct str s)
 	return logvar_dirt(x);
 }
 
-/* Copies s as it is; returns false when something in it must be escaped instead. The last 16 octets
+/* Copies s as it is; returns false when something in it must be escaped instead. The last 16 bytes
    of a longer text overlap those before. */
 static inline bool
 logvar_copy(char *p, struct str s)
 {
-	octets16 dirt = { 0 };
+	bytes16 dirt = { 0 };
 	size_t i;
 
 	if (s.n >= 16) {

@@ -10,7 +10,7 @@ struct request;
 struct logformat_now;
 struct logstep;
 
-/* LOGVAR_ROOM: octets that a writer may use without asking. */
+/* LOGVAR_ROOM: bytes that a writer may use without asking. */
 enum { LOGVAR_ROOM = 96, LOGVAR_LITERAL = 16 };
 
 /* A line being written. */
@@ -42,7 +42,7 @@ struct logvar {
 extern const struct logvar logvars[];
 
 /* For writers in other files: text of any length, "-" or nothing when it is empty (NULL: not enough
-   room for the worst case); a number of at most 20 octets. */
+   room for the worst case); a number of at most 20 bytes. */
 char *logvar_put_text(char *p, const struct logline *, struct str, bool is_json);
 char *logvar_put_number(char *p, int64_t);
 

@@ -28,7 +28,7 @@ enum {
 /* How one kind of destination is written to. */
 struct logwrite_way {
 	ssize_t (*put)(int fd, const void *p, size_t n);
-	size_t piece; /* at most that many octets at once */
+	size_t piece; /* at most that many bytes at once */
 };
 
 static ssize_t

@@ -12,7 +12,7 @@
 /* A batch of whole lines. */
 struct logbuf {
 	struct link link;
-	size_t at; /* octets written so far; only at a line's end unless a write was cut short */
+	size_t at; /* bytes written so far; only at a line's end unless a write was cut short */
 	size_t used, room;
 	unsigned lines;
 	unsigned refused; /* lines that the destination will never take (too long for a datagram) */

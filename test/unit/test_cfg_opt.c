@@ -54,7 +54,7 @@ static const struct {
 	    "\"2M\"\n" },
 	{ "limit = \"5 apples\"", "1:19 error: 'limit' wants a size such as \"64k\" (units: k M G "
 				  "T, powers of 1024; none: "
-				  "octets), not the text \"5 apples\"\n" },
+				  "bytes), not the text \"5 apples\"\n" },
 	{ "expire = 30", "1:20 error: 'expire' wants a time such as \"30s\" from \"1s\" to \"1d\", "
 			 "not the number "
 			 "30 // write \"30s\"\n" },

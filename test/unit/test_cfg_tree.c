@@ -22,7 +22,7 @@ static const struct {
 	    "2:10 error: strings stand in double quotes // write \"/srv\"\n"
 	    "3:3 error: unknown setting 'limt' in server // did you mean 'limit'?\n" },
 	{ "server: {\n  root = \"a\\x00b\";\n  limt = \"1k\";\n};\n",
-	    "2:10 error: a string cannot hold a NUL octet // remove \\x00\n"
+	    "2:10 error: a string cannot hold a NUL byte // remove \\x00\n"
 	    "3:3 error: unknown setting 'limt' in server // did you mean 'limit'?\n" },
 	{ "server: {\n  index = [ \"a\" \"b\" ];\n  limt = \"1k\";\n};\n",
 	    "2:16 error: a comma is missing between two elements // put ',' here\n"
@@ -221,7 +221,7 @@ END_TEST
 /* Beyond the bounds reading stops with one error. */
 START_TEST(test_bounds)
 {
-	static char text[TREE_OCTETS + 100];
+	static char text[TREE_BYTES + 100];
 	struct cfg_errors *e;
 	size_t n = 0;
 

@@ -104,7 +104,7 @@ START_TEST(test_page)
 	files_page_html(&l, &out);
 	ck_assert(has("<title>/&lt;b&gt;/</title>"));
 	ck_assert(has("<h1><bdi>/&lt;b&gt;/</bdi></h1>"));
-	ck_assert(has("title=\"1434 octets\">1.4&nbsp;KiB"));
+	ck_assert(has("title=\"1434 bytes\">1.4&nbsp;KiB"));
 	ck_assert(has("<time datetime=\"2001-09-09T01:46:40Z\">2001-09-09 01:46</time>"));
 	ck_assert(has("href=\"../\""));
 	ck_assert(has("<th aria-sort=\"descending\"><a href=\"?sort=size&amp;order=desc\">"));
