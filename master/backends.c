@@ -88,7 +88,7 @@ backends_row(struct backends_ask *ask)
 	return false;
 }
 
-/* ---- telling ---- */
+/* ---- answers ---- */
 
 static int
 backends_list(const struct statussnap *s, const char *pool, bool colour, struct text *out)
@@ -108,7 +108,7 @@ backends_list(const struct statussnap *s, const char *pool, bool colour, struct 
 	return CLI_OK;
 }
 
-/* What became of the host, and a warning when nobody is left to take its place. */
+/* The new state of the host, and a warning when no other host can take its requests. */
 static void
 backends_answer(const struct backends_ask *ask, const char *what)
 {

@@ -1,6 +1,7 @@
 /*
  * The control socket: one request line, answer lines, a last line "exit N". Clients are root or the
- * user that the server runs as. Bounded in number, size and time; nobody can hold the master up.
+ * user that the server runs as. Bounded in number, size and time, so that no client can delay the
+ * master.
  */
 #ifndef MASTER_CONTROL_H
 #define MASTER_CONTROL_H

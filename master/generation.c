@@ -75,7 +75,8 @@ generation_kill_now(struct generation *g)
 	generation_kill(g, SIGKILL);
 }
 
-/* By whose times it goes: those that it still has a configuration for, and by now the others'. */
+/* The configuration whose time limits count for it: its own while it has one, else the one that
+   serves now. */
 static const struct conf_process *
 generation_process(const struct generation *g)
 {

@@ -42,21 +42,22 @@ struct generation *generation_new(unsigned number, unsigned nseats, struct conf 
 void generation_start(struct generation *);
 /* Starts workers for seats that have none (of a generation that was handed over). */
 void generation_refill(struct generation *);
-/* The only way into a state: its time limit begins, its workers are told. */
+/* The only way into a state: its time limit begins, and its workers get the message for it. */
 void generation_enter(struct generation *, enum gen_state);
-/* The same in two steps, for one that was handed over: take before its seats are, resume after. */
+/* The same in two steps, for a generation that was handed over: generation_take() before its seats
+   are taken over, generation_resume() after. */
 void generation_take(struct generation *, enum gen_state);
 void generation_resume(struct generation *);
-/* Its time in this state is over then (clock_ms()), if it was to last longer. */
+/* Its time in this state ends at `due` (clock_ms()) at the latest. */
 void generation_limit(struct generation *, uint64_t due);
-/* Those that drain have no longer than the configuration that serves now says. */
+/* Limits the time of draining generations to what the configuration that serves now says. */
 void generation_limit_drains(void);
-/* Gives it up if it has no processes left. */
+/* Frees it if it has no processes any more. */
 void generation_settle(struct generation *);
 
 /* What seats report. */
 void generation_seat_ready(struct seat *);
-/* The worker of a seat is gone: whether another one shall take the seat. */
+/* The worker of a seat is gone. Returns whether another one shall take the seat. */
 bool generation_seat_lost(struct seat *, const char *why);
 
 struct generation *generation_serving(void);
@@ -70,7 +71,7 @@ struct link *generation_list(void);
 /* Generations that are neither starting nor serving; cuts the oldest if there are too many. */
 unsigned generation_draining(void);
 void generation_bound(unsigned most);
-/* All enter a state (stopping), but those that are nearer to their end. */
+/* All generations enter a state (of stopping), except those that are in a later one already. */
 void generation_enter_all(enum gen_state);
 /* Whether one of its seats has no process. */
 bool generation_lacks(const struct generation *);
@@ -81,14 +82,14 @@ bool generation_reap(pid_t pid, int status);
 void generation_check(void);
 /* Whether a worker of the serving generation is alive and well. */
 bool generation_is_fresh(void);
-/* A destination was opened anew: tells the workers that write to it. */
+/* A destination was opened anew: sends the descriptor to the workers that write to it. */
 void generation_send_log(const struct logdest *);
 void generation_send_reopen(unsigned index, int fd);
-/* The segment of the workers before, of another binary or master, goes with the last of them. */
+/* Drops the segment of the workers of an earlier binary or master when the last of them is gone. */
 void generation_drop_old_shm(void);
 /* Makes the workers of g the owners of the slots of their seats. */
 void generation_give_slots(struct generation *g);
-/* Tells the workers of g which of their addresses are not in next, before they begin to drain. */
+/* Sends the workers of g, before they begin to drain, which of their addresses are not in next. */
 void generation_send_leaving(struct generation *g, const struct conf *next);
 
 #endif

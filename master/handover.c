@@ -653,7 +653,7 @@ handover_done(const struct text *report)
 	control_done(CONTROL_UPGRADE, text_str(report), 0);
 }
 
-/* Takes conf. False: its addresses were not to be had; what was inherited of them still is. */
+/* Takes conf. False: its addresses could not be opened; sockets that were inherited stay open. */
 static bool
 handover_reopen(struct generation *g, struct conf *conf, struct text *report)
 {
@@ -726,8 +726,8 @@ handover_has_seat(const struct ledger_entry *e)
 	return false;
 }
 
-/* What is left of workers that were not taken over: rows, and generations without anybody. Those
-   that have somebody go on as what they are. */
+/* Cleans up after workers that were not taken over: their rows, and generations without a worker.
+   The other generations go on in their states. */
 static void
 handover_settle(void)
 {

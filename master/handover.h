@@ -20,10 +20,10 @@ void handover_give(const char *exe, struct text *report);
 bool handover_take(void);
 /* From handover_take() until the new generation serves or the way back is taken. */
 bool handover_is_taken(void);
-/* The new generation serves: there is no way back any more; the callers of `upgrade` are told. */
+/* The new generation serves: there is no way back any more. Answers the callers of `upgrade`. */
 void handover_done(const struct text *report);
-/* The new binary failed: executes the old one again. Returns false when there is none, or that
-   failed: those who asked for the upgrade have been told. */
+/* The new binary failed: executes the old one again. Returns false when there is none, or when that
+   failed: those who asked for the upgrade have their answer then. */
 bool handover_return(const struct text *report);
 
 #endif

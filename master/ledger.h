@@ -1,7 +1,7 @@
 /*
- * The ledger: who our workers are, in a memory file that only the master has. What stands in the
- * shared segment any worker can write; what the master signals, adopts and counts as taken comes
- * from here. It passes through exec (binary upgrade) and the service manager's store as
+ * The ledger: who our workers are, in a memory file that only the master has. Any worker can write
+ * to the shared segment, so the master takes from here which processes it may signal and adopt, and
+ * which rows are taken. It passes through exec (binary upgrade) and the service manager's store as
  * "argand-ledger", and to nobody else: its mapping does not pass through fork, its descriptor is
  * closed in every child before that sheds its rights.
  */
@@ -24,7 +24,8 @@ struct ledger_entry {
 void ledger_init(void);
 /* Takes the inherited one, or makes one. -1 with errno. */
 int ledger_open(void);
-/* Whether it was inherited: then who is not in it is not a worker of a master before this one. */
+/* Whether it was inherited. If so, it names all workers of earlier masters: a process that is not
+   in it is none. */
 bool ledger_is_inherited(void);
 int ledger_fd(void);
 
@@ -41,7 +42,8 @@ void ledger_taken(uint64_t segment, bool taken[SHM_WORKERS]);
 /* The segment that the workers of generations to come have, and that it is of this binary's layout.
  */
 void ledger_set_shm(const struct shm *);
-/* Attaches the segment: by what was noted of it, else by what it says of itself. */
+/* Attaches the segment: by what the ledger says of it; without an entry, by the segment's own
+   header. */
 struct shm *ledger_attach_shm(int fd, const char **why);
 
 /* The highest number that a generation ever had, and that of the one that serves. */

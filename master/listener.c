@@ -156,7 +156,7 @@ listener_socket(const union address *a, socklen_t len, bool reuseport)
 }
 
 /* Whether another server has the address. With SO_REUSEPORT bind() would succeed beside one of the
-   same user and take half of its connections; a socket without it tells. */
+   same user and take half of its connections; binding one without it fails then. */
 static bool
 listener_is_taken(const union address *a, socklen_t len)
 {

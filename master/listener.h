@@ -15,7 +15,8 @@
 #include "master/base/loop.h"
 #include "master/base/sockfile.h"
 
-/* A removed address: its old workers accept for half a second longer and close it then for good. */
+/* How long the sockets of a removed address stay open here. Its old workers accept from them for
+   half a second longer and then close them for good. */
 enum { LISTENER_GRACE_MS = 2500 };
 
 struct listener {

@@ -33,7 +33,7 @@ int logs_open_error(struct str destination, char why[SAFEDIR_WHY]);
 /* 0, or -1 with a line in report for each destination that could not be opened. */
 int logs_open(struct logs *, const struct conf *, struct text *report);
 void logs_close(struct logs *);
-/* Opens the files anew and tells the workers. */
+/* Opens the files anew and sends the workers the new descriptors. */
 void logs_reopen(void);
 /* True when pid was a command of ours. */
 bool logs_reap(pid_t pid, int status);

@@ -311,10 +311,10 @@ master_tick(void *arg)
 
 /* ---- start ---- */
 
-/* The segment of a master before this one is that of its workers; ours get a new one, with what is
-   sound in it. So whoever wrote nonsense there, and may still have it mapped, is left behind.
-   Without a ledger (an older version had none) nobody can say who its workers are: they end when
-   they see that another generation serves. */
+/* Only the workers of an earlier master use its segment; ours get a new one, with all that is sound
+   in the old one. So a hostile worker, which may still have the old segment mapped, can do no more
+   harm. Without a ledger (an older version had none) nobody can say who its workers are: they end
+   when they see that another generation serves. */
 static void
 master_take_shm(int fd)
 {

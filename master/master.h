@@ -30,11 +30,11 @@ int master_run(void);
 struct conf *master_conf(struct text *report);
 /* The number of the generation that is started next. */
 unsigned master_next_generation(void);
-/* Tells the service manager what there is. */
+/* Sends the server's state to the service manager. */
 void master_notify(void);
 /* A generation of this master serves: the segment is kept for the next one. */
 void master_keep_shm(void);
-/* The line of a report that says why: its first error, else its first line. */
+/* The line of a report that gives the reason: its first error, else its first line. */
 struct str master_reason(struct str report);
 /* The first generation did not come up: the server ends with status. */
 void master_fail(int status, struct str why);

@@ -8,14 +8,15 @@
 #include "master/master.h"
 #include "master/orphan.h"
 
-/* Of the entries of one segment: the pidfd of each whose process is what was noted; -1. */
+/* For each entry of one segment: a pidfd, if the process is still the one that was noted; else
+   -1. */
 struct orphans {
 	struct shm *shm;
 	int pidfds[LEDGER_ENTRIES];
 	bool lives[SHM_WORKERS];
 };
 
-/* Who has gone meanwhile is forgotten. */
+/* Forgets processes that have ended meanwhile. */
 static void
 orphan_look(struct orphans *o)
 {

@@ -1,6 +1,6 @@
 /*
- * Workers that a master before this one has left: named by its ledger, known again by the time of
- * their start, their user and their program, watched and signalled through pidfds. They serve on
+ * Orphans: workers whose master was killed. The ledger names them; each is recognized by its start
+ * time, its user and its program, and is watched and signalled through a pidfd. They go on serving
  * until a generation of ours does.
  */
 #ifndef MASTER_ORPHAN_H
@@ -10,7 +10,7 @@
 
 /* Mends the segment and makes generations of the workers that live. */
 void orphan_adopt_all(struct shm *);
-/* Workers whose segment we have not got are asked to finish: we could not follow them. */
+/* Asks workers to finish whose segment we do not have, because we could not watch what they do. */
 void orphan_dismiss_rest(void);
 
 #endif

@@ -1,9 +1,9 @@
 /*
  * The way from one configuration to the next. Phases: idle → checking (a child reads the
  * configuration first and may crash over it) → starting (workers of the new generation come up) →
- * switching (the old ones leave their listeners; who asked is told when they have) → idle. Until
- * the last of the new workers is ready nothing that serves has been touched; a failure before that
- * takes back what was done and tells everybody who asked.
+ * switching (the old ones leave their listeners; then those who asked for the reload get their
+ * answer) → idle. Until the last of the new workers is ready nothing that serves has been touched;
+ * a failure before that takes back what was done and answers everybody who asked.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -214,7 +214,7 @@ reload_remember(const struct generation *g, bool is_first)
 		    g->number, g->nseats, plural);
 }
 
-/* What runs as root though it need not: told when it begins. */
+/* Logs what runs as root though it need not, once when that begins. */
 static void
 reload_log_risks(const struct conf *conf)
 {
@@ -453,7 +453,7 @@ reload_prepare(struct conf *conf)
 	status = listener_open(conf, &self.report);
 	if (status)
 		goto fail_logs;
-	/* Whoever looks for a row from here on, local backends first, finds room. */
+	/* From here on every pool and host finds a free row, local backends first. */
 	shm_table_resize(master.shm, conf, false);
 	status = local_open(conf, &self.report);
 	if (status)

@@ -17,15 +17,16 @@ void reload_next(void);
    (with warnings in report), or an exit status with the reasons in report. */
 int reload_first(struct text *report);
 
-/* The same where workers from before serve: when it fails, back to the binary before, or they serve
-   on. */
+/* The same where workers of an earlier master or binary serve. When it fails, the earlier binary is
+   executed again, or else those workers go on serving. */
 void reload_take_over(void);
 
-/* Instead of reload_first(), when the generation that serves is ours: nothing is under way. */
+/* Instead of reload_first(), when the generation that serves is ours already: nothing is to be
+   started. */
 void reload_resume(void);
 
-/* Soon: where the generation that serves is of another master or binary, and ours was to take its
-   place, or it or a pool lacks processes, loads anew. */
+/* Reloads soon if something is missing: the generation that serves is still that of another master
+   or binary, because ours failed to take its place; or it, or a pool, lacks processes. */
 void reload_heal(void);
 
 /* On a timer: puts right what workers follow and any of them can write. */

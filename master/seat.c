@@ -109,7 +109,7 @@ seat_heard(void *arg, short revents)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	/* Once it has said the only thing that it can say, nobody listens: it could say it for
-	   ever. When it ends SIGCHLD or the pidfd tells. */
+	   ever. SIGCHLD or the pidfd reports its end. */
 	watch_del(&s->chan_watch);
 	if (n > 0 && what == CHAN_READY && s->state == SEAT_STARTING) {
 		seat_enter(s, SEAT_SERVING);
@@ -145,8 +145,8 @@ seat_clear(struct seat *s)
 	s->hung_since = s->beat_at = 0;
 }
 
-/* The child waits for this. If we are killed before it is told, it ends by itself, whether the
-   ledger names it or not. */
+/* The child waits for CHAN_GO. If we are killed before we send it, the child ends by itself,
+   whether the ledger names it or not. */
 static void
 seat_note(struct seat *s)
 {
@@ -160,7 +160,7 @@ seat_note(struct seat *s)
 	seat_send(s, CHAN_GO);
 }
 
-/* Claims a row, makes the channel, forks. False: nothing is left of it. */
+/* Claims a row, makes the channel, forks. False: it failed, and all of that was undone. */
 static bool
 seat_fork(struct seat *s)
 {
@@ -284,8 +284,8 @@ seat_send_reopen(struct seat *s, unsigned index, int fd)
 		log_warn("cannot hand worker %u (pid %d) a log file", s->index, (int)s->pid);
 }
 
-/* Through the pidfd: never somebody else. Where there was none left for a child its number will do:
-   nobody else has it before we have waited for it. */
+/* Through the pidfd, which can never reach another process. Where no pidfd could be had for a
+   child, its pid will do: no other process gets it before we have waited for the child. */
 static void
 seat_signal(struct seat *s, int signal)
 {
@@ -365,7 +365,7 @@ seat_obituary(struct seat *s, int status, char *text, size_t len)
 		snprintf(text + n, len - n, ": %s", words);
 }
 
-/* As it was told to, or of its own will without a complaint. */
+/* Whether it ended because it was asked to, or by itself without an error (or nobody knows how). */
 static bool
 seat_died_well(const struct seat *s, int status)
 {

@@ -16,7 +16,7 @@ enum seat_state {
 	SEAT_WAITING,  /* no process, one will be started when the back-off is over */
 	SEAT_STARTING, /* forked, not ready */
 	SEAT_SERVING,
-	SEAT_LEAVING, /* told to drain or stop */
+	SEAT_LEAVING, /* was sent a message to drain or stop */
 	SEAT_DYING,   /* sent a deadly signal */
 	SEAT_GONE,    /* no process, none wanted any more */
 	SEAT_STATES,
@@ -55,7 +55,7 @@ void seat_send_index(struct seat *, char what, unsigned index);
 void seat_send_reopen(struct seat *, unsigned index, int fd);
 /* Asks its process to stop gracefully: through the channel, or by SIGQUIT where there is none. */
 void seat_stop(struct seat *);
-/* It shall go in peace; a seat without a process is gone at once. */
+/* Its worker shall drain and end; a seat without a process is gone at once. */
 void seat_leave(struct seat *);
 /* It has no process and shall have none. */
 void seat_end(struct seat *);

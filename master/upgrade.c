@@ -1,6 +1,6 @@
 /*
  * Asks the new binary, in child processes, and then becomes it. Steps, each a row: its version of
- * the hand-over record, its opinion of the configuration. What it says when it refuses goes to
+ * the hand-over record, whether it accepts the configuration. What it says when it refuses goes to
  * whoever asked for the upgrade.
  */
 #include <errno.h>
@@ -160,7 +160,7 @@ void
 upgrade_request(const char *why)
 {
 	if (master_is_stopping() || self.is_busy)
-		return; /* those who wait are told when it is over */
+		return; /* those who wait get their answer when it is over */
 	if (reload_is_busy()) {
 		self.is_wanted = true;
 		return;

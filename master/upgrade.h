@@ -10,7 +10,7 @@
 void upgrade_init(void);
 void upgrade_request(const char *why);
 bool upgrade_is_busy(void);
-/* A reload is over: one that had to wait for that goes on. */
+/* A reload is over: an upgrade that had to wait for its end goes on. */
 void upgrade_resume(void);
 
 #endif

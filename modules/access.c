@@ -115,7 +115,7 @@ access_access(struct request *r, const void *conf)
 {
 	const struct access *a = conf;
 
-	if (request_is_exempt(r)) /* the page that tells of the refusal */
+	if (request_is_exempt(r)) /* the error page of a refusal */
 		return NEXT;
 	if (!access_is_allowed(a, &r->peer)) {
 		res_error(r, 403, "the client's address is not allowed here");

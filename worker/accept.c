@@ -72,7 +72,7 @@ accept_is_full(const struct worker *w)
 	return w->nconns >= (unsigned)w->conf->process.max_connections;
 }
 
-/* At the limit too, once a connection is idle that can make room. */
+/* Accepts again, also at the limit, as soon as there is an idle connection that can be closed. */
 void
 accept_resume(struct worker *w)
 {
@@ -110,7 +110,7 @@ accept_has_room(struct worker *w)
 	return false;
 }
 
-/* Only for a connection that is there: the queue may have been empty. */
+/* Makes room only if a connection really waits: the queue may have been empty. */
 static void
 accept_make_room(struct worker *w)
 {
@@ -144,8 +144,9 @@ accept_one(struct acceptor *a)
 	return true;
 }
 
-/* A queue that brings one connection an event is asked for one only: the second accept would tell
-   what the next epoll tells for nothing. */
+/* While each event brings one connection, accept() is called once an event: a second call would
+   only find out that there is no other, which the next epoll_wait() says without a call of its
+   own. */
 static void
 accept_event(evutil_socket_t fd, short what, void *arg)
 {
@@ -195,8 +196,8 @@ accept_open(struct worker *w)
 	}
 }
 
-/* An address that leaves the configuration: whoever read it goes on until all close it together, so
-   that nothing that is queued is reset. */
+/* An address that leaves the configuration: its workers go on accepting until all close it at the
+   same time, so that no queued connection is reset. */
 static void
 accept_follow_leaving(struct worker *w, struct acceptor *a)
 {
@@ -227,7 +228,8 @@ accept_is_leaving(const struct worker *w)
 }
 
 /* Reads from exactly the sockets of the slots whose owner word names this worker. A draining worker
-   leaves those that nobody has taken from it after a while; one that stops leaves all at once. */
+   first waits for others to take its slots, and after a while gives up those that nobody has taken;
+   one that stops gives up all at once. */
 static void
 accept_follow(struct worker *w)
 {
@@ -250,7 +252,8 @@ accept_follow(struct worker *w)
 	}
 }
 
-/* In use. A bound of our own: others can write the word, and everybody's loops go so far. */
+/* How many slots are in use. Bounded here, because any worker can write the word, and our loops run
+   up to it. */
 static unsigned
 accept_slots(struct worker *w)
 {

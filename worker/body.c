@@ -268,7 +268,7 @@ body_put_file(struct body *b, int fd, int64_t off, int64_t len, bool own)
 	body_added(b, len, 0);
 }
 
-/* Bytes that were to be there are not, by no fault of anybody's. */
+/* Bytes that should be there are missing, and neither producer nor consumer is at fault. */
 static void
 body_lost(struct body *b, int err)
 {
@@ -425,7 +425,7 @@ body_part(const struct body *b, int64_t max)
 	return n;
 }
 
-/* Memory or all of the queue went away: is the producer to be told? */
+/* Memory or all of the queue went away: posts on_space where the producer waits for that. */
 static void
 body_shrunk(struct body *b, bool was_full)
 {
@@ -433,8 +433,9 @@ body_shrunk(struct body *b, bool was_full)
 		body_notify(b, &b->space);
 }
 
-/* Of a pipe part goes away: bytes that were taken from it, or that nobody wants. What is left must
-   be what it still has; a whole pipe that nobody wants is closed by its chunk. */
+/* Part of a pipe's bytes go away: they were sent from it already, or nobody wants them and they are
+   dropped here. Afterwards the pipe has exactly the rest. (A whole pipe that nobody wants is closed
+   with its chunk.) */
 static bool
 body_consume_pipe(struct body *b, struct chunk *k, int64_t part)
 {
@@ -535,8 +536,8 @@ body_take(struct body *b, void *dst, size_t max)
 }
 
 /* Puts the first n bytes of a chunk into dst as well, without copying where that is possible. A
-   descriptor that the chunk owns alone goes with all of it (is_last), else a second one is made.
-   False: there is none. */
+   descriptor that the chunk owns alone moves to dst with the last part of the chunk (is_last);
+   before, it is duplicated. False: no descriptor was available. */
 static bool
 body_share(struct body *dst, struct chunk *k, int64_t n, bool is_last)
 {

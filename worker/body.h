@@ -100,7 +100,8 @@ void body_on_data(struct body *, void (*fn)(void *), void *arg);
 int body_iov(const struct body *, struct iovec *iov, int max, size_t *n);
 /* When the front is a file range: true, and where it is. */
 bool body_file(const struct body *, int *fd, int64_t *off, int64_t *len);
-/* When the front is a pipe: it, to be sent from with pipe_send(); then consume what was sent. */
+/* The pipe at the front, or NULL when there is something else. Send from it with pipe_send(), then
+   consume what was sent. */
 struct pipe *body_pipe(const struct body *);
 /* Reads the pipe at the front into memory. False: the body has failed. */
 bool body_melt(struct body *);
@@ -112,15 +113,17 @@ void body_consume(struct body *, int64_t n);
 ssize_t body_take(struct body *, void *dst, size_t max);
 /* Moves chunks, up to max bytes, to the end of dst without copying; returns the bytes moved. */
 int64_t body_move(struct body *dst, struct body *src, int64_t max);
-/* Puts all of src into dst a second time: memory and spool files are shared, not copied. */
+/* Puts all that is in src into dst as well: memory and spool files are shared, not copied. */
 void body_clone(struct body *dst, const struct body *src);
-/* The consumer wants no more: queued chunks are dropped, the producer is told through on_space. */
+/* The consumer wants no more: queued chunks are dropped, and on_space is posted for the
+   producer. */
 void body_cancel(struct body *);
 
 /* --- where it waits: spool.c --- */
 /* The first run of memory, behind files that stand before it; *n its bytes. */
 int body_run(const struct body *, struct iovec *iov, int max, size_t *n);
-/* The first n bytes of that run stand in a file from off on: their memory is given back. */
+/* The first n bytes of that run have been written to a file at offset off: they are a range of it
+   from now on, and their memory is given back. */
 void body_run_stored(struct body *, struct spool_file *, int64_t off, size_t n);
 /* Moves a queue of few bytes in memory into one block of just their size. */
 void body_compact(struct body *);

@@ -22,12 +22,12 @@ struct chunked {
 
 enum { CHUNKED_MAX_EXT = 16384, CHUNKED_MAX_TRAILER = 8192, CHUNKED_MAX_TRAILERS = 64 };
 
-/* Zero-initialised state is the beginning. Takes octets from in[0..n): returns how many were used
-   (all that belong to the body so far), and points *data at the run of content octets among them
-   (one run a call: call again while octets are left and *done is false). *done: the last chunk and
-   the trailer section are complete; trailers then holds the trailer fields (in arena). Minus the
-   status when the coding is broken (400), too large (413, 431); it is the same at every further
-   call. Fields that have no business in a trailer section (RFC 9110 6.5.1) are dropped. */
+/* Zero-initialised state is the beginning. Takes octets from in[0..n) and returns how many were
+   used. *data: the content octets among them, one run a call: call again while octets remain and
+   *done is false. *done: the last chunk and the trailer section are complete; trailers then holds
+   the trailer fields (in arena). Returns minus the status to answer with when the coding is broken
+   (400) or too large (413, 431), and the same at every further call. Fields that have no business
+   in a trailer section (RFC 9110 6.5.1) are dropped. */
 ssize_t chunked_decode(struct chunked *, struct arena *, struct fields *trailers, const char *in,
     size_t n, struct str *data, bool *done);
 

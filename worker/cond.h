@@ -46,8 +46,8 @@ bool etag_strong_eq(struct str a, struct str b);
    "identity" is always acceptable unless excluded: 1, the last resort, when it is not named. */
 int accept_encoding_q(struct str value, struct str coding);
 int accept_q(struct str value, struct str media_type);
-/* What of such a value counts: its first elements, up to 512 octets. Browsers say less than a half,
-   and what a client may make us look at again and again is bounded. */
+/* The part of such a value that counts: its first elements, up to 512 octets. Browsers send less
+   than half of that. The limit bounds how much work a client can cause. */
 struct str accept_some(struct str value);
 
 #endif

@@ -86,7 +86,7 @@ conn_timer_class(const struct conn *c, uint8_t which, const struct conf_core *co
 	if (!core)
 		core = conn_core(c);
 	ms = *(const int64_t *)((const char *)core + conn_timeouts[which]);
-	/* Two keep-alive times in a row are mostly the same one. */
+	/* Mostly the keep-alive time is the same as the one before. */
 	if (likely(w->last_class && w->last_class->ms == ms))
 		return w->last_class;
 	return w->last_class = timer_class(w, ms);
@@ -219,7 +219,7 @@ conn_room(struct conn *c)
 		c->in_at = 0;
 		return;
 	}
-	/* Only what nobody else points into may be moved or appended to. */
+	/* A block may be moved or appended to only while nobody else points into it. */
 	if (b->refs == 1 && b->used < b->room)
 		return;
 	if (b->refs == 1 && c->in_at > 0) {
@@ -384,8 +384,8 @@ conn_readable(evutil_socket_t fd, short what, void *arg)
 		c->proto->input(c);
 	else
 		row->readable(c);
-	/* What many connections have brought is passed on before the others are read: it is held in
-	   few blocks, and those are in the cache. */
+	/* After every sixteen connections the notices run, before more connections are read: so few
+	   blocks of memory are in use at a time, and they stay in the CPU's caches. */
 	if (++c->w->nreads % CONN_BATCH == 0)
 		worker_run_posts(c->w);
 }

@@ -18,8 +18,9 @@
 #include "worker/request.h"
 #include "worker/transport.h"
 
-/* STATE(id, name, timeout member of conf_core or 0, the reason to end when it strikes, what is done
-   when it is readable, may follow). CONN_BY_OPEN, NULL: the proto knows. */
+/* STATE(id, name, timeout: which one of conf_core, or 0; why the connection ends when that timeout
+   strikes; what is done when the socket is readable; the states that this one may follow).
+   CONN_BY_OPEN and NULL: the proto decides. */
 #define CONN_STATES(STATE)                                                                         \
 	STATE(NEW, "new", 0, OPEN, NULL, 0)                                                        \
 	STATE(PREFACE, "preface", 1, PREFACE, conn_preface, 1 << CONN_NEW)                         \
@@ -86,28 +87,33 @@ struct conn {
 	uint8_t reason;        /* enum conn_reason */
 	bool is_reading;       /* rd is added: orthogonal, any state may pause reading */
 	bool is_eof;           /* the peer has sent its last byte; it may still read */
-	bool is_tls;           /* told by a PROXY header */
-	bool is_bulk;          /* the transport was told that much is sent */
+	bool is_tls;           /* as a PROXY header says */
+	bool is_bulk;          /* transport->bulk() was called */
 	bool is_fast;          /* its proto's: much is expected, a read gets a larger block */
 	bool is_draining;      /* the next answer is the last: set while the worker drains */
 };
 
 /* Takes fd. */
 struct conn *conn_open(struct worker *, int fd, const struct conf_listen *, const struct peer *);
-/* state's list, timer (core's timeouts; NULL: the listener's default site's), gauge, trace. */
+/* The only way into a state: moves the connection to the state's list, sets its timer, counts and
+   traces it. core: whose timeouts apply; NULL: those of the listener's default site. */
 void conn_enter(struct conn *, enum conn_state, const struct conf_core *);
-/* Between requests: CONN_IDLE from now on, if it was so before too. */
+/* A request is over and no other has begun: enters CONN_IDLE, or begins its time anew where the
+   connection was in it already (a request that was answered at once). */
 void conn_idle(struct conn *);
 /* Ends it, for one reason; freed at the end of the turn. Idempotent. */
 void conn_close(struct conn *, enum conn_reason);
-/* Sends what is sent, ends the sending side and reads on for a while, so that an answer to a body
-   that was not read arrives (RFC 9112 9.6). */
+/* Closes the sending side and goes on reading for a while, dropping what comes. Closing at once,
+   with a request body still unread, could destroy the answer before the client has it (RFC 9112
+   9.6). */
 void conn_linger(struct conn *);
 void conn_read_on(struct conn *);
 void conn_read_off(struct conn *);
-/* Reads once into c->in, making room. >0 bytes; 0: nothing (now, or is_eof is set); -1: closed. */
+/* Reads once from the socket into c->in, making room there. Returns the number of bytes; 0 when
+   there are none now, or none will ever come (is_eof is set then); -1 when it closed the
+   connection. */
 ssize_t conn_fill(struct conn *);
-/* The same, at most max bytes into a pipe; nothing may wait in c->in. */
+/* The same, but reads at most max bytes into a pipe. c->in must be empty. */
 ssize_t conn_fill_pipe(struct conn *, struct pipe *, size_t max);
 /* Drops n bytes of c->in from the front, and the buffer when it is empty. */
 void conn_used(struct conn *, size_t n);

@@ -10,9 +10,9 @@
 
 struct request;
 
-/* Makes the page for status in the request's arena and says its media type. The octets live as long
-   as the request. why is shown (escaped) unless NULL: the caller decides whether this client may
-   see it. Depends on Accept: the caller adds Vary. */
+/* Makes the page for status in the request's arena, and its media type. The octets live as long as
+   the request. why is shown (escaped) unless NULL: the caller decides whether this client may see
+   it. Depends on Accept: the caller adds Vary. */
 void errpage_make(
     struct request *, int status, const char *why, struct str *type, struct str *text);
 

@@ -72,7 +72,8 @@ h1_post(struct h1 *h)
 
 /* --- the request body --- */
 
-/* The client was waited for from read_mark until now: is it faster than asked for? */
+/* We have waited for the client from read_mark until now: whether it sends too slowly
+   (min_rate). */
 static bool
 h1_is_too_slow(const struct h1 *h)
 {
@@ -103,7 +104,7 @@ h1_body_done(struct h1 *h)
 	body_end(&h->r->body);
 }
 
-/* A run of content octets of c->in, to the handler or to nowhere. */
+/* Gives a run of content octets in c->in to the handler, or drops it. */
 static void
 h1_body_data(struct h1 *h, const char *p, size_t n)
 {
@@ -206,8 +207,8 @@ h1_body_space(void *arg)
 	struct h1 *h = arg;
 
 	h->read_mark = h->c->w->now;
-	/* What comes fast has mostly gone on coming; others have their turn after some rounds of
-	   notices. */
+	/* While a body comes fast, more of it is usually there already: it is read at once. Other
+	   connections get their turn after a few rounds of notices. */
 	if (unlikely(h->c->is_fast) && h->c->state == CONN_ACTIVE && !h->c->in && !h->c->is_eof)
 		h1_active_input(h->c);
 	else
@@ -231,8 +232,8 @@ h1_want_body(struct request *r)
 	h1_post(h);
 }
 
-/* From here on both bodies are what the peers mean by it; what the client sent right behind its
-   head is part of it. */
+/* From here on both bodies are raw octets of the tunnel; what the client sent right behind its head
+   belongs to them already. */
 void
 h1_tunnel(struct h1 *h)
 {
@@ -308,8 +309,8 @@ h1_bad(struct h1 *h, int status, const char *why)
 	h1_refuse(h, status, why);
 }
 
-/* The request's host, port and site, from a Host field that h1_parse() found well-formed. What it
-   meant is kept for the next request, which mostly brings the same. */
+/* The request's host, port and site, from a Host field that h1_parse() found well-formed. The
+   result is kept for the next request, which mostly has the same field. */
 static void
 h1_authority(struct request *r, const struct h1_head *head)
 {
@@ -387,8 +388,8 @@ h1_move_str(struct str *s, const char *from, size_t n, const char *to)
 		s->p = to + (s->p - from);
 }
 
-/* A head whose request will wait for more octets goes to the request's arena, out of a block that
-   is many times as large. */
+/* When a request will wait for more octets, copies its head to the request's arena: the block that
+   it is in is many times as large, and is free again then. */
 static void
 h1_move_head(struct h1 *h, struct h1_head *head, const char *from, size_t n)
 {
@@ -445,7 +446,7 @@ h1_begin(struct h1 *h, const struct h1_limits *lim, size_t n, size_t skip)
 	h1_step(h);
 }
 
-/* Requests out of c->in, until more octets or an answer must be waited for. */
+/* Takes requests out of c->in, until it must wait for more octets or for an answer. */
 static void
 h1_process(struct conn *c)
 {
@@ -520,8 +521,9 @@ h1_cut_short(struct h1 *h)
 	conn_linger(c);
 }
 
-/* While a request is under way the socket is read for its body, and otherwise only so far that a
-   client that left or pipelines is seen. */
+/* Whether to read from the socket while a request is under way: for the request's body, as long as
+   it comes; otherwise a little ahead, to notice that the client has closed the connection or has
+   sent its next request early (pipelining). */
 static bool
 h1_wants_input(const struct h1 *h)
 {
@@ -532,7 +534,8 @@ h1_wants_input(const struct h1 *h)
 	return !c->in || c->in->used - c->in_at < H1_AHEAD / 4;
 }
 
-/* What is not wanted now is mostly wanted again before octets come: only those switch it off. */
+/* Reading is not switched off as soon as it is not wanted: mostly it is wanted again before any
+   octet arrives. h1_active_input() switches it off when octets do arrive. */
 static void
 h1_read_interest(struct h1 *h)
 {
@@ -548,9 +551,10 @@ h1_read_interest(struct h1 *h)
 		timer_del(&c->timer);
 }
 
-/* An answer was given without all of the body. Its head has said whether the connection goes on
-   (out_keeps()): if so, what is left is read and dropped, within max_body and the timeouts of a
-   body, because the next request may be on its way behind it. True: nothing more to wait for. */
+/* The request was answered before all of its body was read. The answer's head has said whether the
+   connection stays open (out_keeps()). If it does, the rest of the body is read and dropped, within
+   max_body and the timeouts of a body, because the next request may follow it. True: there is
+   nothing more to wait for. */
 static bool
 h1_rest_is_here(struct h1 *h)
 {
@@ -564,8 +568,9 @@ h1_rest_is_here(struct h1 *h)
 	return h->body == H1_BODY_NONE || h->body == H1_BODY_BROKEN;
 }
 
-/* Our side of a tunnel is ended and sent: the client is told, once. What still comes when nobody
-   takes it any more is left to lingering. */
+/* Our side of a tunnel has ended and all of it is sent: shuts our sending side down, once. True
+   when the client's side has ended too, or when nobody reads it any more: lingering drops what
+   still comes. */
 static bool
 h1_tunnel_is_over(struct h1 *h)
 {
@@ -706,8 +711,8 @@ h1_expired(struct conn *c)
 		conn_close(c, CONN_BY_HEAD_TIMEOUT);
 		return;
 	}
-	/* The handler that reads it answers 408 (RFC 9110 15.5.9): nobody else can stop what it has
-	   begun. */
+	/* Fails the body, so that the handler that reads it answers 408 (RFC 9110 15.5.9): only the
+	   handler can stop the work that it has begun. */
 	if (!h->r->is_begun && h->body == H1_BODY_READING) {
 		ctr_add(c->w->row, CTR_TIMEOUTS, 1);
 		h1_body_fail(h, ETIMEDOUT);

@@ -11,14 +11,15 @@
 #include "worker/reqlife.h"
 #include "worker/state.h"
 
-/* A body of at most so many octets that nobody asked for is read and dropped after the answer. */
+/* A body that no handler asked for is read and dropped after the answer if it has at most this many
+   octets; else the connection is closed. */
 enum { H1_DISCARD_MAX = 65536 };
 
 enum h1_body {
 	H1_BODY_NONE,    /* there is none, or all of it has come */
 	H1_BODY_WAITING, /* nobody has asked for it yet */
 	H1_BODY_READING, /* goes into r->body */
-	H1_BODY_DISCARD, /* answered without it: what still comes is dropped */
+	H1_BODY_DISCARD, /* the answer needs it no more: what still comes is dropped */
 	H1_BODY_BROKEN,  /* cannot be read on */
 };
 
@@ -27,7 +28,7 @@ enum h1_framing {
 	H1_FRAME_LENGTH,
 	H1_FRAME_CHUNKED,
 	H1_FRAME_CLOSE,
-	H1_FRAME_TUNNEL, /* as it is, and what comes as well */
+	H1_FRAME_TUNNEL, /* raw octets, in both directions */
 };
 
 struct h1 {
@@ -85,7 +86,8 @@ bool h1_out_flush(struct h1 *, bool *is_done);
 /* Waits for the socket or for the body, whichever flush stopped at. */
 void h1_out_wait(struct h1 *);
 void h1_out_fini(struct h1 *);
-/* Ends an answer without its end, to a client that still sends: what there was of it arrives. */
+/* Gives up an answer that cannot be completed, while the client still sends: lingers, so that the
+   part that was sent arrives. */
 void h1_cut_short(struct h1 *);
 /* The head that ends HTTP is composed: both bodies are raw from now on. */
 void h1_tunnel(struct h1 *);

@@ -96,7 +96,7 @@ h1_bulk_over(struct h1 *h)
 	h->c->transport->await(h->c, 1);
 }
 
-/* Who is not read from, because its body is not taken, is not slow. */
+/* A client that is not read from, because nobody takes its body, does not count as slow. */
 static void
 bulk_ticked(evutil_socket_t fd, short what, void *arg)
 {

@@ -48,9 +48,9 @@ out_framing(const struct request *r)
 	return r->version >= HTTP_11 ? H1_FRAME_CHUNKED : H1_FRAME_CLOSE;
 }
 
-/* Whether more of the request may be left than is worth reading for nobody: nothing has asked for
-   its body, or the answer is an error, and how much is left is unknown or a lot. Any other answer
-   that begins before its request has ended lets that end. */
+/* Whether too much of the request may still come to be read only to be dropped: nobody has asked
+   for its body, or the answer is an error, and the rest is large or of unknown length. Any other
+   answer that begins before its request has ended lets the request come to its end. */
 static bool
 out_has_rest(const struct h1 *h)
 {
@@ -59,8 +59,8 @@ out_has_rest(const struct h1 *h)
 	return h->expects_continue || h->is_chunked || h->remaining > H1_DISCARD_MAX;
 }
 
-/* Whether the connection may stay open after this answer (RFC 9112 9.3, 9.6). What it says binds:
-   a client that is told nothing else sends its next request. */
+/* Whether the connection may stay open after this answer (RFC 9112 9.3, 9.6). We must keep to what
+   the answer says of it: unless it says "close", the client sends its next request. */
 static bool
 out_keeps(const struct h1 *h)
 {
@@ -142,8 +142,8 @@ out_prepared(const struct request *r)
 		   : &none;
 }
 
-/* What belongs to the connection and not to the response: framing, persistence. has_length: the
-   length is said already. */
+/* The fields that belong to the connection and not to the response: framing, persistence.
+   has_length: Content-Length is there already. */
 static char *
 out_framing_fields(char *p, const struct h1 *h, bool has_length)
 {
@@ -201,8 +201,8 @@ h1_out_head(struct request *r)
 		worker_post(r->w, &h->step);
 }
 
-/* What is not sent yet is bounded: interim responses are hints, and what does not fit is dropped.
- */
+/* The room for interim responses that are not sent yet is bounded: they are hints, and one that
+   does not fit is dropped. */
 void
 h1_out_interim(struct request *r, int status, const struct fields *fields)
 {
@@ -257,8 +257,9 @@ out_set_frame(struct h1 *h, struct str s, size_t at)
 	h->frame_at = (uint32_t)at;
 }
 
-/* What follows the octets of the current chunk: its end, and with it that of the body when nothing
-   comes behind. A client that reads chunk by chunk waits for it. */
+/* What follows the octets of the current chunk: the chunk's end, and in the same write the end of
+   the body, when this is the last chunk and a client that reads chunk by chunk would wait for
+   it. */
 static struct str
 out_after(struct h1 *h)
 {
@@ -409,8 +410,8 @@ out_is_done(const struct h1 *h)
 	return false;
 }
 
-/* The answer cannot be finished: a close-delimited one must not look complete (RFC 9112 8), nor the
-   end of a tunnel be one that was meant. */
+/* The answer cannot be finished. One that is delimited by the close must not look complete (RFC
+   9112 8), and a tunnel must not seem to have ended regularly. */
 static bool
 out_cut(struct h1 *h)
 {
@@ -484,7 +485,8 @@ out_passed(struct h1 *h, int64_t want, ssize_t sent, int64_t *budget)
 	return OUT_MORE;
 }
 
-/* What stands in a pipe, where the transport can and all of it belongs to this frame. */
+/* Sends from the pipe at the front of the body, if the transport can and all of it belongs to this
+   frame. */
 static enum out_verdict
 out_pipe(struct h1 *h, int64_t *budget)
 {
@@ -564,9 +566,8 @@ out_is_broken(const struct h1 *h)
 	       (b->state == BODY_ENDED && h->framing == H1_FRAME_LENGTH && h->frame_remaining > 0);
 }
 
-/* An answer that is all there, in memory, and of which nothing is sent: one writev. True when it
-   took everything. Else nothing is lost: the long way (h1_out_flush) goes on, or meets the error
-   again. */
+/* Sends an answer that is complete, in memory, and not begun, with one writev. True when the socket
+   took all of it. Else h1_out_flush() goes on with the rest, or meets the error again. */
 bool
 h1_out_whole(struct h1 *h)
 {
@@ -647,9 +648,9 @@ out_waited(struct h1 *h)
 	h->write_mark = now;
 }
 
-/* The client was waited for since write_mark: has it taken anything, and fast enough? False: the
-   connection was ended. The kernel calls a socket writable only when a third of its buffer is free,
-   so this is asked by the clock as well. */
+/* We have waited for the client since write_mark: checks whether it has taken anything, and fast
+   enough. False: the connection was ended. The kernel reports a socket as writable only when a
+   third of its buffer is free, so a timer calls this as well. */
 static bool
 out_is_taken(struct h1 *h)
 {
@@ -681,7 +682,8 @@ out_write_expired(void *arg)
 {
 	struct h1 *h = arg;
 
-	/* When it is not the client that is waited for, the next full socket begins anew. */
+	/* When we do not wait for the client any more, the next full socket begins a new
+	   measurement. */
 	if (h->is_writing && out_is_taken(h))
 		out_write_watch(h);
 }

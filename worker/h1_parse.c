@@ -203,7 +203,7 @@ h1_refuse_line(struct h1_scan *s, const char *buf, size_t upto)
 	return h1_refuse(s, buf, upto, status, why);
 }
 
-/* What there is of the head, upto octets, has no fault and no end. */
+/* The first upto octets of the head are there: no fault and no end was found in them. */
 static int
 h1_scan_more(struct h1_scan *s, const struct h1_limits *l, const char *buf, size_t upto)
 {

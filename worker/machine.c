@@ -16,8 +16,8 @@ machine_is_loopback(const struct peer *p)
 	return p->family == AF_INET6 && memcmp(p->addr, loopback6, sizeof(loopback6)) == 0;
 }
 
-/* A Unix socket has no addresses: who connects there is as good as always a proxy for somebody
-   else, and counts only by the address that it tells and that is believed. */
+/* A Unix socket has no addresses: its client is nearly always a proxy for somebody else, so only
+   the address that a trusted proxy gives in a field counts. */
 const char *
 req_not_local(const struct request *r)
 {

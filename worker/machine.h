@@ -7,8 +7,8 @@
 
 #include "worker/request.h"
 
-/* Whether a field tells that somebody has forwarded it (RFC 9110 7.6.3, RFC 7239, and what was used
-   before that). */
+/* Whether a field of the request shows that a proxy has forwarded it (RFC 9110 7.6.3, RFC 7239, and
+   what was used before that). */
 static inline bool
 machine_is_forwarded(const struct request *r)
 {
@@ -22,8 +22,8 @@ machine_is_forwarded(const struct request *r)
 	return (x | r->known[HF_FORWARDED] | r->known[HF_VIA]) != 0;
 }
 
-/* A routed request is forwarded: says, once per listener, when those who connect there from this
-   machine seem to be proxies that nobody has told us of. */
+/* For a routed request that a proxy has forwarded: warns in the log, once per listener, when
+   proxies seem to connect there from this machine that are not among trusted_proxies. */
 void machine_warn(const struct request *);
 
 #endif

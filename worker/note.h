@@ -1,13 +1,13 @@
 /*
- * What becomes of a request on its way to a backend, for logs.
+ * What happens to a request on its way to a backend, for logs.
  */
 #ifndef WORKER_NOTE_H
 #define WORKER_NOTE_H
 
 #include "common/base/http.h"
 
-/* What a request to a backend has to tell the log and the status; made by the gateway, in the
-   request's arena. Times in microseconds, -1: not reached. */
+/* What the log and the status say of a request to a backend; made by the gateway, in the request's
+   arena. Times in microseconds, -1: not reached. */
 struct request_backend {
 	struct str pool, host; /* the last host tried; empty: none was reached */
 	unsigned attempts;     /* hosts tried */

@@ -13,7 +13,7 @@ struct peer {
 };
 
 struct sockaddr_storage;
-/* An IPv4 address that is mapped into IPv6 is one of IPv4. */
+/* An IPv4 address that is mapped into IPv6 (::ffff:192.0.2.1) becomes an IPv4 address. */
 void peer_of(struct peer *, const struct sockaddr_storage *);
 
 /* The peer's address as text ("192.0.2.1", "2001:db8::1", "unix:"); into the arena. */

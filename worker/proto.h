@@ -23,7 +23,7 @@ struct proto {
 	void (*interim)(struct request *, int status, const struct fields *);
 	/* A handler wants the body. */
 	void (*want_body)(struct request *);
-	/* Our end of the request's connection; asked for where the listener does not tell. */
+	/* Our end of the request's connection; asked for where the listener is on all addresses. */
 	const struct peer *(*local)(struct request *);
 	/* The answer must be cut. */
 	void (*abort)(struct request *);

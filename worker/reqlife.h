@@ -16,7 +16,8 @@ void request_start(struct request *);
 void request_refuse(struct request *, int status, const char *why);
 /* Everything was sent, or the peer is gone (aborted): logs, then frees it. */
 void request_end(struct request *, bool aborted);
-/* The path is another one: routes anew, at once or when the hook on the stack has returned. */
+/* The path has changed: routes the request anew, at once or when the hook on the stack has
+   returned. */
 void request_rerun(struct request *);
 /* Once a second: memory that was not needed goes to the kernel. */
 void request_trim(void);

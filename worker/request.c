@@ -101,7 +101,7 @@ request_end(struct request *r, bool aborted)
 	if (aborted)
 		ctr_add(w->row, CTR_ABORTED, 1);
 	if (aborted && r->status == 0)
-		r->status = 499; /* the client left before the answer; for logs only */
+		r->status = 499; /* the client was gone before the answer; for logs only */
 	ctr_add(w->row, request_class(r->status), 1);
 	ctr_add(w->row, CTR_REQUESTS, 1);
 	ctr_add(w->row, CTR_ACTIVE, -1);
@@ -111,7 +111,8 @@ request_end(struct request *r, bool aborted)
 	request_free(r);
 }
 
-/* False: an expression that decides on the route failed, and that was the answer. */
+/* False: an expression that decides on the route failed, and the request was answered with an
+   error. */
 static bool
 request_route(struct request *r)
 {

@@ -91,7 +91,7 @@ struct request {
 	bool is_aborted;  /* the client is gone, or the answer had to be cut */
 	bool wants_close; /* the connection ends with this answer */
 
-	/* from here on made one by one: request_new() clears all before */
+	/* request_new() clears all members above at once; those below are set up one by one */
 	struct arena arena;
 	struct body body;     /* the request body; nothing is read before request_want_body() */
 	struct body out_body; /* what the handler writes to */
@@ -112,12 +112,12 @@ struct str req_field_named(const struct request *, struct str name);
 struct str req_field_all(struct request *, enum http_field id);
 
 /* The handler wants the request body: sends 100 (Continue) when the client waits for it (RFC 9110
-   10.1.1) and begins to read into r->body. Nobody asks: it is dropped, bounded, after the answer.
- */
+   10.1.1) and begins to read into r->body. A body that nobody asks for is dropped after the answer,
+   within bounds. */
 void request_want_body(struct request *);
-/* fn(arg) is posted when the client has closed its side after a complete request. Most have gone
-   then; one that has announced its last request (is_last) may just say that this was it, and wait.
-   Who asks must withdraw (fn NULL) before arg goes, from a deferred call of the arena at the
+/* fn(arg) is posted when the client closes its sending side after a complete request. Most clients
+   have gone then; one that has announced its last request (is_last) may still wait for the answer.
+   The caller must withdraw (fn NULL) before arg is freed, from a deferred call of the arena at the
    latest. Not for tunnels: there the body ends. */
 static inline void
 request_on_client_end(struct request *r, void (*fn)(void *), void *arg)
@@ -141,7 +141,7 @@ bool req_can_tunnel(const struct request *);
 
 /* --- answering: res.h; starting over: request_anew.h --- */
 
-/* A hook that returned MINE without an answer says: go on with the next module. */
+/* Called by a hook that has returned MINE without an answer: go on with the next module. */
 void request_continue(struct request *);
 
 #include "worker/request_anew.h"

@@ -1,7 +1,8 @@
 /*
  * Starting over: other paths, error pages, an application's local redirects. For the last two the
  * request becomes a GET without anything that belonged to what the client asked for: its body, its
- * conditions, its upgrade. What handler comes next cannot tell it from a GET that was sent.
+ * conditions, its upgrade. For the handler that comes next it is the same as a GET that a client
+ * has sent.
  */
 #include "common/base/fold.h"
 #include "common/base/must.h"

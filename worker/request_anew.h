@@ -1,5 +1,6 @@
 /*
- * Starting a request over, within the server. The end of request.h, which tells a request's life.
+ * Starting a request over, within the server. A part of request.h, which describes the life of a
+ * request.
  */
 #ifndef WORKER_REQUEST_ANEW_H
 #define WORKER_REQUEST_ANEW_H
@@ -12,9 +13,10 @@
    caller returns MINE. */
 void request_reroute(struct request *, struct str path, struct str query);
 
-/* The same with the site's own page for a status, once a request. The page is for those who were
-   refused: for its path and this one routing the request is exempt from what decides who may ask
-   and where requests are sent (request_is_exempt). That ends with whatever starts over next. */
+/* The same with the site's own error page for a status, once a request. The page is for clients
+   that were refused, so they must be allowed to get it: while the request is routed to the page's
+   path, it is exempt from the modules that decide who may ask and where requests are sent
+   (request_is_exempt). The exemption ends when the request starts over once more. */
 void request_page(struct request *, int status, struct str path);
 static inline bool
 request_is_exempt(const struct request *r)
@@ -37,13 +39,13 @@ request_is_inside(const struct request *r)
 	return r->is_inside;
 }
 
-/* The request goes on as one for this path (decoded, normalised) and query (p NULL: none), in one
-   spelling, whatever the client's was: what a module has taken off a target reaches no handler, no
-   backend and no log. Nothing is routed anew by it. */
+/* Replaces the request's path (decoded, normalised) and query (p NULL: none), without routing it
+   anew. The new target has one spelling, whatever the client's was: so what a module has removed
+   from the target (a signature) reaches no handler, no backend and no log. */
 void request_retarget(struct request *, struct str path, struct str query);
 
-/* That a signed link has let the request in. It holds for what the request becomes by rewrites and
-   index files, not by request_ask(). */
+/* Says that a signed link has let the request in. It stays true when rewrites and index files
+   change the request, but not after request_ask(). */
 struct request_admission {
 	const void *rules; /* which: they ask once */
 	int64_t rate;      /* octets a second that the link grants; 0: as many as there are */

@@ -1,6 +1,6 @@
 /*
  * The response of a request: fields, the beginning, whole answers, interim ones, tunnels. Included
- * by request.h, which tells a request's life.
+ * by request.h, which describes the life of a request.
  */
 #ifndef WORKER_RES_H
 #define WORKER_RES_H
@@ -20,8 +20,8 @@ struct res_prepared {
 	int64_t length;
 	struct str text;
 };
-/* Adds such fields, borrowed until the request ends. Editing them afterwards is as safe as with any
-   others: the text is used only as long as they are what they were. */
+/* Adds such fields, borrowed until the request ends. They may be edited afterwards like all others:
+   the text is used only while they are unchanged. */
 void res_fields_prepared(struct request *, const struct res_prepared *);
 /* Replaces all fields of a kind. */
 void res_field_set(struct request *, enum http_field id, struct str value);

@@ -1,8 +1,9 @@
 /*
- * Blocks of one size, aligned to pages, which the kernel gets its memory back from. The block just
- * given back is the next one handed out, so that a busy worker lives in a few warm ones; those that
- * nobody needed for a second lose their memory, not their place: a thousand clients that each held
- * one for a moment leave nothing behind.
+ * Blocks of one size, aligned to pages, whose memory can be given back to the kernel. The block
+ * that was given back last is handed out next, so that a busy worker uses a few blocks that stay in
+ * the CPU's caches. Blocks that were not needed for a second give their memory to the kernel and
+ * keep only their addresses: a thousand clients that each needed one for a moment leave no memory
+ * in use.
  */
 #ifndef WORKER_SLAB_H
 #define WORKER_SLAB_H

@@ -1,9 +1,9 @@
 /*
  * Spool files: see spool.h. Invariants: a spool's file being written is in its list and has a
- * reference of the spool's own; a file of which only that is left is closed at once, because nobody
- * waits for its bytes, unless it is small: where writer and reader take turns a file for each turn
- * would cost more than what is in it. on_disk and the total count a file from the byte that
- * is written to its closing, which is when the disk has its room back.
+ * reference of the spool's own; a file that only this reference holds is closed at once, because
+ * all its bytes are consumed, unless it is small: where writer and reader take turns, a new file
+ * for each turn would cost more than its content is worth. on_disk and the total count a file from
+ * the byte that is written to its closing, which is when the disk has its room back.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -209,7 +209,8 @@ spool_file_open(struct spool *s, size_t *dir)
 
 /* --- writing --- */
 
-/* The file that is written to has room; else it is left to its chunks and a new one begun. */
+/* Makes sure that the file that is written to has room: a full one is given up to its chunks, and a
+   new one begun. */
 static bool
 spool_ready(struct spool *s)
 {
@@ -222,7 +223,7 @@ spool_ready(struct spool *s)
 	return s->file != NULL;
 }
 
-/* The file takes no more, whatever the reason: its directory is left out. */
+/* The file takes no more, whatever the reason: its directory is not used for a second. */
 static void
 spool_gave_up(struct spool *s, int err)
 {

@@ -23,7 +23,7 @@ struct spool_file {
 	int64_t size; /* bytes written */
 };
 
-/* What one body, or two that share its chunks, have on disk. */
+/* The files on disk of one body, or of two bodies that share chunks. */
 struct spool {
 	struct worker *w;
 	uint64_t id; /* of the request; for the log */
@@ -35,7 +35,7 @@ struct spool {
 	int64_t written;         /* bytes ever written */
 };
 
-/* A worker begins, which knows nothing of its directories yet. */
+/* When a worker begins: it knows nothing of its directories yet. */
 void spool_start(void);
 
 void spool_init(struct spool *, struct worker *, uint64_t request_id);
@@ -47,8 +47,8 @@ void spool_fini(struct spool *);
    written is as it was. */
 int spool_store(struct spool *, struct body *);
 
-/* Nothing more is written to the files there are: each is closed as soon as nobody waits for its
-   bytes, small ones too. What is stored afterwards goes to a new one. */
+/* Writes nothing more to the present files: each of them, also a small one, is closed as soon as
+   all its bytes are consumed. What is stored afterwards goes to a new file. */
 void spool_seal(struct spool *);
 
 /* Gives one reference back. */

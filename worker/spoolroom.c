@@ -92,8 +92,8 @@ spoolroom_max(struct worker *w)
 	return self.max;
 }
 
-/* What the other workers say that they have; one that says nonsense is not believed to have less
-   than nothing. */
+/* Sum of what the other workers have on disk, by their own counters. Below 0, which only a hostile
+   worker can cause, it counts as 0. */
 static void
 spoolroom_look(struct worker *w, int64_t own, int64_t max)
 {

@@ -28,7 +28,7 @@ struct timer_class {
 	bool is_idle;             /* had no timer at the last tick, and nobody asked for it since */
 };
 
-/* What the last Host field meant: most requests bring the one before's. */
+/* The last Host field and its meaning: most requests have the same Host as the one before. */
 struct authority {
 	const struct conf_listen *listen;
 	const struct site *site;

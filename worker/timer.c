@@ -31,7 +31,7 @@ timer_class_new(struct worker *w)
 	return k;
 }
 
-/* One that nobody uses, off its bucket; NULL when a few looks find none. */
+/* A class that nobody uses, taken out of its bucket; NULL when a few looks find none. */
 static struct timer_class *
 timer_class_spare(struct worker *w)
 {

@@ -21,12 +21,12 @@ struct transport {
 	/* At most max bytes of a file from *off, which is advanced; 0: the file ended before. A
 	   transport that cannot (TLS) reads and writes inside. */
 	ssize_t (*sendfile)(struct conn *, int fd, int64_t *off, size_t max);
-	/* Bytes as they are from the peer into a pipe, and out of one to it; as read and writev.
-	   NULL: the bytes on the wire are others (TLS). */
+	/* As read and writev, between the socket and a pipe, without looking at the bytes. NULL:
+	   the bytes must be looked at (TLS). */
 	ssize_t (*fill)(struct conn *, struct pipe *, size_t max);
 	ssize_t (*drain)(struct conn *, struct pipe *);
-	/* The socket is called readable when so many bytes have come, or the last one; NULL: one
-	   is always enough. */
+	/* From now on the socket counts as readable only when so many bytes have come, or the end.
+	   NULL: one byte is always enough. */
 	void (*await)(struct conn *, unsigned bytes);
 	/* Much is about to be sent: called once for a connection. */
 	void (*bulk)(struct conn *);

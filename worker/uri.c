@@ -482,8 +482,8 @@ uri_parse(struct str target, enum http_method method, struct arena *a, struct ur
 
 enum { URI_PCHAR = 1, URI_TAKEN = 2 };
 
-/* Which octets stay: of a path (RFC 3986 3.3, pchar and '/'), and of a target that a client has
-   encoded already, up to what it must not have left as it is (3.4: '?' too). */
+/* Which octets are not encoded: in a path (RFC 3986 3.3: pchar and '/'), and in a target that the
+   client has encoded already, all that a URI may have there (3.4: '?' too). */
 static const uint8_t uri_stays[256] = {
 	['a' ... 'z'] = URI_PCHAR | URI_TAKEN,
 	['A' ... 'Z'] = URI_PCHAR | URI_TAKEN,

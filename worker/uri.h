@@ -15,17 +15,18 @@ struct uri {
 	struct str path;     /* percent-decoded once, dot segments and double slashes removed */
 	struct str query;    /* as received, without '?'; p NULL: there is none */
 	bool is_asterisk;
-	/* path is raw_path, without a ';' too, and neither it nor the query has an octet that
-	   RFC 3986 excludes: no reader takes it for anything else, and it can be handed on. */
+	/* path equals raw_path and has no ';', and neither path nor query has an octet that RFC
+	   3986 excludes: every reader understands them in the same way, and they can be handed on
+	   as they are. */
 	bool is_plain;
 };
 
 /* Splits and normalises a target for the method. Returns 0 or the status to answer with: 400 for
    control characters, space and '#', bad percent-encoding, an encoded NUL or, after decoding, a
    control character; a path that leaves the root. "%2F" stays encoded as received ("%2F" in path),
-   so that it never makes a segment. Octets that RFC 3986 excludes but agents send as they are
-   (above 0x7f, and <>[\]^`{|} and the double quote) stand for themselves; who hands raw_path or
-   query on encodes them. Does not copy when nothing has to change: results point into target or the
+   so that it never makes a segment. Octets that RFC 3986 excludes but clients send unencoded (above
+   0x7f, and <>[\]^`{|} and the double quote) are accepted; code that hands raw_path or query on
+   must encode them. Does not copy when nothing has to change: results point into target or the
    arena. */
 int uri_parse(struct str target, enum http_method method, struct arena *, struct uri *out);
 
@@ -37,13 +38,13 @@ bool uri_authority(struct str s, struct arena *, struct str *host, uint16_t *por
 /* Percent-encodes a path for a Location field or a link: all but unreserved, sub-delims, ":@/". */
 struct str uri_encode_path(struct arena *, struct str path);
 
-/* A normalised path (uri_parse's) as it stands in a target, in one spelling for all that it may
-   have come from: percent-encoded as above, but "%2F", which is data of it, stays. uri_parse()
-   makes the same path of it. */
+/* A normalised path (uri_parse's) encoded for a target, always in the same spelling:
+   percent-encoded as above, but a "%2F" in it, which is data, stays. uri_parse() makes the same
+   path of the result. */
 struct str uri_spell(struct arena *, struct str path);
 
-/* Percent-encodes what must not stand in a URI as it is (RFC 3986 2, 3.3, 3.4), in a path or a
-   query that is encoded already: its '%' stay. In s itself when there is nothing of it. */
+/* Percent-encodes the octets that a URI must not have (RFC 3986 2, 3.3, 3.4), in a path or a query
+   that is encoded already: each '%' stays. Returns s itself when there are none. */
 struct str uri_encode_excluded(struct arena *, struct str);
 
 /* Normalises a decoded path in place of the rewrite's result; false when it leaves the root. */

@@ -243,7 +243,7 @@ worker_arm_tick(struct worker *w)
 	event_add(&w->tick, &tv);
 }
 
-/* The time to drain is over. */
+/* The time to drain is over: reports the requests that are ended by that. */
 static void
 worker_cut(struct worker *w)
 {

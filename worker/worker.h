@@ -34,8 +34,8 @@ const char *worker_date(const struct worker *);
 
 /* Time of this loop turn in ns, for measuring. */
 uint64_t worker_now_ns(const struct worker *);
-/* Whoever has events of its own (modules that talk to backends or name servers) begins each
-   callback with it: the time of the turn is read, once. */
+/* Modules that have events of their own (for backends or name servers) call this first in each
+   callback: it reads the time of this loop turn, unless that was done already. */
 void worker_woken(struct worker *);
 
 /* A notice: fn(arg) runs once, soon: after every sixteenth connection that was read in this loop
@@ -64,8 +64,8 @@ struct timer {
 	void *arg;
 };
 struct timer_class;
-/* The queue for one length of time (at least 1 ms), of which there may be any number. To be used at
-   once: one that is left without a timer for a tick may be given to another length. */
+/* The queue for one length of time (at least 1 ms). There may be any number of lengths. Use the
+   result at once: a queue that has had no timer for a tick may be given to another length. */
 struct timer_class *timer_class(struct worker *, int64_t ms);
 void timer_set(struct worker *, struct timer *, struct timer_class *);
 void timer_del(struct timer *);

@@ -70,11 +70,11 @@ unsigned backend_in_flight(struct shm *, unsigned row);
 void backend_queue(struct shm *, unsigned worker_row, unsigned pool_row, int delta);
 unsigned backend_queued(struct shm *, unsigned pool_row);
 
-/* --- the state machine. Each returns true when this call made the transition that it is named
-   after; the caller then writes the log line: backend_log(shm, at, why). --- */
+/* --- the state machine. Each function returns true when this very call made the transition; the
+   caller then writes the log line: backend_log(shm, at, why). --- */
 
-/* Who reports about which host. Only the holder of a trial ends it: what other requests, begun
-   before the host went out, say meanwhile is counted and changes nothing. */
+/* Who reports about which host. Only the holder of a trial ends it: results of other requests,
+   which began before the host went out, are counted but do not change the state. */
 struct backend_at {
 	unsigned row;
 	const struct conf_pool *conf;
@@ -92,14 +92,16 @@ bool backend_failed(
 bool backend_succeeded(struct shm *, struct backend_at *, uint64_t latency_us, uint64_t now);
 /* Its time out is over: takes the trial for this worker for lease ms. True for exactly one. */
 bool backend_try(struct shm *, unsigned row, unsigned worker_row, uint64_t lease, uint64_t now);
-/* The trial could not be made (nothing sent): back to what it was, to be tried at once. */
+/* The trial could not be made (nothing was sent): the host is out as before, and may be tried at
+   once. */
 void backend_untry(struct shm *, unsigned row, unsigned worker_row, uint64_t now);
-/* until: when a trial may be made, or when the lease of the one that is being made ends; 0. */
+/* *until: of a host that is out, when a trial may be made; in TRIAL, when that trial's lease ends;
+   else 0. */
 enum backend_state backend_state_of(struct shm *, unsigned row, uint64_t *until);
 enum backend_cause backend_cause_of(struct shm *, unsigned row);
 /* Whether a new request may go there now: UP or SUSPECT, not drained or disabled. */
 bool backend_is_usable(struct shm *, unsigned row);
-/* 10..100: the part of its weight that a host that came back has so far. */
+/* How much of its weight a host has that came back lately, in percent: 10..100. */
 unsigned backend_warmth(struct shm *, unsigned row, const struct conf_pool *, uint64_t now);
 
 /* Active checks: the lease of a host's check, taken by one worker for ms; true for exactly one.
@@ -134,7 +136,7 @@ bool backend_weight_set(struct shm *, unsigned row, unsigned weight);
 unsigned backend_weight(struct shm *, unsigned row); /* 0: as configured */
 enum backend_admin backend_admin_of(struct shm *, unsigned row);
 
-/* --- telling --- */
+/* --- the log --- */
 /* One log line for the transition that the caller just made: "backend app 10.0.0.3:80 is down:
    refused (3 failures), tried again in 1s". why: detail or NULL. */
 void backend_log(struct shm *, const struct backend_at *, const char *why);

@@ -2,9 +2,10 @@
  * The rows of the segment that hold what all workers know of backends. For common/backend*.c and
  * balance*.c only: everybody else goes through backend.h.
  *
- * What stands before `ewma` in struct backend_cell and before `running` in struct backend_pool
- * keeps its place as long as the version of their tables is the same: who carries them over relies
- * on that. So do the counters, new ones are appended, and out_since behind the room for them.
+ * A segment of another layout is read by the binary that carries it over, so some members must keep
+ * their places while the version of their table is the same: in struct backend_cell all before
+ * `ewma`, in struct backend_pool all before `running`, and in both the counters; out_since follows
+ * the room that is reserved for counters. New counters are appended.
  *
  * A word of state, in one piece so that a transition is one compare-and-swap:
  *     state 3 | cause 3 | level 4 | n 13 | at 41
@@ -99,12 +100,12 @@ unsigned backend_load(struct shm *, unsigned row, uint64_t turn);
 bool backend_take_in_turn(
     struct shm *, unsigned worker_row, unsigned row, unsigned pool_row, uint64_t turn);
 
-/* Something that a pick depends on has changed: whoever made it out before looks again. */
+/* Something that a pick depends on has changed: workers make their sets of usable hosts anew. */
 void backend_changed(struct shm *, unsigned pool_row);
 
 void backend_latency(struct shm *, unsigned row, uint64_t us, uint64_t now);
-/* A host that fails quickly is not a quick one: its EWMA doubles, and is a tenth of a second at
-   least. */
+/* After a failure: doubles the host's EWMA, to a tenth of a second at least. Otherwise a host that
+   fails would look fast, because errors come quickly, and would be chosen more often. */
 void backend_latency_failed(struct shm *, unsigned row, uint64_t now);
 /* Peak EWMA as of now, us; 0: nothing is known. */
 uint64_t backend_ewma(struct shm *, unsigned row, uint64_t now);

@@ -5,9 +5,10 @@
  * A pick that must be exact (the shortest queue, the last place of a host) goes in turns of its
  * pool: read the turn's number, add up the columns, choose, note the choice in the own column as
  * unsure with that number, and confirm by moving the turn on (compare-and-swap). One of all that
- * decided in the same turn wins; the others take their note back and look again. What is noted as
- * unsure counts for others only if its turn was won by that worker, which the turn's word tells for
- * the last three; older notes (a worker that was stopped between two instructions) count.
+ * decided in the same turn wins; the others take their note back and look again. An unsure note
+ * counts for others only if that worker has won the note's turn; the turn's word has the winners of
+ * the last three turns. Older unsure notes (of a worker that was stopped between two instructions)
+ * count.
  */
 #include "common/balance/backend_cell.h"
 

@@ -26,8 +26,9 @@ event_has_other(struct shm *s, unsigned row, uint32_t pool_row)
 	return false;
 }
 
-/* Its last host went, or the first came back. Who looks later than another sees what that has done:
-   an outage that two make at once is told twice, which is counted, but never not at all. */
+/* The pool's last host went out, or its first came back. Each process looks after its own
+   transition, so of two that make an outage at the same moment both may report it (the event is
+   counted then), but it never happens that none does. */
 static void
 event_pool(struct shm *s, unsigned row, bool is_up, const char *pool, const char *host)
 {

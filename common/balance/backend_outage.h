@@ -12,8 +12,9 @@
 /* The last usable host has just gone; a host has come. */
 void backend_outage_begin(struct shm *, unsigned pool_row, uint64_t now);
 void backend_outage_end(struct shm *, unsigned pool_row);
-/* A look at all hosts, by whoever makes one: mends what those two could not tell, as hosts come and
-   go by an operator's word, a reload or a name too, and their callers may be killed. */
+/* Called by whoever has just looked at all hosts: corrects the word. The two functions above do not
+   see every change, since hosts also come and go by an operator's command, a reload or a name that
+   resolves otherwise, and their callers may be killed. */
 void backend_outage_note(struct shm *, unsigned pool_row, bool has_usable, uint64_t now);
 /* True while there is one; *ms: how old it is. A time in the future counts as now. */
 bool backend_outage(struct shm *, unsigned pool_row, uint64_t now, uint64_t *ms);

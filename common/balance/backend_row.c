@@ -13,8 +13,8 @@
 #include "common/segment/shm_keyed.h"
 
 enum { ROW_CLUSTER = 8, BUCKETS_MS = 60000 };
-/* A name stands for so many addresses, if no more than a pool can have; some rows are for what was
-   configured before, and for what an operator does by hand. */
+/* How many rows a name counts for: it may resolve to several addresses. There are a few more rows,
+   for hosts of the configuration before and for those that an operator adds. */
 enum { ROW_ADDRESSES = 64, ROW_POOL_MOST = 256, ROW_SPARE = 64 };
 
 /* ---- hosts ---- */

@@ -1,6 +1,6 @@
 /*
  * The state of a host: one word, changed by compare-and-swap, by the rules of the table in
- * backend.h. Who changes it has made the transition; nobody else has.
+ * backend.h. The process whose swap succeeds has made the transition, and it alone acts on it.
  *
  * What takes a host out:
  *  - connect failures (refused, unreachable): `threshold` of them within `window`. Answers do not
@@ -58,8 +58,8 @@ backend_changed(struct shm *s, unsigned pool_row)
 		atomic_fetch_add(&p->version, 1);
 }
 
-/* What goes with a transition that others can see. Whoever is killed before this leaves a row that
-   is right but for the time that a status shows. */
+/* Completes a transition, which others can already see. A process that is killed before this leaves
+   a correct row; only the time of the transition that the status shows is wrong. */
 static bool
 state_made(struct shm *s, struct backend_cell *c, struct backend_at *at, struct backend_word w)
 {
@@ -69,7 +69,7 @@ state_made(struct shm *s, struct backend_cell *c, struct backend_at *at, struct 
 	atomic_store(&c->since, (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000);
 	backend_changed(s, atomic_load(&c->pool_row));
 	at->made = backend_word_pack(w);
-	shm_point("state: told");
+	shm_point("state: made");
 	return true;
 }
 
@@ -104,8 +104,8 @@ state_time_out(const struct conf_pool_failover *f, enum backend_cause cause, uns
 	return ms > max >> level ? max : ms << level;
 }
 
-/* The level after another time out: beyond the one that reaches the limit it would only take longer
-   to be forgiven. */
+/* The level after another time out. It does not grow beyond the one whose time out is failover.max:
+   that would only make forgiveness take longer. */
 static unsigned
 state_next_level(const struct conf_pool_failover *f, enum backend_cause cause, unsigned level)
 {
@@ -114,7 +114,8 @@ state_next_level(const struct conf_pool_failover *f, enum backend_cause cause, u
 	return is_longest || level == BACKEND_LEVELS ? level : level + 1;
 }
 
-/* What is left of the level after the time up. A level is that of the next time out. */
+/* The level after the time that the host was up, which lowers it. It decides how long the host will
+   be out the next time. */
 static unsigned
 state_forgiven(
     const struct backend_cell *c, const struct conf_pool_failover *f, unsigned level, uint64_t now)
@@ -133,7 +134,7 @@ state_is_connect(enum backend_cause cause)
 	return cause == CAUSE_REFUSED || cause == CAUSE_UNREACHABLE;
 }
 
-/* The hosts of a pool, of which one is left out of the usable ones. */
+/* The hosts of a pool, counted; `usable` does not count the one that is asked about. */
 struct state_pool {
 	unsigned hosts, ejected, usable;
 };
@@ -196,8 +197,10 @@ state_may_eject(struct shm *s, unsigned row, const struct conf_pool *conf, uint6
 	       (p.ejected + 1) * 100 <= (uint64_t)p.hosts * (uint64_t)conf->failover.eject;
 }
 
-/* Two workers do not take out two hosts for errors at a time: each would count without the other.
-   The word says until when one may; who is killed or stopped then has lost it. */
+/* Only one worker at a time may take a host of a pool out for errors. If two did it at the same
+   moment, each would count the hosts that are out without the other's, and together they could
+   exceed the limit. `ejecting` says until when the right is taken: a worker that is killed or
+   stopped while it has the right loses it by time. */
 static bool
 state_eject(struct shm *s, unsigned row, const struct conf_pool *conf, uint64_t *seen,
     struct backend_word out, uint64_t now)
@@ -219,8 +222,9 @@ state_eject(struct shm *s, unsigned row, const struct conf_pool *conf, uint64_t 
 	return is_out;
 }
 
-/* The pool's last usable host has gone: those that are out longer than they would be for the first
-   time are tried sooner; those that are out for errors at once, as they are better than none. */
+/* The pool's last usable host has gone out. Hosts that would stay out for longer than after a first
+   failure are tried sooner; hosts that are out for errors are tried at once, because even one that
+   gives errors now and then is better than none. */
 static void
 state_hasten(struct shm *s, const struct backend_at *at, uint64_t now)
 {
@@ -264,7 +268,8 @@ state_suspect(struct backend_word w, const struct conf_pool_failover *f, enum ba
 	};
 }
 
-/* Of a request, while the host is up. 1: out, 0: it is not, -1: the word has changed. */
+/* A request failed while the host was up. 1: the host is out now, 0: it is not, -1: somebody else
+   has changed the word meanwhile. */
 static int
 state_fail(struct shm *s, const struct backend_at *at, struct backend_word *w, uint64_t *seen,
     enum backend_cause cause, int64_t retry_after, uint64_t now)

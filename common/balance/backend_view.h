@@ -20,7 +20,7 @@ struct backend_view {
 	uint64_t latency_us[3]; /* p50, p90, p99 to the first byte */
 	uint64_t ewma_us;
 };
-/* The local processes of a pool, as the master tells them; all 0 for a pool that has none. */
+/* The local processes of a pool, as the master publishes them; all 0 for a pool that has none. */
 struct backend_local {
 	uint32_t running, wanted, least, most;
 	uint64_t starts, deaths; /* since the row was claimed */

@@ -77,8 +77,8 @@ pick_take_one(struct balance *b, unsigned host)
 
 /* ---- sticky ---- */
 
-/* A drained host still serves who has a session there. One at its limit is worth waiting for: the
-   session is nowhere else. False: any host will do. */
+/* A drained host still serves clients that have a session there. A host at its limit is waited for,
+   because the session is on no other one. False: any host will do. */
 static bool
 pick_sticky(
     struct balance *b, const struct balance_ask *ask, unsigned *host, enum balance_verdict *verdict)

@@ -34,7 +34,7 @@ struct balance_ask {
 	bool has_key;
 	uint64_t key;          /* BALANCE_HASH: hash of the key */
 	uint64_t sticky;       /* hash of the host that the cookie names; 0: none */
-	const unsigned *tried; /* indexes of hosts not to be taken again unless none is left */
+	const unsigned *tried; /* indexes of hosts that are taken again only if there is no other */
 	unsigned ntried;
 	bool avoids_trial; /* cannot be repeated: makes a trial only when no other host is there */
 };
@@ -58,7 +58,8 @@ enum balance_verdict balance_pick(
     struct balance *, const struct balance_ask *, unsigned *host, uint64_t *when);
 /* Whether every host is out, or there is none (BALANCE_DOWN, BALANCE_NONE); *ms: for how long. */
 bool balance_is_out(struct balance *, uint64_t now, uint64_t *ms);
-/* Whether a request would be let make a trial now; as of the last look at the hosts. */
+/* Whether a request that comes now would be allowed to make a trial, as of the last look at the
+   hosts. */
 bool balance_has_trial(const struct balance *, uint64_t now);
 /* The request on this host is over (or never began). */
 void balance_release(struct balance *, unsigned row);

@@ -33,8 +33,8 @@ struct balance_cache {
 	uint64_t trial;          /* when the next trial by a request may be made; UINT64_MAX */
 	uint64_t when;           /* when any host that is out may be tried; UINT64_MAX: none is */
 	struct balance_set usable[2]; /* backups are [1] */
-	struct balance_set picked; /* what is left of one of them for a request that tried some */
-	struct balance_set spare;  /* what is left of a set without hosts that are full */
+	struct balance_set picked;    /* one of them without the hosts that a request has tried */
+	struct balance_set spare;     /* a set without the hosts that are full */
 };
 
 void balance_refresh(struct balance *, uint64_t now);
@@ -49,7 +49,7 @@ struct balance_choice {
 	const struct balance_ask *ask;
 	bool is_whole;  /* set is all that is usable: its schedule holds */
 	uint64_t turn;  /* 0 and inexact where nothing needs to be */
-	bool has_drawn; /* round robin: its place in the rotation, drawn once for a request */
+	bool has_drawn; /* round robin: the request has drawn its place in the rotation */
 	uint64_t drawn;
 };
 int balance_choose(struct balance_choice *);

@@ -14,7 +14,8 @@ fsm_is_last(const struct fsm *f, unsigned state)
 	return true;
 }
 
-/* The operator is told, but a loop does not fill the disk: each line stands for twice as many. */
+/* Logged, but a loop must not fill the disk: each line stands for twice as many events as the one
+   before. */
 static void
 fsm_complain(const char *what)
 {

@@ -15,7 +15,7 @@ enum http_method {
 #undef METHOD
 #undef STATUS
 #undef FIELD
-	M_OTHER, /* a valid token that has no row: request.method_name tells */
+	M_OTHER, /* a valid token that has no row: its name is request.method_name */
 	M_MAX
 };
 

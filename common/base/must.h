@@ -14,7 +14,8 @@
 
 _Noreturn void must_fail(const char *cond, const char *file, int line);
 
-/* Where last words go: a NUL-terminated text of at most len bytes. NULL: stderr only. */
+/* Where the message of a failed must() is stored as well, for the master's log: a NUL-terminated
+   text of at most len bytes. NULL: stderr only. */
 void must_words(char *where, size_t len);
 
 /* malloc, calloc, realloc, strdup that do not return NULL (out of memory aborts). Every size that

@@ -135,7 +135,7 @@ procid_look(struct procid *id, pid_t child)
 }
 
 /* Not everybody may look (a master without CAP_SYS_PTRACE whose workers are somebody else): then
-   the time of the start is what tells. */
+   the time of the start decides. */
 static bool
 procid_is_program(const struct procid *id)
 {

@@ -89,7 +89,7 @@ file_digest(struct conf *conf, struct str text)
 	conf->digest = (conf->digest ^ 0x100) * 0x100000001b3u; /* the end of a file */
 }
 
-/* In the configuration, for those who ask who may change it. */
+/* Adds the name to conf->files: used to find out who may change the configuration. */
 static void
 file_note(struct files *fs, const char *name)
 {

@@ -31,7 +31,8 @@ void cfg_errors_vadd(struct cfg_errors *, bool is_error, struct cfg_place, const
 const char *cfg_errors_printf(struct cfg_errors *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Takes back all messages since there were n in all. */
+/* cfg_errors_mark() marks the present number of messages; cfg_errors_rewind() drops those that were
+   added since. */
 size_t cfg_errors_mark(const struct cfg_errors *);
 void cfg_errors_rewind(struct cfg_errors *, size_t n);
 

@@ -66,7 +66,7 @@ struct conf_core {
 	int64_t max_line;       /* bytes of the request line: 414 */
 	int64_t max_fields;
 	int64_t max_body;          /* bytes; 413 */
-	bool server_header, debug; /* send "Server:"; error pages to loopback clients tell why */
+	bool server_header, debug; /* send "Server:"; error pages to loopback clients say why */
 	struct cfg_records error_pages; /* struct conf_error_page */
 };
 

@@ -1,6 +1,6 @@
 /*
- * `argand explain`: the same lookups that a request makes, told step by step, with the line of the
- * configuration that decided each.
+ * `argand explain`: the same lookups that a request makes, printed step by step, with the line of
+ * the configuration that decided each.
  */
 #include <stdlib.h>
 

@@ -9,8 +9,9 @@
 
 /* Asks the modules what is wrong with what they would serve from this machine: warnings only. */
 void conf_look(const struct conf *, struct cfg_errors *);
-/* For look hooks: the handler of a route that takes the path, as far as its name says, NULL when
-   none does; the value of an option that is a list, of any module. */
+/* For look hooks: conf_taker() finds the handler of a route that takes the path, judged by the
+   path's name alone; NULL when none does. conf_texts() gives the value of any module's option that
+   is a list. */
 const struct module *conf_taker(const struct route *, struct str path);
 struct cfg_strs conf_texts(const struct route *, const char *option);
 

@@ -1,13 +1,13 @@
 /*
- * What a configuration says about itself: dumps and what a reload would change, the option
- * reference, and the way of a request through it.
+ * Prints a configuration: dumps, what a reload would change, the option reference, and the way of a
+ * request through it.
  */
 #ifndef CONFIG_CONF_PRINT_H
 #define CONFIG_CONF_PRINT_H
 
 #include "common/config/conf.h"
 
-/* All that is set, a line each, in an order of its own: what two configurations are compared by,
+/* All that is set, a line each, in a fixed order. Two configurations are compared by this text,
    also by processes that have only the text of the other one. conf_dump_diff() is conf_diff() on
    texts. */
 void conf_dump(const struct conf *, FILE *);

@@ -156,7 +156,8 @@ trust_is_on(const struct route *route, const char *module, const char *option)
 	return false;
 }
 
-/* A page of the status that asks for clients on this machine, and is told of none. */
+/* A status page for clients on this machine only, where we cannot know the address of a proxy's
+   client (no trusted proxies, or no realip): a proxy on this machine would let everybody in. */
 static const struct route *
 trust_status(const struct conf *conf)
 {

@@ -14,7 +14,8 @@ enum conf_risk {
 	RISK_ROOT_BACKENDS = 2,
 };
 
-/* Adds what there is to say. Takes conf and returns it; NULL when anything of it is an error. */
+/* Adds errors and warnings about who could misuse the configuration. Takes conf and returns it;
+   NULL when there is an error. */
 struct conf *conf_trust(struct conf *, struct cfg_errors *);
 /* Bits of enum conf_risk. */
 unsigned conf_risks(const struct conf *);

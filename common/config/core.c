@@ -61,7 +61,7 @@ static const struct cfg_opt core_opts[] = {
 	{ "server_header", CFG_BOOL, CFG_ANY, CORE(server_header), .def = "true",
 	    .help = "Whether responses carry the Server field." },
 	{ "debug", CFG_BOOL, CFG_ANY, CORE(debug), .def = "false",
-	    .help = "Whether error pages tell clients on this machine why the request failed; see "
+	    .help = "Whether error pages show clients on this machine why the request failed; see "
 		    "Who is on this machine." },
 	{ "error_pages", CFG_RECORDS, CFG_ANY | CFG_MERGE, CORE(error_pages),
 	    .record = &error_page_record,
@@ -158,9 +158,9 @@ static const struct cfg_opt server_opts[] = {
 		    "written that "
 		    "do not belong into a log: see LOGGING." },
 	{ "log_level", CFG_ENUM, CFG_SERVER | CFG_LIVE, SERVER(process.log_level), .def = "notice",
-	    .names = log_level_names, .help = "How much the error log tells." },
+	    .names = log_level_names, .help = "How much is written to the error log." },
 	{ "trusted_proxies", CFG_STRS, CFG_SERVER, SERVER(process.trusted_proxies),
-	    .help = "Addresses and networks of proxies that are believed when they tell a client's "
+	    .help = "Addresses and networks of proxies that are believed when they give a client's "
 		    "address: in PROXY protocol headers, and in header fields. \"private\", "
 		    "\"loopback\" and \"unix\" are accepted too.",
 	    .example = "trusted_proxies = [ \"10.0.0.0/8\", \"unix\" ];" },
@@ -174,13 +174,13 @@ static const struct cfg_opt server_opts[] = {
 		"spool: { directories = [ \"/srv/spool\", \"/var/tmp\" ]; max = \"20G\"; };" },
 	{ "spool.max", CFG_SIZE, CFG_SERVER | CFG_SHARE, SERVER(process.spool_max), 0, INT64_MAX,
 	    "25%",
-	    .help =
-		"Bytes that all bodies of all workers may have there together, requests' and "
-		"responses': a size, or a share of the file systems of the directories. In "
-		"any case 5 % of a file system stay free. Beyond, bodies wait where they come "
-		"from (as with \"stream\"); a request whose body has to be complete gets 507; "
-		"responses leave it a quarter. The error log and the status tell. \"none\" or 0: "
-		"as much as there is room for.",
+	    .help = "Bytes that all bodies of all workers may have there together, requests' and "
+		    "responses': a size, or a share of the file systems of the directories. In "
+		    "any case 5 % of a file system stay free. Beyond, bodies wait where they come "
+		    "from (as with \"stream\"); a request whose body has to be complete gets 507; "
+		    "responses leave it a quarter. The error log and the status report it. "
+		    "\"none\" or 0: "
+		    "as much as there is room for.",
 	    .example = "spool: { directories = \"/srv/spool\"; max = \"50%\"; };" },
 	{ "resolver", CFG_STRS, CFG_SERVER, SERVER(process.resolvers),
 	    .help = "DNS servers to ask for the names of backends, numeric, with or without port. "

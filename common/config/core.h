@@ -36,8 +36,8 @@ extern const struct module *const *core_modules;
 extern size_t core_modules_n;
 void core_use_modules(const struct module *const *, size_t n);
 
-/* The core's tables; every scope has all tables, rows stand where they say. Their ids follow those
-   of the modules. */
+/* The core's tables. Every scope has all tables; each row says in which scopes it may stand. The
+   ids of these tables follow those of the modules. */
 enum core_table { CORE_OPTIONS, CORE_SERVER, CORE_SITE, CORE_ROUTE, CORE_TABLES };
 
 /* All tables: the modules' by their index, then the core's. */
@@ -48,7 +48,8 @@ core_id(enum core_table t)
 	return core_modules_n + t;
 }
 
-/* Names that stand at the top of a file, in a site: what is no row. NULL-terminated. */
+/* Names that may stand at the top of a file, or in a site, and have no row in a table.
+   NULL-terminated. */
 extern const char *const core_top_names[], *const core_site_names[];
 
 /* "'listen' belongs in server: { }", or NULL when the name is known nowhere. */

@@ -23,7 +23,7 @@ struct regex_result {
 	enum regex_verdict is;
 };
 
-/* As regex_match, with PCRE2 for every subject, also for one that can be told by its ends. */
+/* As regex_match, with PCRE2 for every subject, also for one that its ends decide. */
 struct regex_result regex_search(const struct cfg_regex *, struct str subject,
     struct str captures[REGEX_CAPTURES]) __attribute__((warn_unused_result));
 

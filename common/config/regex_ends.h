@@ -1,7 +1,7 @@
 /*
  * What every subject of an expression begins or ends with, as far as its text says so plainly:
- * "\.php$" asks for four bytes at the end. Most paths of most sites are told apart by them, for a
- * few instructions instead of the hundreds that a call of PCRE2 costs.
+ * "\.php$" asks for four bytes at the end. Most paths of most sites are decided by them, for a few
+ * instructions instead of the hundreds that a call of PCRE2 costs.
  */
 #ifndef CONFIG_REGEX_ENDS_H
 #define CONFIG_REGEX_ENDS_H

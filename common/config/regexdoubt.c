@@ -27,7 +27,7 @@ struct doubt_group {
 	struct byteset marks[DOUBT_MARKS]; /* what stands there exactly once */
 	unsigned nmarks;
 	bool has_loop;
-	bool is_bad;    /* an alternative has a loop, and no mark tells its rounds apart */
+	bool is_bad;    /* an alternative has a loop, and no mark separates its rounds */
 	bool is_atomic; /* or a look: never backtracked into */
 };
 

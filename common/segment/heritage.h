@@ -25,9 +25,9 @@ struct heritage {
 	int chan; /* SOCK_SEQPACKET to the master, see below; -1 when there is none (tests) */
 };
 
-/* Messages on the channel: a byte that says what, for CHAN_REOPEN a byte with the index of the
-   log file (255: the error log) and the new descriptor attached (SCM_RIGHTS); the worker dup2()s it
-   over the old one, so that nobody else needs to know. */
+/* Messages on the channel: one byte, the kind. CHAN_REOPEN has a second byte, the index of the log
+   file (255: the error log), and the new descriptor attached (SCM_RIGHTS), which the worker dup2()s
+   over the old one, so that the descriptor's number stays valid everywhere. */
 enum {
 	CHAN_REOPEN = 'r', /* master -> worker: a log file was opened anew */
 	CHAN_STOP = 'q',   /* master -> worker: graceful stop now */
@@ -36,8 +36,8 @@ enum {
 	CHAN_LEAVE = 'l',  /* master -> worker, before a drain: a byte with the index in listens[]
 			      of  an address that leaves the configuration. Nobody else accepts from
 			      it: go  on for 3 s, then close its descriptors */
-	CHAN_GO = 'g',     /* master -> worker, the first of all: it stands in the ledger now */
-	CHAN_READY = 'R',  /* worker -> master: serving. All that a worker ever says */
+	CHAN_GO = 'g',     /* master -> worker, the first message: it is in the ledger now */
+	CHAN_READY = 'R',  /* worker -> master: serving. A worker sends nothing else */
 };
 
 #endif

@@ -227,8 +227,8 @@ history_count(struct history_row *rows, struct history_event *e)
 	return again;
 }
 
-/* The rows that the one with this mark stands for as well. Each says less than that: whoever is
-   killed before leaves an event that is told twice. */
+/* Frees the older rows of the same event, whose count the row with this mark has taken over. A
+   process that is killed before that leaves an event that is shown twice. */
 static void
 history_forget(struct history_row *rows, const struct history_event *e, uint64_t mark)
 {

@@ -1,14 +1,14 @@
 /*
- * What happened to the server: the last events, in rows of a fixed size that are used in turn.
- * There are two such rings: the master's own stands in a memory file that workers can only read
- * (master/base/chronicle.h); what workers say stands in the segment, which any of them can write,
- * and is shown as their word (common/segment/history_table.c).
+ * History: the last events of the server, in a ring of rows of a fixed size. There are two such
+ * rings: the master's own is a memory file that workers can only read (master/base/chronicle.h); events
+ * that workers report are in the segment, which any worker can write, and are therefore shown as
+ * reported by workers (common/segment/history_table.c).
  *
- * A ring has any number of writers, none of which waits: a row is claimed by compare-and-swap of
- * its mark, written, and made whole by another. Whoever is killed meanwhile loses his event and
- * nothing else; a row that is not whole is never shown. The same again, soon after, is one event
- * with a count; and no kind has more than a quarter of the rows: whatever happens often pushes out
- * only what is like it.
+ * A ring has any number of writers, and none of them waits: a writer claims a row by
+ * compare-and-swap of the row's mark, writes it, and completes it by a second compare-and-swap. If
+ * the writer is killed in between, only its event is lost; a row that is not complete is never
+ * shown. The same event again, soon after, is counted in the row of the first. No kind of event has
+ * more than a quarter of the rows, so that frequent events push out only events of their own kind.
  */
 #ifndef SEGMENT_HISTORY_H
 #define SEGMENT_HISTORY_H
@@ -47,7 +47,7 @@ extern const struct history_info history_info[HISTORY_KINDS];
 
 /* As it stands in a row. */
 struct history_event {
-	uint64_t key;        /* with the kind: what is the same event again; 0: none is */
+	uint64_t key;        /* events of one kind and key are the same event again; 0: of none */
 	int64_t time, first; /* wall ms: of the last time, of the first */
 	uint32_t kind, times;
 	int32_t pid;     /* whom it is about, or, of a worker, who says so; 0: nobody */
@@ -69,20 +69,22 @@ struct history_entry {
 	enum history_by by;
 };
 
-/* Adds it, as pid's. times, first and an end of the text are seen to. */
+/* Adds an event; pid is its writer. Sets times and first, and ends the text with a NUL. */
 void history_add(struct history_row rows[HISTORY_ROWS], struct history_event *, pid_t pid);
-/* What a row says, as of now (wall ms); false: nothing whole. */
+/* The event in a row, as of now (wall ms); false: the row has no complete one. */
 bool history_get(const struct history_row *, int64_t now, struct history_entry *);
-/* Copies what is whole to out, the oldest first; returns how many. now: wall ms. */
+/* Copies all complete events to out, the oldest first; returns how many. now: wall ms. */
 unsigned history_read(const struct history_row rows[HISTORY_ROWS], enum history_by, int64_t now,
     struct history_entry out[HISTORY_ROWS]);
-/* What this process, which is dead, had begun is given up; 0: whoever had, they are all dead. */
+/* Frees rows that process pid, which is dead, had begun to write; pid 0: those of any process (all
+   writers are dead). */
 void history_clear(struct history_row rows[HISTORY_ROWS], pid_t pid);
 /* Who is writing it; 0: nobody. */
 pid_t history_writer(const struct history_row *);
-/* Rows that nobody can have written, and sequences that have come to their end, are cleared. */
+/* Clears rows that no honest writer can have made, and all rows when the sequence numbers come to
+   their end. */
 void history_repair(struct history_row rows[HISTORY_ROWS]);
-/* What is whole in a ring of another segment. */
+/* Copies the complete events of a ring in another segment. */
 void history_carry(struct history_row to[HISTORY_ROWS], const struct history_row *from, unsigned n);
 
 /* Names the same thing by a text, for event.key; never 0. */
@@ -101,17 +103,18 @@ struct history_row *history_rows(const struct shm *);
 struct json;
 void history_json(struct json *, const struct history_entry *);
 
-/* Both rings as one, the oldest first: at most most entries, of which each ring has its half if it
-   has so many. Allocated; free() it. */
+/* Both rings as one, the oldest first: at most `most` entries. Each ring gets half of them, or more
+   where the other one has fewer. Allocated; free() it. */
 struct history_entry *history_take(struct shm *, unsigned most, unsigned *n);
 
-/* Whether, of what workers have said of that key, a kind came after another, or alone. */
+/* Whether, among the events of workers with that key, the last one of `kind` came after the last
+   one of `other` (or there is none of `other`). */
 bool history_was_last(struct shm *, enum history_kind, enum history_kind other, uint64_t key);
 
 /* The ring that the master has written, as this process has it; NULL: it has none. */
 void history_set_master(const struct history_row *rows);
 
-/* A worker says so: into the segment. key: of what it is about. */
+/* Adds an event of a worker, to the segment's ring. key: see history_event. */
 void history_say(struct shm *, enum history_kind, uint64_t key, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 

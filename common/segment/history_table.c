@@ -65,7 +65,7 @@ history_table_clear(struct shm *shm, unsigned worker_row)
 		history_clear(history_rows(shm), pid);
 }
 
-/* Only workers write here: who has no row is dead, or never was. */
+/* Only workers write here: a writer without a row in the table of workers is dead, or was none. */
 static void
 history_table_repair(struct shm *shm)
 {
@@ -158,7 +158,7 @@ history_was_last(struct shm *shm, enum history_kind kind, enum history_kind othe
 	return last[kind] > last[other];
 }
 
-/* ---- telling ---- */
+/* ---- both rings as one ---- */
 
 /* How many of a's entries are shown when b has some as well. */
 static unsigned

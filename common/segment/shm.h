@@ -12,7 +12,7 @@
  * can write anything anywhere. The master knows its workers by its ledger (master/ledger.h).
  *
  * A layout is a list of tables {name, version, row size, rows}, see shm_table.h. A segment of
- * another layout is not attached but replaced, and its rows carried over by shm_carry().
+ * another layout is not attached but replaced; shm_carry() copies its rows.
  */
 #ifndef SEGMENT_SHM_H
 #define SEGMENT_SHM_H
@@ -53,8 +53,7 @@ struct shm_worker {
 	_Atomic uint32_t seat;      /* 0..workers-1 within its generation */
 	_Atomic uint64_t heartbeat; /* clock_ms() of its last loop turn */
 	_Atomic uint64_t started;   /* clock_ms() */
-	_Atomic uint64_t
-	    starttime; /* field 22 of /proc/PID/stat, for who looks; nobody is known by it */
+	_Atomic uint64_t starttime; /* field 22 of /proc/PID/stat, for display only */
 	_Atomic uint64_t counters[CTR_MAX];
 	char words[SHM_WORDS]; /* last words, see must.h; written only by a dying worker */
 } __attribute__((aligned(64)));
@@ -90,15 +89,17 @@ struct shm *shm_create(void);
 /* Maps an inherited one; checks magic, version, size and layout. Takes fd on success only. NULL
    with *why on refusal. */
 struct shm *shm_attach(int fd, const char **why);
-/* The same for a sound segment of another layout (its workers were started by another binary): good
-   for shm_carry, generation and stopping, the states of rows and shm_worker_bury, nothing else. */
+/* The same for a segment of another layout that is sound (its workers were started by another
+   binary). Use it only for shm_carry, generation and stopping, the states of rows, and
+   shm_worker_bury. */
 struct shm *shm_attach_old(int fd, const char **why);
 /* Copies what outlives a change of layout (totals, generation, what the tables say) from old to
    new. */
 void shm_carry(struct shm *to, const struct shm *from);
 void shm_close(struct shm *);
 int shm_fd(const struct shm *);
-/* Tells segments apart, over exec and in another master as well. */
+/* A number that differs from that of any other segment, after exec and in another master as
+   well. */
 uint64_t shm_id(const struct shm *);
 
 struct shm_master *shm_master(struct shm *);

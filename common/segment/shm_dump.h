@@ -1,6 +1,6 @@
 /*
- * What stands in the segment, for who looks for a fault: every table and every row in use, as each
- * descriptor tells it (shm_table.h).
+ * The content of the segment, for finding faults: every table and every row in use, as the table's
+ * descriptor writes it (shm_table.h).
  */
 #ifndef SEGMENT_SHM_DUMP_H
 #define SEGMENT_SHM_DUMP_H

@@ -1,6 +1,6 @@
 /*
- * What the master alone does with the segment: who has which row is its knowledge (the ledger), not
- * what stands in the rows, which any worker can write.
+ * What only the master does with the segment. It knows from its ledger which worker has which row;
+ * it does not believe the rows, which any worker can write.
  */
 #ifndef SEGMENT_SHM_KEEP_H
 #define SEGMENT_SHM_KEEP_H
@@ -20,14 +20,14 @@ bool shm_is_owner(const struct shm *);
    states of the rows, which any worker can write). Returns the row or -1. */
 int shm_worker_claim(
     struct shm *, const bool taken[SHM_WORKERS], unsigned generation, unsigned seat, uint64_t now);
-/* A worker of a master before it has this row. Says so in the row, whatever stands there. */
+/* Writes into the row that a worker of an earlier master has it, whatever the row said before. */
 void shm_worker_restate(struct shm *, unsigned row, pid_t pid, unsigned generation, unsigned seat);
 /* After the process is known to be gone: folds its counters into the retired ones, gives up its
    slots, clears its columns, frees the row. Idempotent; a master killed in the middle is finished
    by the next (shm_repair). */
 void shm_worker_bury(struct shm *, unsigned row);
-/* When it takes a segment over: finishes burials, buries all rows but those of the living, whom it
-   knows by itself (NULL: there are none). */
+/* For a master that takes a segment over: finishes burials that were begun, and buries all rows but
+   those of the living workers. lives is the master's own knowledge (NULL: there are none). */
 void shm_repair(struct shm *, const bool lives[SHM_WORKERS]);
 
 #endif

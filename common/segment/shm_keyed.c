@@ -210,8 +210,8 @@ keyed_claiming_give(struct shm *s, const struct shm_keyed *k, uint64_t mine)
 
 /* ---- finding and claiming ---- */
 
-/* The rows that are looked at for a name, in their order. Claims are made below the table's size,
-   but what was claimed when it was larger is found. */
+/* The rows that are looked at for a name, in their order. Only rows below the table's size are
+   claimed, but rows that were claimed while it was larger are still found. */
 struct keyed_way {
 	uint64_t start;
 	unsigned rows, n;
@@ -386,8 +386,8 @@ keyed_is_sound(struct shm *s, const struct shm_keyed *k, unsigned row)
 	return false;
 }
 
-/* All is full of what was used just now: what nobody can find cannot be. It is there only when
-   somebody writes where he should not. With the right to claim. */
+/* The table is full, and all its rows were used just now: frees those that no look for their name
+   can find, which only a hostile writer can have made. The caller has the right to claim. */
 static void
 keyed_weed(struct shm *s, const struct shm_keyed *k, const struct keyed_name *n, uint64_t mine)
 {

@@ -1,17 +1,19 @@
 /*
- * A table whose rows belong to names: found by key in every process, claimed by whoever asks first,
- * kept by touching, free when nobody has used them for a while. A row begins with its key; it has
- * room for one or two texts, the name, and for the time at which it was touched.
+ * A table whose rows belong to names: every process finds a row by its key, the first that asks for
+ * a name claims a row for it, touching keeps the row, and it is freed when nobody has used it for a
+ * while. A row begins with its key; it has room for one or two texts, the name, and for the time at
+ * which it was touched.
  *
- * A key is 0 (free), a hash with bit 63 clear (in use), or a claim with bit 63 set. Claims and
- * sweeps of a table are made by one process at a time, who holds the word `claiming` for at most a
- * tenth of a second; a holder that is gone or too slow loses it. The key is stored last, and only
- * if the row is still claimed by the same: so a row that somebody finds is complete, and one whose
- * claimer was killed counts as free for the next. Who finds a row compares the text as well.
+ * A key is 0 (free), a hash with bit 63 clear (in use), or a claim with bit 63 set. Only one
+ * process at a time claims or sweeps rows of a table. It holds the word `claiming` for at most a
+ * tenth of a second; a holder that dies or is too slow loses it. The key is stored last, and only
+ * if the row is still claimed by the same process: so every row that can be found by its key is
+ * complete, and a row whose claimer was killed counts as free. Since different names may have the
+ * same key, the text is compared as well.
  *
- * Workers wait for each other, for a fraction of a second. The master never waits: what it cannot
- * have now it asks for again at its next look, and if it is refused for longer than anybody honest
- * holds the word, it takes it.
+ * Workers wait for each other, for a fraction of a second. The master never waits: it tries again
+ * at its next look. When the word has been held for longer than any honest process holds it, the
+ * master takes it.
  */
 #ifndef SEGMENT_SHM_KEYED_H
 #define SEGMENT_SHM_KEYED_H
@@ -29,9 +31,9 @@ struct shm_keyed {
 	} texts[SHM_KEYED_TEXTS];
 	/* Rows whose first text is the same lie within this many where they can; 0: anywhere. */
 	unsigned cluster;
-	/* How many rows are looked at for a key; 0: all. With a window a look costs the same
-	   whatever the size; but a full one turns names away though there is room elsewhere, and
-	   when the table's size changes names begin anew. */
+	/* How many rows are looked at for a key; 0: all. With a window the cost of a look does not
+	   depend on the table's size. But a name gets no row when its window is full, even though
+	   others are free, and when the table's size changes all names lose their rows. */
 	unsigned window;
 
 	/* Absent: nothing else to set. The row is claimed and all zeros but for its texts. */

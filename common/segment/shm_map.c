@@ -253,7 +253,8 @@ shm_attach_as(int fd, enum shm_kind kind, const char **why)
 		memcpy(s->base, &head, sizeof(head));
 	else
 		memcpy(&head, s->base, sizeof(head));
-	/* The copy: who has it mapped could change it between a check and what is done then. */
+	/* The copy of the directory is checked and used: a process that has the segment mapped
+	   could change the original between the check and the use. */
 	*why = shm_head_check(s, &head);
 	s->is_taken = true;
 	if (!*why)

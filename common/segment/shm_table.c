@@ -18,8 +18,8 @@ shm_table_old(const struct shm *s, enum shm_table_id id, unsigned row, size_t *b
 	return row < p->rows ? p->base + (size_t)row * p->row : NULL;
 }
 
-/* Where rows are found by name they are spread over as many as there were: otherwise few would lie
-   far apart. What stands in the other segment is a hint. */
+/* Rows that are found by name were spread over the size that the table had there: with another size
+   a few rows could lie far apart. The size in the other segment is only a hint. */
 static void
 shm_extent_carry(struct shm *to, const struct shm *from, unsigned i)
 {

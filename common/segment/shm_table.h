@@ -43,8 +43,8 @@ struct shm_table {
 	/* The worker of that row is dead, or a new one will get the row: undoes what it had in
 	   flight and gives back what it held. Called any number of times. */
 	void (*clear)(struct shm *, unsigned worker_row);
-	/* The master, once a second and when it takes a segment over: what a process killed in the
-	   middle, or somebody who writes where he should not, has left. Workers are at work
+	/* The master, once a second and when it takes a segment over: mends what a process that was
+	   killed in the middle, or a hostile writer, has left behind. Workers go on using the table
 	   meanwhile. */
 	void (*repair)(struct shm *);
 	/* The master, every few seconds: frees rows that no process has used for ms. now is
@@ -122,12 +122,13 @@ shm_table_room(const struct shm *s, enum shm_table_id id)
 	return shm_table_row(s, TABLE_ROOMS, sizeof(struct shm_room), (unsigned)id);
 }
 
-/* At most the rows that are there, whatever somebody wrote; the master's is its own. */
+/* How much of the table is in use; never more than its rows, whatever somebody wrote. For the
+   master: what it knows itself. */
 struct shm_extent shm_table_extent(const struct shm *, enum shm_table_id);
-/* Master: as many rows as the configuration asks for. Before its workers are there tables grow,
-   afterwards they shrink; what stands beyond is found until nobody uses it. */
+/* Master: as many rows as the configuration asks for. Tables grow before the new workers start, and
+   shrink afterwards; rows beyond the size can still be found as long as somebody uses them. */
 void shm_table_resize(struct shm *, const struct conf *, bool may_shrink);
-/* A row was claimed: before anybody has said how many there are the master remembers how far. */
+/* A row was claimed. Until the table's size is known, the master remembers the highest row. */
 void shm_table_claimed(struct shm *, enum shm_table_id, unsigned row);
 /* Master: the rows from n on are free. */
 void shm_table_reach(struct shm *, enum shm_table_id, unsigned n);

@@ -1,6 +1,6 @@
 /*
  * The server's events (common/segment/history.h) in the forms of the status. They are listed in the
- * order of time, the latest last; what a worker says is told as its word.
+ * order of time, the latest last; what a worker reports is marked as such.
  */
 #ifndef STATUS_EVENTS_H
 #define STATUS_EVENTS_H

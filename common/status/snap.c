@@ -246,7 +246,7 @@ statussnap_new(struct shm *shm)
 			continue;
 		p->view = pools[i].view;
 		statussnap_hosts(p, hosts + used, n - used, all, n);
-		/* What tells of the outage may be a moment behind what tells of the hosts. */
+		/* The word of the outage may be a moment older than the states of the hosts. */
 		if (p->usable)
 			p->view.down_ms = 0;
 		used += p->nhosts;

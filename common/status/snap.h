@@ -65,7 +65,8 @@ struct statussnap *statussnap_take(struct shm *);
 const char *statussnap_state_name(enum row_state);
 /* What somebody should look at, in a sentence each: i = 0, 1, … until NULL. */
 const char *statussnap_warning(const struct statussnap *, unsigned i);
-/* What a host is for a reader: what the operator said ("draining", "disabled"), else its state. */
+/* The state of a host as it is shown: the operator's order ("draining", "disabled"), else its own
+   state. */
 const char *statussnap_host_state(const struct backend_view *);
 bool statussnap_host_is_usable(const struct backend_view *);
 

@@ -14,13 +14,12 @@ enum { BACKOFF_YOUNG_MS = 1000, BACKOFF_MS = 250, BACKOFF_MAX_MS = 30000 };
    die at once are one failure. */
 struct backoff {
 	unsigned level;
-	uint64_t
-	    from; /* since when the present wait is; a death of one born before is part of it */
+	uint64_t from;  /* when the wait began; deaths of processes born before do not count */
 	uint64_t until; /* nothing is started before */
 };
 
-/* One that was born then has died now, and not because it was told to. is_well: it ended of its own
-   will after having done something. True: the wait has become longer. */
+/* A process that was started at `born` has died now, without having been asked to end. is_well: it
+   ended by itself after having done some work. True: the wait has become longer. */
 bool backoff_died(struct backoff *, uint64_t born, bool is_well, uint64_t now);
 /* One has lived long enough to be trusted. */
 void backoff_lived(struct backoff *);

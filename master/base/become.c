@@ -135,7 +135,7 @@ become_root(const struct become *b, const char **what)
 	return chdir(*what);
 }
 
-/* The parent may have died before we asked to be told. */
+/* The parent may have died before we asked for a signal at its death. */
 static int
 become_child(const struct become *b)
 {

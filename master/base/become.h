@@ -26,7 +26,8 @@ bool become_check(const struct become *, char *why, size_t len);
    starts. Memory last, right before the program: what is set up until then may need more. */
 void become_limit(const struct become *);
 void become_limit_memory(const struct become *);
-/* All of it but the limits; for ever. -1 with errno, *what says what could not be done. */
+/* Does everything but the limits; it cannot be undone. -1 with errno, and *what: the step that
+   failed. */
 int become_be(const struct become *, const char **what);
 /* Signals as they are in a fresh process, and a process group of its own. */
 void become_fresh(void);

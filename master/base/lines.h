@@ -21,7 +21,7 @@ struct lines {
    longer than LINES_MAX is cut there and ends with "...". */
 void lines_feed(
     struct lines *, const char *p, size_t n, void (*put)(void *arg, struct str line), void *arg);
-/* The stream has ended: what is left is a line too. */
+/* The stream has ended: its rest is a line too. */
 void lines_flush(struct lines *, void (*put)(void *arg, struct str line), void *arg);
 
 /* { 0 } is a fresh one. */

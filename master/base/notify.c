@@ -52,7 +52,7 @@ notify_init(void)
 	self.len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + (path[0] == '/'));
 	list_init(&self.queue);
 	self.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	/* Connected: only then poll() tells when there is room in the manager's queue. */
+	/* Connected: only then poll() reports when there is room in the manager's queue. */
 	if (self.fd >= 0 && connect(self.fd, (struct sockaddr *)&self.addr, self.len) == 0)
 		return;
 	log_warn("the service manager's socket %s", path);

@@ -7,8 +7,9 @@
 #include <sys/types.h>
 
 void pidfile_init(void);
-/* Where it stands from now on, and nowhere else; path NULL: nowhere. A failure is logged: a server
-   serves without. What is there is written over only when it is a pid file (or empty). */
+/* Writes the file at path, and removes the one written before; path NULL: no file. A failure is
+   only logged: the server works without it. An existing file is overwritten only if it is a pid
+   file (or empty). */
 void pidfile_set(const char *path, pid_t);
 /* Removes it, if it is still ours. */
 void pidfile_remove(void);

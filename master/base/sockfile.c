@@ -19,8 +19,8 @@ sockfile_is(const struct sockfile *f, const struct stat *st)
 	return S_ISSOCK(st->st_mode) && f->ino != 0 && st->st_ino == f->ino && st->st_dev == f->dev;
 }
 
-/* The kernel tells which file a socket was bound to (root is told). Without it: what bears the name
-   and can be nothing but what we have just made there. */
+/* The kernel says which file a socket was bound to, but only to root. Otherwise: the file of that
+   name, if it can only be the one that we have just made there. */
 static int
 sockfile_find(const struct safedir *d, int sock, struct sockfile *f)
 {

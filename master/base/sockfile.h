@@ -34,8 +34,8 @@ enum sockfile_live {
    and the reason in words: EADDRINUSE when it is alive (*holder: the process that made it listen, 0
    unknown), EEXIST when there is something else of that name, which is left alone. */
 int sockfile_clear(const char *path, enum sockfile_live, pid_t *holder, char why[SAFEDIR_WHY]);
-/* Makes room as above, then binds a new stream socket of these further flags (SOCK_NONBLOCK) and
-   tells its file. Nobody can connect before it listens. -1 with errno and the reason. */
+/* Makes room as above, then binds a new stream socket with these further flags (SOCK_NONBLOCK) and
+   stores which file it is. Nobody can connect before it listens. -1 with errno and the reason. */
 int sockfile_bind(const char *path, int flags, enum sockfile_live, struct sockfile *, pid_t *holder,
     char why[SAFEDIR_WHY]);
 /* Sets mode and owner of the file. -1 with errno when path is not that file any more. */

@@ -291,7 +291,8 @@ client_events(int argc, char **argv)
 	    argc, argv, "events [-c FILE] [--json] [--watch] [--no-color]", "events");
 }
 
-/* The words of a request line; false: too long, or not to be told apart. */
+/* Adds words to a request line; false: the line is too long, or a word is empty or has a blank in
+   it. */
 static bool
 client_words(struct text *request, char **words, int n)
 {
@@ -339,6 +340,6 @@ client_dump(const struct conf *conf, const char **why)
 	if (status == 0)
 		return answer.p;
 	text_free(&answer);
-	*why = "the running server does not tell its configuration";
+	*why = "the running server does not show its configuration";
 	return NULL;
 }

@@ -45,7 +45,7 @@ static const struct verb {
 	    "show backends; take one out or in, or change its weight" },
 	{ "reopen", NULL, client_reopen, "[-c FILE]", "open the log files anew" },
 	{ "log-level", NULL, client_log_level, "[-c FILE] LEVEL",
-	    "tell more or less in the error log, until the next reload" },
+	    "write more or less to the error log, until the next reload" },
 	{ "config", NULL, client_config, "[-c FILE]", "show the configuration that runs" },
 	{ "version", "-V", version_main, "[-v]", "show the version; -v: how it was built" },
 	{ "help", "-h", main_help, "", "this text" },

@@ -133,7 +133,8 @@ local_conf_take(struct local_pool *l)
 	l->digest = l->spec->digest;
 }
 
-/* Other settings than those that serve: processes of their own, at a socket of their own. */
+/* The pool's settings have changed: the new ones get processes of their own, at a socket of their
+   own. */
 static void
 local_conf_come(struct local_pool *l)
 {
@@ -199,7 +200,8 @@ local_conf_settle(struct local_pool *l)
 		log_warn("backend %s: owner of %s", l->name, l->path);
 }
 
-/* A pool that is not named any more: so is what was to take its place. */
+/* A pool that the configuration does not name any more: whatever was to take its place goes as
+   well. */
 static void
 local_conf_leave(struct local_pool *l, unsigned generation)
 {

@@ -85,7 +85,7 @@ local_enter(struct local_pool *l, enum local_state state)
 }
 
 struct local_census {
-	unsigned now, old, ending; /* running with the settings of now, of before; told to end */
+	unsigned now, old, ending; /* running with the settings of now, of before; asked to end */
 	unsigned settled;          /* of `now`: not young any more */
 	unsigned proved;           /* of these: started since the last death in youth */
 };
@@ -221,7 +221,7 @@ local_served(struct local_pool *l)
 	return n;
 }
 
-/* For the status: of the one that serves. */
+/* Publishes the numbers of a pool that serves, for the status. */
 static void
 local_publish(struct local_pool *l, const struct local_census *c)
 {
@@ -350,7 +350,8 @@ local_take_over(struct local_pool *l, struct local_pool *old)
 {
 	char name[LOCAL_NAME];
 
-	/* What a reload that is under way wants of the pool is wanted of whoever has its place. */
+	/* A reload that is under way may have settings for the pool: they go to what takes its
+	   place. */
 	localspec_free(l->next);
 	l->next = old->next;
 	old->next = NULL;
@@ -400,7 +401,8 @@ local_retire(struct local_pool *l)
 	bool is_late = clock_ms() - l->since >= ms, was_empty = l->was_empty;
 
 	l->was_empty = is_empty;
-	/* Who waits there finds somebody, even if they have all died. */
+	/* While connections wait at the socket there must be a process to take them: if all have
+	   died, one is started. */
 	if (!is_empty && l->spec && list_is_empty(&l->procs) && !is_late)
 		localproc_start(l, l->spec, l->sock);
 	if (!is_late && (!is_empty || !was_empty))

@@ -20,7 +20,7 @@ enum local_state {
 			  themselves */
 	LOCAL_RETIRED, /* whose place was taken: ends when nobody waits at its socket any more */
 	LOCAL_LEAVING, /* no configuration has it: ends when the workers that know it have */
-	LOCAL_ENDING,  /* its processes have been told to end */
+	LOCAL_ENDING,  /* its processes were asked to end */
 	LOCAL_STATES,
 };
 
@@ -72,7 +72,7 @@ void local_unlink(void);
 /* From proc.c. Whether it has ended of its own will after having been of use (programs that
    serve so many requests and then leave). */
 bool local_is_well(struct local_pool *, const struct localproc *, int status);
-/* It has died; is_well: nobody need worry. */
+/* It has died; is_well: that is no fault. */
 void local_died(struct local_pool *, struct localproc *, int status, bool is_well);
 /* Requests that the pool has had. */
 uint64_t local_served(struct local_pool *);

@@ -1,8 +1,9 @@
 /*
- * A process lives in RUNNING. One that is told to end goes through TERM to KILL. One that could be
- * spared goes through QUIET when it has no handler for SIGTERM, and back when it has something to
- * do: it is stopped for a moment, because a process that does not run takes no connection, so when
- * it has none it can be ended without anybody noticing. Each process leads a group of its own.
+ * A process that works is RUNNING. One that is asked to end goes through TERM to KILL. One that
+ * could be spared goes through QUIET when it has no handler for SIGTERM, and back when it has
+ * something to do: it is stopped for a moment, because a process that does not run takes no
+ * connection, so when it has none it can be ended without anybody noticing. Each process leads a
+ * group of its own.
  *
  * What a process writes to its standard error comes through a pipe, at most LOCALPROC_RATE bytes
  * in a second: then it waits, and not the master.

@@ -51,7 +51,7 @@ bool localproc_is_idle(const struct localproc *);
 void localproc_kill(struct localproc *);
 /* It has ended: reads what it said, logs its death, and frees it. */
 void localproc_reap(struct localproc *, int status);
-/* What stands half said in its log is told: another binary begins anew. */
+/* Logs the incomplete line that it has written: the next binary begins with an empty buffer. */
 void localproc_flush(struct localproc *);
 
 static inline struct localproc *

@@ -15,7 +15,8 @@ local_record_keep(int fd, bool is_kept)
 		fcntl(fd, F_SETFD, is_kept ? 0 : FD_CLOEXEC);
 }
 
-/* What stands half said in a log is said now: the next binary begins with a new line. */
+/* Incomplete lines of the processes' logs are logged now: the next binary begins with a new
+   line. */
 static void
 local_record_write_one(FILE *f, struct local_pool *l, bool is_kept)
 {

@@ -58,7 +58,7 @@ localsock_has_waiting(int fd)
 	return poll(&p, 1, 0) > 0;
 }
 
-/* The stored one has this path or the one that it was bound to before it got this. */
+/* The stored socket has this path, or that from which it was renamed to this one. */
 static bool
 localsock_is_at(int fd, const char *path)
 {

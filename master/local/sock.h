@@ -8,15 +8,16 @@
 #include <stddef.h>
 #include "master/base/sockfile.h"
 
-/* What a socket is bound to before it takes the place of another one: PATH and this. It tells that
-   name of itself for ever. */
+/* What a socket is bound to before it takes the place of another one: PATH and this. The kernel
+   shows that name for it for ever. */
 #define LOCALSOCK_NEXT ".next"
 
-/* That of a name from the service manager's store, if it is at path. Tells its file. -1: none. */
+/* The socket of that name from the service manager's store, if it is at path. Stores which file it
+   is. -1: none. */
 int localsock_take(const char *name, const char *path, struct sockfile *);
 /* A new one, listening, not non-blocking (its programs do not expect that). Only owner (empty: this
-   user) may connect. Tells the socket's file. -1 with errno and the reason: EADDRINUSE when a
-   living server has it. */
+   user) may connect. Stores which file the socket is. -1 with errno and the reason: EADDRINUSE when
+   a living server has it. */
 int localsock_open(const char *path, const char *owner, struct sockfile *, char why[SAFEDIR_WHY]);
 /* Lets owner connect, who may be another one than before. */
 int localsock_own(const char *path, const struct sockfile *, const char *owner);

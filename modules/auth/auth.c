@@ -1,8 +1,8 @@
 /*
  * Basic authentication (RFC 7617). Password hashes are slow on purpose, so verifying is done beside
  * the loop, in one lane: of a worker's helper threads at most one is ever busy with passwords. What
- * was right is remembered for a while (cache.h); what was wrong never is. Attempts that wait
- * are bounded: beyond, clients are told to come again.
+ * was right is remembered for a while (cache.h); what was wrong never is. The number of attempts
+ * that wait is bounded: beyond it, clients get a 503 with Retry-After.
  *
  * Ownership: an attempt (struct auth_job) owns itself and everything that its thread reads, for
  * requests may end before it does. Requests with the same credentials wait for one attempt; a wait
@@ -342,7 +342,7 @@ auth_access(struct request *r, const void *conf)
 	struct str all, name, password;
 	uint8_t mac[AUTH_MAC];
 
-	if (request_is_exempt(r)) /* the page that tells of the refusal */
+	if (request_is_exempt(r)) /* the error page of a refusal */
 		return NEXT;
 	if (!auth_credentials(r, &all, &name, &password)) {
 		auth_refuse(r, c, "no credentials that could be right");

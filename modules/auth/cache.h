@@ -1,6 +1,6 @@
 /*
- * What a worker remembers of passwords that were right: a keyed hash (BLAKE2s, RFC 7693 2.9, with a
- * key of this process) and how long it counts. Neither names nor passwords are kept.
+ * What a worker remembers of correct passwords: a keyed hash (BLAKE2s, RFC 7693 2.9, with a key of
+ * this process) and how long it is valid. Neither names nor passwords are kept.
  */
 #ifndef AUTH_CACHE_H
 #define AUTH_CACHE_H

@@ -15,7 +15,7 @@
 
 enum { AUTH_FILE_MAX = 4 << 20, AUTH_FILE_VALID = 1000 /* ms */ };
 
-/* What tells one state of a file from another. */
+/* What differs between two states of a file. */
 struct auth_file_stamp {
 	dev_t dev;
 	ino_t ino;

@@ -18,7 +18,7 @@ struct auth_file *auth_file_load(struct cfg_check *, const char *option, struct 
    log says so once. now: ms. Valid until the next call. */
 const struct htpasswd *auth_file_users(struct auth_file *, uint64_t now);
 
-/* Another number for every file and every change of it. */
+/* A number that is different for every file and after every change of it. */
 uint64_t auth_file_version(const struct auth_file *);
 
 #endif

@@ -21,8 +21,8 @@ size_t htpasswd_count(const struct htpasswd *);
 
 /* The hash for a name, NUL-terminated; NULL when nobody is called so. */
 const char *htpasswd_find(const struct htpasswd *, struct str name);
-/* The hash of somebody, chosen by the name: to verify against for a name that nobody has, so that
-   it takes as long as for one that somebody has. NULL when the file is empty. */
+/* Another user's hash, chosen by the name: for a name that no user has, verify the password against
+   it, so that it takes as long as for a real user. NULL when the file is empty. */
 const char *htpasswd_decoy(const struct htpasswd *, struct str name);
 
 /* Whether password is the one that hash was made of. Any thread; takes up to seconds. */

@@ -1,7 +1,8 @@
 /*
- * Entries by route and path, per worker: bounded in bytes, files and descriptors, looked at again
- * when they were not for the time of file_cache.valid. What a request uses is pinned and stays
- * until the request has ended, even when the cache has dropped or replaced it.
+ * Entries by route and path, per worker: bounded in bytes, files and descriptors. An entry is
+ * checked against the file system again when the last check is older than file_cache.valid. An
+ * entry that a request uses is pinned: it stays until the request has ended, even when the cache
+ * has dropped or replaced it.
  */
 #ifndef FILES_CACHE_H
 #define FILES_CACHE_H
@@ -19,8 +20,8 @@ struct files_cache_limits {
 void files_cache_start(const struct files_cache_limits *, struct shm_worker *row);
 void files_cache_stop(void);
 
-/* What is at path now, or was at most valid ms ago. Never NULL. To be pinned before the next call.
- */
+/* The entry for path, as it is now or was at most `valid` ms ago. Never NULL. Pin it before the
+   next call. */
 struct files_entry *files_cache_get(const struct files_route *, struct str path, uint64_t now);
 
 void files_cache_pin(struct files_entry *);

@@ -55,7 +55,7 @@ static const struct entry_error entry_errors[] = {
 static void
 files_entry_fail(struct files_entry *e, int err)
 {
-	static time_t said; /* trouble comes in floods: a line a second tells it */
+	static time_t said; /* errors come in floods: at most one line a second */
 	const struct entry_error *row = entry_errors;
 
 	while (row->err && row->err != err)

@@ -17,7 +17,7 @@ enum files_kind {
 	FILES_ERROR,     /* status, why */
 };
 
-/* What tells that a file is still the one that was looked at. */
+/* What must be unchanged for a file to count as the one that was looked at. */
 struct files_id {
 	dev_t dev;
 	ino_t ino;
@@ -44,7 +44,7 @@ struct files_entry {
 	struct str path; /* of the request, e.g. "/docs/" */
 	/* value */
 	uint8_t kind;      /* enum files_kind */
-	bool is_young;     /* changed so lately that its time may not tell the next change */
+	bool is_young;     /* changed so lately that the next change may leave its time as it is */
 	uint16_t status;   /* FILES_ERROR */
 	const char *why;   /* FILES_ERROR: constant */
 	struct str name;   /* beneath the root, with the index file: "docs/index.html" */
@@ -67,7 +67,7 @@ struct files_entry {
 
 /* Looks path up. Never NULL; status 503 when descriptors ran out. The root must be checked. */
 struct files_entry *files_entry_load(const struct files_route *, struct str path);
-/* Whether looking again would find the same, as far as stat tells. look_siblings: also whether a
+/* Whether looking again would find the same, as far as stat shows. look_siblings: also whether a
    new compressed sibling is there. */
 bool files_entry_is_current(const struct files_entry *, bool look_siblings);
 void files_entry_free(struct files_entry *);

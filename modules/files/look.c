@@ -256,8 +256,8 @@ files_look_row(struct look *l, const struct look_row *row, struct str name, cons
 
 /* --- directories --- */
 
-/* Symbolic links are not followed: what they lead to is mostly here already. What is hidden is told
-   of as a whole. */
+/* Symbolic links are not followed: what they lead to is mostly here already. A hidden directory
+   gets one warning as a whole. */
 static bool
 files_look_is_directory(const struct look *l, const struct dirent *d, struct str name)
 {

@@ -1,6 +1,6 @@
 /*
- * The look of `argand check` at the top of a document root: what is there that nobody means to
- * publish, and would be served.
+ * How `argand check` looks at the top of a document root, for files that would be served although
+ * nobody means to publish them.
  */
 #ifndef FILES_LOOK_H
 #define FILES_LOOK_H

@@ -17,7 +17,7 @@ struct files_root {
 	uint64_t due;        /* ms: when to look again */
 	dev_t dev;
 	ino_t ino;
-	bool is_logged; /* that it is missing: said once */
+	bool is_logged; /* that it is missing was logged */
 };
 
 /* path is borrowed, NUL-terminated. */

@@ -8,8 +8,8 @@
 
 /* suffixes: of struct site. Only the last component of name counts. */
 bool files_script_is(const struct cfg_strs *suffixes, struct str name);
-/* The same by the name that the file has where it is, when a symbolic link led there. False when
-   the kernel does not say. */
+/* The same by the real name of an open file, which differs when a symbolic link led there. False
+   when the kernel does not say. */
 bool files_script_is_open(const struct cfg_strs *suffixes, int fd);
 
 #endif

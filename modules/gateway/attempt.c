@@ -242,8 +242,8 @@ attempt_stderr(const struct exchange *x, struct str text)
 	}
 }
 
-/* One event of the codec. False: the connection is left, or the rest of the input is not for the
-   codec any more. */
+/* One event of the codec. False: the connection is given up, or the rest of the input is not for
+   the codec any more. */
 static bool
 attempt_event(struct exchange *x, enum codec_event ev, struct buf *b, bool has_more)
 {
@@ -266,7 +266,7 @@ attempt_event(struct exchange *x, enum codec_event ev, struct buf *b, bool has_m
 		attempt_stderr(x, x->res.data);
 		return true;
 	case CODEC_WANT:
-		x->is_sent = false; /* even when all was sent: the end is to be told again */
+		x->is_sent = false; /* even when all was sent: the end mark must be sent again */
 		worker_post(x->w, &x->pump);
 		return true;
 	case CODEC_END:

@@ -1,9 +1,9 @@
 /*
  * Exchanges: see exchange.h. Invariants: x->u is set from CONNECTING to the end of the attempt, and
- * x->host as long or longer; exactly one of body, queue, connection and client is waited for, and
- * x->timer runs for that one; nothing of the answer reaches the request before its head is
- * complete, and from then on there is no retry. The exchange lives in the request's arena and is
- * told of its end by it (exchange_gone).
+ * x->host at least as long; the exchange waits for exactly one of body, queue, connection and
+ * client, and x->timer runs for that one; nothing of the answer reaches the request before the
+ * answer's head is complete, and from then on there is no retry. The exchange lives in the
+ * request's arena, which calls exchange_gone() when the request ends.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -136,7 +136,7 @@ exchange_enter(struct exchange *x, enum exchange_state state)
 		exchange_noted(x, state);
 }
 
-/* A phase that the log tells the length of. */
+/* A phase whose duration is logged. */
 static void
 exchange_begins(struct exchange *x)
 {
@@ -395,7 +395,7 @@ exchange_again(struct exchange *x)
 	if (x->body)
 		reqbody_rewind(x->body);
 	x->is_sent = x->is_cut = x->has_first = false;
-	x->status = 0; /* the last failure is what the client is told of */
+	x->status = 0; /* the client gets the status of the last failure */
 	exchange_acquire(x);
 }
 
@@ -513,8 +513,9 @@ exchange_wait(struct exchange *x)
 		exchange_refuse(x, 503, TERM_QUEUE, TERM_WAITING, "the queue is full (max_queue)");
 		return;
 	}
-	/* The deadline was set by the first wait. What is left of it differs with each further one,
-	   and timers of equal length share a queue. */
+	/* The deadline was set when the request began to wait for the first time. Each further wait
+	   has another time remaining, and timers share a queue only when their lengths are equal:
+	   so the time is rounded up. */
 	rest = (int64_t)(x->wait_until - now);
 	exchange_timer(x, (rest + EXCHANGE_GRAIN - 1) / EXCHANGE_GRAIN * EXCHANGE_GRAIN);
 }
@@ -571,7 +572,7 @@ exchange_part(struct exchange *x)
 	x->host = NULL;
 }
 
-/* The backend is told, as far as the protocol can, that nobody waits any more. */
+/* Tells the backend, as far as its protocol can, that the answer is not needed any more. */
 static void
 exchange_abort(struct exchange *x)
 {
@@ -593,11 +594,12 @@ exchange_abort(struct exchange *x)
 	}
 }
 
-/* The client closed its side while the backend was still to answer, or while its answer is kept
-   back until it is complete. Browsers that left, mostly: as other servers do, we do not let the
-   backend work for nobody. A client that had said that this is its last request (simple tools,
-   HTTP/1.0) closes its side to say just that; should it have gone all the same, the first octet
-   that we write finds out. */
+/* The client has closed its sending side, and nothing of the answer was sent yet: the backend has
+   not answered, or the answer is held back until it is complete. Most of these clients have gone (a
+   browser's user clicked elsewhere), so we give up, as other servers do, and the backend does not
+   work for nobody. A client that had announced its last request (is_last: simple tools, HTTP/1.0)
+   may close its sending side just to confirm that: its request goes on. If it has gone all the
+   same, writing the first octet of the answer fails, and ends the request. */
 static void
 exchange_on_client_end(void *arg)
 {

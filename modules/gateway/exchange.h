@@ -38,10 +38,10 @@ struct exchange {
 	const struct codec *codec;
 	uint8_t state; /* enum exchange_state; only exchange_enter() changes it */
 	bool is_authorizer;
-	bool is_fresh;      /* no kept connection: one was stale */
+	bool is_fresh;      /* use a new connection: a kept one was stale */
 	bool is_idempotent; /* RFC 9110 9.2.2 */
 	bool is_sent;       /* all of the request is in u->out or beyond */
-	bool is_trial;      /* the attempt tells whether its host is back */
+	bool is_trial;      /* the attempt is the trial that shows whether its host is back */
 	bool is_cut;        /* the backend takes no more of the request */
 	bool is_asked_for;  /* the rest of the answer, see upstream_acknowledge() */
 	bool has_first;     /* an octet of the answer has come */
@@ -53,7 +53,7 @@ struct exchange {
 	struct bhost *tried[EXCHANGE_TRIED];
 	unsigned tried_index[EXCHANGE_TRIED];
 	unsigned ntried, attempts;
-	int status; /* to answer with when nothing goes any more */
+	int status; /* to answer with when no attempt can be made any more */
 	struct timer timer, total;
 	int64_t moved; /* u->sent when the timer was set; -1: not for this connection yet */
 	uint64_t started, mark; /* worker_now_ns(): of the exchange, of the phase */
@@ -70,7 +70,8 @@ struct exchange {
    protocols that run one. */
 void exchange_start(
     struct request *, const struct gateway_conf *, bool is_authorizer, const struct script *script);
-/* All is over, as the log hooks run: the last times and the termination state. */
+/* Completes r->backend for the log hooks: the last times and how the request ended
+   ($backend_term). */
 void exchange_finish_note(struct request *);
 
 /* --- between exchange.c, attempt.c, reply.c and tunnel.c --- */
@@ -91,7 +92,7 @@ void exchange_clock(struct exchange *);
 void exchange_leave(struct exchange *, bool keep);
 /* The connection goes on without the exchange, and gives the host back. */
 void exchange_part(struct exchange *);
-/* The timer of the state, where another time than the table's is meant; ms 0: none. */
+/* Sets the timer of the state to another time than the table says; ms 0: none. */
 void exchange_timer(struct exchange *, int64_t ms);
 /* The attempt failed before any of its answer was passed on: another one, or an error. */
 void exchange_failed(
@@ -99,8 +100,8 @@ void exchange_failed(
 /* Ends with an error of our own. */
 void exchange_refuse(
     struct exchange *, int status, enum term_who, enum term_where, const char *why);
-/* Whether another attempt may be made, the connect failures left aside. True takes one from the
-   pool's budget: exchange_retry() must follow, once. */
+/* Whether another attempt may be made, by the rules for retries other than those for connect
+   failures. True has taken one retry from the pool's budget: exchange_retry() must follow, once. */
 bool exchange_can_retry(struct exchange *);
 void exchange_retry(struct exchange *, const char *why);
 
@@ -108,18 +109,18 @@ void exchange_retry(struct exchange *, const char *why);
 void attempt_connect(struct exchange *);
 /* Moves the request on: body to frames, frames to the socket. */
 void attempt_pump(void *exchange);
-/* The timer, after anything that may change whom the attempt waits for. */
+/* Sets the timer anew: call it after anything that may change whom the attempt waits for. */
 void attempt_clock(struct exchange *, bool has_answered);
-/* All of the answer is with the client but the protocol's own end (END_REQUEST, END_RESPONSE) has
-   not come: the connection waits for it a moment, to be kept. */
+/* The client has all of the answer, but the end mark of the backend's protocol (END_REQUEST,
+   END_RESPONSE) has not come yet: waits a moment for it, so that the connection can be kept. */
 void attempt_finish(struct upstream *);
 /* The backend's answer names a file: lets go of the backend, and sends that. */
 void attempt_send_file(struct exchange *);
 /* The request's body broke before all of it was sent. */
 void attempt_body_broke(struct exchange *);
 
-/* reply.c: the head of the answer is in x->res. False: the connection is left (an error page, a
-   retry, a continued request). */
+/* reply.c: the head of the answer is in x->res. False: the exchange has given the connection up (an
+   error page, a retry, a continued request). */
 bool reply_begin(struct exchange *);
 
 /* tunnel.c: the protocol that the client asks for and the route permits (RFC 9110 7.8); n 0: none.

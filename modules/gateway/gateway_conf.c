@@ -61,11 +61,10 @@ const struct cfg_opt gateway_opts[] = {
 	    .help = "How much of a response waits on disk; then the backend waits." },
 	{ "gateway.ignore_client_abort", CFG_BOOL, CFG_ANY, GATEWAY(ignore_client_abort),
 	    .def = "false",
-	    .help =
-		"Whether the backend may finish its work when the client has left; else it is "
-		"told to stop. A client that closes its sending side while the answer is awaited "
-		"counts as one that has left, unless it had said that this is its last request "
-		"(\"Connection: close\", or HTTP/1.0): that one is waiting." },
+	    .help = "Whether the backend may finish its work when the client is gone; else the "
+		    "request is ended there, too. A client that closes its sending side before the "
+		    "answer begins counts as gone, unless it had announced that this is its last "
+		    "request (\"Connection: close\", or HTTP/1.0): then it may still be waiting." },
 	{ "gateway.upgrade", CFG_STRS, CFG_ANY, GATEWAY(upgrade), .def = "websocket",
 	    .help = "The protocols that a client may change its connection to when the backend "
 		    "agrees; from then on bytes pass both ways unseen. \"[ ]\": none. The "
@@ -127,9 +126,9 @@ const struct cfg_opt gateway_opts[] = {
 		       "\"X-Accel-Redirect\"; mapping = \"/srv/files/=/protected/\"; }; };" },
 
 	{ "gateway.environment", CFG_STRS, CFG_ANY | CFG_MERGE, GATEWAY(environment_lines),
-	    .help = "For all but \"http\": \"NAME=value\", added to what the application is told "
-		    "of a request, in place of what it would be told. Values may hold variables, "
-		    "as in headers.set.",
+	    .help = "For all but \"http\": \"NAME=value\", added to the variables that the "
+		    "application gets of a request, in place of one of that name. Values may hold "
+		    "variables, as in headers.set.",
 	    .example =
 		"gateway: { environment = [ \"APP_ENV=production\", \"TENANT=$host\" ]; };" },
 	{ "gateway.root", CFG_PATH, CFG_ANY, GATEWAY(root),
@@ -158,7 +157,7 @@ const struct cfg_opt gateway_opts[] = {
 		    "backend must refuse what is no script." },
 
 	{ "gateway.host", CFG_STR, CFG_ANY | CFG_NONEMPTY, GATEWAY(host_text), .def = "client",
-	    .help = "The Host that an \"http\" or \"ajp\" backend is told: \"client\" (what the "
+	    .help = "The Host that an \"http\" or \"ajp\" backend gets: \"client\" (what the "
 		    "client asked "
 		    "for), \"backend\" (the host as the pool has it), or a text with variables.",
 	    .example = "gateway: { backend = \"https://app.example\"; host = \"backend\"; };" },
@@ -555,7 +554,7 @@ gateway_derive_index(struct gateway_conf *c, struct cfg_check *check)
 		c->index.v[c->index.n++] = STR("index.php");
 }
 
-/* FastCGI runs files when it looks like PHP, CGI always; what is left are applications at a
+/* FastCGI runs files when it looks like PHP, CGI always; all others are applications at a
    prefix. */
 static void
 gateway_derive_scripts(struct gateway_conf *c, struct cfg_check *check)

@@ -129,8 +129,8 @@ reqbody_rate(const struct reqbody *q)
 	return (q->came - q->look_at) * 1000 / (ms > 0 ? ms : 1);
 }
 
-/* What came in the span tells whether a backend is contacted now; else, when the span is over, the
-   next one begins, if there is one. */
+/* What came in the span decides whether a backend is contacted now; else, when the span is over,
+   the next one begins, if there is one. */
 static void
 reqbody_judge(struct reqbody *q, bool is_over)
 {

@@ -29,8 +29,8 @@ enum { REQBODY_MEMORY = SPOOL_MEMORY };
 /* Embedded in its owner, who reads nothing but through the functions. */
 struct reqbody {
 	struct request *r;
-	struct body held; /* what has come and the codec has not taken: the source */
-	struct body kept; /* all that has come since it was ready, once more; CANCELLED: given up */
+	struct body held;  /* what has come and the codec has not taken: the source */
+	struct body kept;  /* what came since is_ready, kept for retries; CANCELLED: given up */
 	struct spool disk; /* where chunks of both wait */
 	struct post ready;
 	struct timer look;
@@ -55,8 +55,9 @@ void reqbody_start(struct reqbody *, struct request *, enum gateway_request poli
 /* Drops all. Harmless on a zeroed one, and twice. */
 void reqbody_fini(struct reqbody *);
 
-/* What codec->body() takes from. The owner's body_on_data() on it tells of octets, of the end and
-   of a failure, as with any body. The same for the life of the reqbody; also after a rewind. */
+/* The body that codec->body() takes from. Set body_on_data() on it to learn of octets, the end or a
+   failure, as with any body. It stays the same body for the life of the reqbody, also after a
+   rewind. */
 static inline struct body *
 reqbody_source(struct reqbody *q)
 {
@@ -73,15 +74,16 @@ bool reqbody_is_replayable(const struct reqbody *);
 /* From the first octet again: the source has all that has come. Only when replayable. */
 void reqbody_rewind(struct reqbody *);
 /* There will be no other attempt (an octet of the answer came, or octets of a request went out that
-   must not be sent twice): what is remembered is freed, and files as soon as they are forwarded. */
+   must not be sent twice): frees what was remembered for it; files are freed as soon as they are
+   forwarded. */
 void reqbody_commit(struct reqbody *);
 
 /* 0, or the status to answer with: 413 larger than max_body, 400 malformed or incomplete, 408 too
    slow, 507 no room on any disk. Nothing is to be answered when r->is_begun: worker did. */
 int reqbody_failed(const struct reqbody *, const char **why);
 
-/* The backend has answered and wants no more: what the client still sends is dropped by its
-   protocol after the answer. The source is cancelled. */
+/* The backend has answered and wants no more of the body: cancels the source. What the client still
+   sends is dropped after the answer, by the client's proto. */
 void reqbody_stop(struct reqbody *);
 
 #endif

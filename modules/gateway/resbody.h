@@ -28,13 +28,13 @@ struct resbody {
 	struct timer patience; /* runs while held is full and the client is not called slow */
 	int64_t disk_max;
 	int64_t came;   /* octets in all */
-	int64_t length; /* as the backend told */
+	int64_t length; /* as announced by the backend */
 	int status;
 	uint8_t policy; /* enum gateway_response */
 	bool is_ended;  /* all of the body has come, or all that will */
 	bool is_failed; /* not all of it */
 	bool is_slow;   /* what held cannot take goes to disk */
-	bool is_paused; /* the backend was told to pause: resume is owed */
+	bool is_paused; /* the backend pauses: resume must be called some time */
 };
 
 /* The head of the response is known; its fields stand in r->fields. Calls res_begin(status, length)
@@ -52,15 +52,15 @@ void resbody_put(struct resbody *, struct buf *, const char *, size_t);
 void resbody_put_pipe(struct resbody *, struct pipe *);
 /* Whether octets may come in pipes: the client gets them as they are, and soon. */
 bool resbody_takes_pipes(const struct resbody *);
-/* No more now: resume is called later. Asked after each put. */
+/* Whether the backend must pause now; resume is called later. To be asked after each put. */
 bool resbody_is_paused(struct resbody *);
 /* The body is complete. What waits goes on to the client by itself, also after the backend is gone:
    the resbody must live until the request ends. */
 void resbody_end(struct resbody *);
-/* It is not, and will not be. Before anything was sent (BUFFER) false: the caller answers with an
-   error of its own. True: the answer was cut after what had come. */
+/* The body will never be complete. False: nothing was sent yet (BUFFER), and the caller answers
+   with an error of its own. True: the answer was cut off where the body ended. */
 bool resbody_fail(struct resbody *, const char *why);
-/* All that came has left for r->out_body. */
+/* Nothing is held any more: all that came was handed to r->out_body. */
 static inline bool
 resbody_is_drained(const struct resbody *s)
 {

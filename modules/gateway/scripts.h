@@ -1,6 +1,6 @@
 /*
- * Which names a gateway runs, as suffixes: what nobody else of the same site may hand out, because
- * it would be an application's source.
+ * The suffixes of the names that a gateway runs: no other handler of the same site may send such
+ * files, because that would publish an application's source.
  */
 #ifndef GATEWAY_SCRIPTS_H
 #define GATEWAY_SCRIPTS_H

@@ -29,7 +29,8 @@ links_below_count(struct str path)
 	return n;
 }
 
-/* What cannot be told apart from plain text is left alone: nearly all paths. */
+/* Whether s has anything that may be read as something else than plain text. Nearly all paths do
+   not, and are not looked at further. */
 static bool
 links_below_is_odd(struct str s)
 {

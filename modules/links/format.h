@@ -38,7 +38,7 @@ void links_format_ask(const struct links_rule *, size_t n, const struct links_as
     struct links_said *, const struct links_rule **rule);
 /* The answer to what is not GOOD. */
 int links_format_status(const struct links_said *);
-/* The query without any parameter that a rule reads: for pages that tell of a refusal. */
+/* The query without any parameter that a rule reads: for the error pages of a refusal. */
 struct str links_format_strip(
     const struct links_rule *, size_t n, struct arena *, struct str query);
 

@@ -49,7 +49,7 @@ links_access(struct request *r, const void *conf)
 	struct links_said said;
 	bool is_cut;
 
-	if (request_is_exempt(r)) /* the page that tells of the refusal */
+	if (request_is_exempt(r)) /* the error page of a refusal */
 		return NEXT;
 	if (r->admission && r->admission->rules == c->rules.v)
 		return NEXT;
@@ -74,8 +74,8 @@ links_access(struct request *r, const void *conf)
 	return MINE;
 }
 
-/* A cache that others share would give it to who comes without a link (RFC 9111 5.2.2.7); one that
-   is told that it may keeps its word. */
+/* A shared cache would give the answer to clients without a link as well (RFC 9111 5.2.2.7), so it
+   is made private; an answer that says "public" itself stays as it is. */
 static void
 links_filter(struct request *r, const void *conf)
 {

@@ -3,7 +3,7 @@
 #include "modules/links/mac.h"
 #include "modules/links/pathform.h"
 
-/* The four, by what tells them apart. */
+/* The four, by what distinguishes them. */
 static const struct pathform {
 	enum links_hash hash;
 	size_t mac; /* octets of it */

@@ -1,6 +1,6 @@
 /*
- * The variables of access log formats that tell of backends (struct request_backend). Numbers that
- * there are none of are "-", in JSON formats null; so are all for a request without a backend.
+ * The variables of access log formats about backends (struct request_backend). A value that is not
+ * known is "-", in JSON formats null; for a request without a backend all of them are.
  */
 #ifndef LOG_BACKEND_H
 #define LOG_BACKEND_H

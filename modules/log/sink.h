@@ -1,7 +1,7 @@
 /*
  * Where a worker's access log lines go: batches of lines for one destination, written beside the
  * loop. The loop never waits for a disk or a reader; at most LOGSINK_MAX bytes and a batch wait in
- * memory, and lines beyond are counted lost and said so in the error log.
+ * memory, and lines beyond are dropped, counted, and reported in the error log.
  */
 #ifndef LOG_SINK_H
 #define LOG_SINK_H

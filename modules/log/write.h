@@ -1,6 +1,6 @@
 /*
  * Writes batches of log lines to a destination, whatever it is: file, pipe, terminal, stream or
- * datagram socket. May block for as long as it is told; runs beside the loop.
+ * datagram socket. May block up to a given time; runs beside the loop.
  */
 #ifndef LOG_WRITE_H
 #define LOG_WRITE_H

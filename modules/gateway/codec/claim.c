@@ -113,7 +113,7 @@ claim_of(struct str name)
 	for (size_t i = 0; i < sizeof(claim_prefixes) / sizeof(claim_prefixes[0]); i++) {
 		struct str prefix = claim_prefixes[i].name;
 
-		/* The third octet tells nearly all names apart. */
+		/* Nearly all names differ in the third octet. */
 		if (name.n >= prefix.n && (name.p[2] | 0x20) == (prefix.p[2] | 0x20) &&
 		    fold_has_prefix(name, prefix))
 			return claim_prefixes[i].claim;

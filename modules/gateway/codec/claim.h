@@ -1,8 +1,8 @@
 /*
- * Request fields by which a proxy in front of an application tells it what only that proxy knows:
- * from where the client came, with which scheme, for which host, prefix or URL, with which
- * certificate. Applications and frameworks believe them. So who may say them is decided before
- * backends: trusted_proxies, and nobody else.
+ * Claims: request fields by which a proxy in front of an application says what only that proxy
+ * knows: from where the client came, with which scheme, for which host, prefix or URL, with which
+ * certificate. Applications and frameworks believe them. So it is decided here, before a request
+ * reaches a backend, who may send them: trusted_proxies, and nobody else.
  */
 #ifndef CODEC_CLAIM_H
 #define CODEC_CLAIM_H
@@ -24,7 +24,7 @@ enum claim claim_of_kind(enum http_field);
  */
 extern uint32_t claim_lengths[32];
 
-/* False: a plain name without a row in http.def that makes none, as nearly all. */
+/* False for nearly all names: the name has no row in http.def, and is certainly no claim. */
 static inline bool
 claim_is_possible(struct str name)
 {

@@ -79,15 +79,15 @@ struct codec {
 	 */
 	bool (*body)(void *state, struct body *out, struct body *src, int64_t max);
 	/* One event of in[0..n); *used octets are done with (also with an event). Called again
-	   while octets are left, and after each event but MORE, END and ERROR even when none are.
-	 */
+	   while octets remain, and after each event but MORE, END and ERROR also when none do. */
 	enum codec_event (*input)(
 	    void *state, struct codec_response *, const char *in, size_t n, size_t *used);
 	/* The backend closed its end. END: that was the end of the body; ERROR: it was not (why).
 	 */
 	enum codec_event (*eof)(void *state, struct codec_response *);
-	/* How many octets of content come next, as they are, that need not be shown to input(): at
-	   least one more does; 0 or NULL: none. And: n of them went by. */
+	/* plain(): how many octets of content come next that need not be given to input(); at least
+	   one more octet of it follows them, which must be. 0, or NULL: none. passed(): n of them
+	   were moved past the codec. */
 	int64_t (*plain)(const void *state);
 	void (*passed)(void *state, int64_t n);
 	/* What to send so that the backend gives up the request; NULL or nothing put: close. */

@@ -209,7 +209,7 @@ fastcgi_body(void *state, struct body *out, struct body *src, int64_t max)
 			body_put(out, head, FASTCGI_HEAD);
 		}
 		max -= body_move(out, src, n);
-		if (body_pipe(src)) /* fills a record: not what is left of max */
+		if (body_pipe(src)) /* fills a record, even beyond max */
 			break;
 	}
 	if (!body_is_done(src))

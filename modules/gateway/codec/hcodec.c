@@ -28,7 +28,7 @@ enum hcodec_phase {
 	HCODEC_CHUNKED,
 	HCODEC_CLOSE,  /* the body ends with the connection */
 	HCODEC_TUNNEL, /* so do the octets of another protocol */
-	HCODEC_END,    /* that is to be told */
+	HCODEC_END,    /* CODEC_END is the next event */
 	HCODEC_BROKEN,
 };
 
@@ -485,8 +485,8 @@ hcodec_in_end(struct hcodec *s, struct codec_response *rsp, const char *in, size
 {
 	(void)in;
 	(void)used;
-	/* What comes unasked would be taken for the next response; and what of the request is still
-	   to be sent, for the next request. */
+	/* Octets that come unasked would be read as the next response; and a rest of this request
+	   that is still to be sent would be read by the backend as the next request. */
 	rsp->keep = s->keep && s->is_sent && n == 0;
 	return CODEC_END;
 }

@@ -1,8 +1,8 @@
 /*
- * The path, and the query, that a backend gets: what our rules were asked about, in the client's
- * own encoding, as parts of a URI (RFC 3986 3.3, 3.4) whatever octets the client used. All that is
- * handed on of a target comes from here, for every protocol. In the request or its arena; a plain
- * target is not copied, nor looked at.
+ * The path and the query that a backend gets: those that our rules have judged, in the client's own
+ * encoding, and always valid parts of a URI (RFC 3986 3.3, 3.4), whatever octets the client used.
+ * Every part of a target that is handed on comes from here, for every protocol. Results are in the
+ * request or its arena; a plain target is neither copied nor looked at.
  */
 #ifndef CODEC_HPATH_H
 #define CODEC_HPATH_H

@@ -68,7 +68,7 @@ origin_continue(const struct passage *p, enum http_field id, struct str ours)
 	}
 	if (ours.n > 0)
 		at = mempcpy(at, ours.p, ours.n);
-	else if (at > start) /* what it told stands alone */
+	else if (at > start) /* its value stands alone */
 		at -= 2;
 	return str_n(start, (size_t)(at - start));
 }

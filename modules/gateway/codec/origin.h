@@ -1,8 +1,8 @@
 /*
- * What a backend is told of where a request came from: X-Forwarded-For, -Proto, -Host and
- * Forwarded (RFC 7239), the same over every protocol. What a trusted proxy before us said is
- * continued; for everybody else it begins with us. So a backend may rely on these fields without a
- * list of its own.
+ * The fields that say where a request came from: X-Forwarded-For, -Proto, -Host and Forwarded (RFC
+ * 7239), the same over every protocol. We append to what a trusted proxy before us has sent; what
+ * anybody else has sent is dropped, and the fields begin with us. So a backend may rely on them
+ * without a list of trusted addresses of its own.
  */
 #ifndef CODEC_ORIGIN_H
 #define CODEC_ORIGIN_H

@@ -130,8 +130,8 @@ passage_mark(struct passage *p, struct str name, uint8_t mark)
 		p->marks[id] |= mark;
 }
 
-/* The hop before us is the connection's other end; a balancer that speaks the PROXY protocol is
-   none, the address that it tells is. */
+/* The hop before us is the connection's other end. With the PROXY protocol it is the address in the
+   PROXY header, and the balancer that sent the header does not count. */
 static void
 passage_find_hop(struct passage *p)
 {

@@ -47,12 +47,12 @@ struct str passage_value(const struct passage *, size_t i);
 /* The authority that the client asked for: as it wrote it, or from a target in absolute-form, which
    counts more than Host (RFC 9112 3.2.2). May be empty: HTTP/1.0. */
 struct str passage_client_host(struct request *);
-/* What the backend is told as Host, by gateway.host; client_host as above. */
+/* The Host that the backend gets, by gateway.host; client_host as above. */
 struct str passage_host(const struct codec_request *, struct str client_host);
 
 /* Gathers what Connection fields name (RFC 9110 7.6.1): kinds with a row are marked, what else
-   there is goes into a set in the arena. False: more than anybody means, and nobody shall pay for
-   it. */
+   there is goes into a set in the arena. False: it names more than any honest client does, and the
+   request is refused. */
 enum { PASSAGE_OPTIONS = 32, PASSAGE_CONNECTION = 1024 }; /* options; octets */
 struct passage_options {
 	struct nameset *named; /* NULL: nothing */

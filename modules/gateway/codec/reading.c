@@ -325,7 +325,7 @@ reading_is_guard(const struct conf_hook *h)
 	return h->module->guards && h->module->guards(h->conf);
 }
 
-/* Whether somebody is asked for permission on a route who is not asked on ours. */
+/* Whether a module decides on that route who may ask, and does not on ours. */
 static bool
 reading_is_guarded(const struct route *route, const struct route *ours)
 {

@@ -1,5 +1,5 @@
 /*
- * Whether a backend can read a path as another one than our rules were asked about.
+ * Whether a backend can understand a path differently from our rules, which have judged it.
  */
 #ifndef CODEC_READING_H
 #define CODEC_READING_H

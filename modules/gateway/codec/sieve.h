@@ -10,8 +10,8 @@
 
 enum sieve_part { SIEVE_HEAD = 1, SIEVE_INTERIM = 2, SIEVE_TRAILERS = 4 };
 
-/* Takes out what does not leave, and maps what names the backend (hmap.h). Every way of an answer
-   to a client goes through here, once; what is kept of an answer to be sent later, too. */
+/* Removes the fields that must not leave the server, and maps those that name the backend (hmap.h).
+   Every answer to a client passes here exactly once, also one that is kept to be sent later. */
 void sieve_response(
     struct request *, const struct codec_request *, struct fields *, enum sieve_part);
 

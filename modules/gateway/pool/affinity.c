@@ -46,7 +46,7 @@ affinity_key(const struct conf_pool *conf, struct request *r)
 {
 	struct str key = affinity_key_text(conf, r);
 
-	/* Who has no such header or cookie is told apart by the address. */
+	/* Clients without such a header or cookie are distinguished by their address. */
 	if (key.n == 0)
 		key = peer_text(&r->arena, &r->peer);
 	return bpool_hash(key, conf->hash_by == KEY_CLIENT ? 0 : bpool_hash(r->host, 0));

@@ -241,7 +241,8 @@ bhost_is_at(const struct bhost *h, const struct sockaddr_storage *a)
 	return h->addr_len == bhost_addr_len(a) && memcmp(&h->addr, a, h->addr_len) == 0;
 }
 
-/* The addresses of an entry are these now: what was there before keeps its connections. */
+/* The addresses of an entry are these now. Hosts that are not among them any more keep the
+   connections that they have. */
 static void
 bpool_entry_set(struct bpool_entry *e, const struct sockaddr_storage *v, unsigned n)
 {
@@ -373,8 +374,8 @@ bpool_may_log(struct bpool *p, unsigned long *more)
 	return true;
 }
 
-/* The outage has become too old while they waited. Nobody joins the queue of a pool that is lost,
-   so this ends, whatever they do when they are told. */
+/* The outage has become too old while they waited. No request joins the queue of a pool that is
+   lost, so this loop ends, whatever the waiters do when they are called. */
 static void
 bpool_dismiss(struct bpool *p)
 {

@@ -54,16 +54,17 @@ struct tls_pool *bpool_tls(const struct bpool *);
 /* Takes a host: *host, to be given back with bpool_release. Other verdicts: none. */
 enum balance_verdict bpool_acquire(struct bpool *, struct balance_ask *, struct bhost **host);
 void bpool_release(struct bhost *);
-/* Whether no host can get a request; *ms: for how long that has been so. */
+/* Whether no host can get a request now; *ms: since how long. */
 bool bpool_is_out(struct bpool *, uint64_t *ms);
-/* The same for so long (failover.grace) that nobody waits for a host any more. */
+/* Whether that has been so for so long (failover.grace) that requests do not wait for a host any
+   more. */
 bool bpool_is_lost(struct bpool *, uint64_t *ms);
-/* The same, and a request that comes now is not needed to find out whether a host is back. */
+/* Whether the pool is lost, and no request is needed to find out whether a host is back. */
 bool bpool_is_hopeless(struct bpool *, uint64_t *ms);
 /* Whether a request that met a lost pool may have a line of its own in the log: one a second may;
    the others since the last are counted in *more. */
 bool bpool_may_log(struct bpool *, unsigned long *more);
-/* Whether requests wait: who comes now waits behind them. */
+/* Whether requests wait already: one that comes now waits behind them. */
 bool bpool_has_queue(const struct bpool *);
 /* A request waits; false when the queue is full. */
 bool bpool_wait(struct bpool *, struct bpool_waiter *);
@@ -79,7 +80,7 @@ int bpool_index(const struct bpool *, const struct bhost *);
 void bpool_failed(
     struct bhost *, bool is_trial, enum backend_cause, int64_t retry_after, const char *why);
 void bpool_succeeded(struct bhost *, bool is_trial, uint64_t latency_us);
-/* A trial ended without a word about the host. */
+/* A trial ended without having shown whether the host is well. */
 void bpool_untried(struct bhost *);
 
 void bhost_ref(struct bhost *);

@@ -226,7 +226,7 @@ health_write(struct health_run *run)
 	return send(run->fd, iov.iov_base, iov.iov_len, MSG_NOSIGNAL);
 }
 
-/* True when all is sent. What fails here is told by reading. */
+/* True when all is sent. A failure is not reported here: reading will find it. */
 static bool
 health_send(struct health_run *run)
 {

@@ -1,6 +1,6 @@
 /*
- * What an active check or a probe says to a host, and what it makes of the answer. Pure: octets to
- * a verdict; the socket, the time and the lease are health.c's.
+ * What an active check or a probe sends to a host, and how it judges the answer. Pure: octets to a
+ * verdict; the socket, the time and the lease are health.c's.
  */
 #ifndef POOL_HEALTHCHECK_H
 #define POOL_HEALTHCHECK_H

@@ -3,9 +3,9 @@
  * ended with the last.
  *
  * An entry is a name with what is known of it: addresses, when to ask again, whether a lookup is
- * under way. Watches of the same name share its entry. Answers only change the entry; who watches
- * is told from a notice, so that nobody is called from inside c-ares. An entry whose last watch
- * ends during a lookup lives until the lookup is answered.
+ * under way. Watches of the same name share its entry. Answers only change the entry; watchers are
+ * called from a notice, never from inside c-ares. An entry whose last watch ends during a lookup
+ * lives until the lookup is answered.
  *
  * When a lookup fails it is repeated, from a second up to half a minute apart; what was known stays
  * in use. A lookup that takes longer than its watch allows counts as failed, and its answer is
@@ -72,7 +72,7 @@ static struct resolver {
 
 static void resolver_arm(void);
 
-/* --- telling --- */
+/* --- results: the log, and whoever watches --- */
 
 static const char *
 resolver_why(int status)
@@ -86,7 +86,7 @@ resolver_why(int status)
 		{ ARES_ETIMEOUT, "the DNS servers do not answer" },
 		{ ARES_ECONNREFUSED, "no DNS server has an answer" },
 		{ ARES_ESERVFAIL, "the DNS servers fail" },
-		{ ARES_EREFUSED, "the DNS servers refuse to tell" },
+		{ ARES_EREFUSED, "the DNS servers refuse to answer" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
@@ -95,7 +95,8 @@ resolver_why(int status)
 	return ares_strerror(status);
 }
 
-/* Every worker asks for itself; the one in the first seat tells. */
+/* Every worker looks names up for itself; only the one in the first seat logs it (others:
+   debug). */
 static enum log_level
 resolver_level(enum log_level level)
 {
@@ -115,8 +116,8 @@ resolver_log(const struct resolver_entry *e)
 	log_at(resolver_level(LOG_INFO_), NULL, false, "the name %s is %s", e->name, text);
 }
 
-/* Calls who has not been told. Anyone may end watches meanwhile, the last one with its entry: the
-   search begins anew each time. */
+/* Calls one watcher that has not been notified yet. The call may end any watch, and with the last
+   one the entry, so the search begins anew each time. */
 static bool
 resolver_news_one(void)
 {

@@ -360,8 +360,8 @@ upstream_answer(struct upstream *u)
 		upstream_listen(u, false);
 }
 
-/* What comes on a kept connection that nobody asked anything is the end of it, or nothing that can
-   be trusted. */
+/* Input on a kept connection without a request: the backend closes it, or sends something that
+   cannot be trusted. Either way the connection is not used again. */
 static void
 upstream_stray(struct upstream *u)
 {

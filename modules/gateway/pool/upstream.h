@@ -93,9 +93,9 @@ void upstream_close(struct upstream *);
 /* The request is over: keeps the connection for the next one, or closes it where the pool says so.
  */
 void upstream_keep(struct upstream *);
-/* The exchange goes and the backend is to finish: the connection gives the host back itself, when
-   it is kept or closed. What it waits for until then follows (attempt_finish(), upstream_orphan()).
- */
+/* Separates the connection from its exchange, which ends while the backend may still finish: the
+   connection itself gives the host back, when it is kept or closed. attempt_finish() or
+   upstream_orphan() must follow and say what it waits for until then. */
 void upstream_part(struct upstream *);
 /* An orphan takes care of itself: sends what is queued (copied), reads and drops what comes until
    the backend has ended, and ends after ms. */
