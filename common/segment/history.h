@@ -1,8 +1,8 @@
 /*
  * History: the last events of the server, in a ring of rows of a fixed size. There are two such
- * rings: the master's own is a memory file that workers can only read (master/base/chronicle.h); events
- * that workers report are in the segment, which any worker can write, and are therefore shown as
- * reported by workers (common/segment/history_table.c).
+ * rings: the master's own is a memory file that workers can only read (master/base/chronicle.h);
+ * events that workers report are in the segment, which any worker can write, and are therefore
+ * shown as reported by workers (common/segment/history_table.c).
  *
  * A ring has any number of writers, and none of them waits: a writer claims a row by
  * compare-and-swap of the row's mark, writes it, and completes it by a second compare-and-swap. If
