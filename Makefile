@@ -104,6 +104,7 @@ PARSERS := common/base/address common/config/lex common/config/tree common/base/
 	modules/gateway/codec/hcodec modules/gateway/codec/hmap modules/gateway/codec/hpath modules/gateway/codec/nameset \
 	modules/gateway/codec/origin modules/gateway/codec/passage modules/gateway/codec/reading modules/gateway/codec/script \
 	modules/gateway/codec/script_env modules/gateway/codec/sendcmd modules/gateway/codec/sieve \
+	modules/gateway/codec/formpart modules/gateway/codec/multipart modules/gateway/codec/params \
 	modules/auth/htpasswd \
 	modules/links/argand modules/links/below modules/links/pathform modules/links/query \
 	modules/links/securelink worker/chunked worker/cond worker/h1_parse worker/proxyproto worker/uri

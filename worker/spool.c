@@ -74,6 +74,17 @@ spool_count(struct worker *w, int64_t n)
 		ctr_add(worker_row(w), CTR_SPOOL_WRITTEN, n);
 }
 
+bool
+spool_charge(struct worker *w, uint64_t request_id, int64_t n)
+{
+	if (n > 0 && !spoolroom_has(w, spool_octets, n, false)) {
+		spoolroom_refused(w, request_id, NULL);
+		return false;
+	}
+	spool_count(w, n);
+	return true;
+}
+
 static void
 spool_file_close(struct spool_file *f)
 {

@@ -13,6 +13,7 @@
 #include "common/base/must.h"
 #include "modules/gateway/exchange.h"
 #include "modules/gateway/pool/affinity.h"
+#include "modules/gateway/upload.h"
 
 enum {
 	EXCHANGE_AGAIN = 250, /* ms before hosts that all failed are tried anew */
@@ -561,6 +562,38 @@ exchange_ready(void *arg)
 	exchange_acquire(x);
 }
 
+static enum term_who
+exchange_upload_who(int status)
+{
+	return status >= 500   ? TERM_RESOURCE
+	       : status == 408 ? TERM_CLIENT_SLOW
+	       : status == 413 ? TERM_PROXY
+			       : TERM_CLIENT;
+}
+
+/* The files are there; what the backend is told of them takes the place of the body. */
+static void
+exchange_uploaded(void *arg)
+{
+	struct exchange *x = arg;
+	const char *why;
+	int status = upload_failed(x->upload, &why);
+	struct str form;
+
+	if (status) {
+		exchange_refuse(x, status, exchange_upload_who(status), TERM_REQUEST, why);
+		return;
+	}
+	x->ask.conf = upload_conf(x->upload);
+	form = upload_form(x->upload);
+	if (form.n == 0) {
+		exchange_acquire(x);
+		return;
+	}
+	x->body = arena_calloc(&x->r->arena, sizeof(*x->body));
+	reqbody_make(x->body, x->r, form, exchange_ready, x);
+}
+
 void
 exchange_part(struct exchange *x)
 {
@@ -715,6 +748,11 @@ exchange_start(struct request *r, const struct gateway_conf *conf, bool is_autho
 	backend_budget_add(worker_shm(x->w), bpool_row(x->pool), x->pool_conf);
 	if (x->pool_conf->timeout.total > 0)
 		timer_set(x->w, &x->total, timer_class(x->w, x->pool_conf->timeout.total));
+	if (unlikely(conf->upload.directory.n > 0) && !is_authorizer && upload_is_forged(r)) {
+		exchange_refuse(x, 400, TERM_CLIENT, TERM_REQUEST,
+		    "a name in the query that is the server's own");
+		return;
+	}
 	if (r->length == 0 || is_authorizer) {
 		exchange_acquire(x);
 		return;
@@ -722,6 +760,10 @@ exchange_start(struct request *r, const struct gateway_conf *conf, bool is_autho
 	/* Nobody uploads for nothing. */
 	if (unlikely(bpool_is_hopeless(x->pool, &ms))) {
 		exchange_lost(x, ms);
+		return;
+	}
+	if (conf->upload.directory.n > 0) {
+		x->upload = upload_start(r, conf, exchange_uploaded, x);
 		return;
 	}
 	x->body = arena_calloc(&r->arena, sizeof(*x->body));

@@ -47,7 +47,8 @@ struct exchange {
 	bool has_first;     /* an octet of the answer has come */
 	struct bhost *host; /* taken; given back when the attempt is over */
 	struct upstream *u;
-	struct reqbody *body; /* NULL: the request has none */
+	struct reqbody *body;  /* NULL: the request has none */
+	struct upload *upload; /* NULL: its body is not handed over as files */
 	struct bpool_waiter waiter;
 	uint64_t wait_until; /* worker_now() at which waiting is over; 0: has not waited */
 	struct bhost *tried[EXCHANGE_TRIED];

@@ -6,6 +6,7 @@
 #include "modules/gateway/exchange.h"
 #include "modules/gateway/scripts.h"
 #include "modules/gateway/sendfile.h"
+#include "modules/gateway/uploadconf.h"
 
 static bool
 gateway_is_active(const void *conf)
@@ -24,6 +25,7 @@ gateway_guards(const void *conf)
 static int
 gateway_start(const struct conf *conf, struct worker *w)
 {
+	uploadconf_start(conf, w, &module_gateway);
 	return bpool_start(conf, w);
 }
 

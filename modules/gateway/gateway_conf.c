@@ -11,6 +11,7 @@
 #include "modules/gateway/pool/tls.h"
 #include "modules/gateway/scripts.h"
 #include "modules/gateway/sendfile.h"
+#include "modules/gateway/uploadconf.h"
 
 #define GATEWAY(member) offsetof(struct gateway_conf, member)
 
@@ -47,6 +48,30 @@ const struct cfg_opt gateway_opts[] = {
 		"the rate seen or the rate is at least 8 MiB/s; else it is waited for as with "
 		"\"buffer\". Up to 64 KiB of a body stay in memory; one that is waited for longer "
 		"than 0.1 s goes to disk unless it is below 4 KiB." },
+	{ "gateway.upload.directory", CFG_STR, CFG_ANY | CFG_SHORT, GATEWAY(upload.directory),
+	    .help = "Uploads are handed to the application as files: the body of a request is "
+		    "stored in this directory, whatever request_body says, and the application "
+		    "is told of path, size, name, type and SHA-256 in place of the octets (see "
+		    "UPLOADS AS FILES). It renames a file to keep it; what it leaves is removed "
+		    "when the request ends. \"off\": not here.",
+	    .example = "gateway: { backend = \"php\"; upload = \"/var/lib/app/uploads\"; };" },
+	{ "gateway.upload.mode", CFG_STR, CFG_ANY, GATEWAY(upload.mode_text), .def = "0640",
+	    .help = "The mode of such files, in octal." },
+	{ "gateway.upload.group", CFG_STR, CFG_ANY | CFG_NONEMPTY, GATEWAY(upload.group_text),
+	    .help = "Their group; the server's user must be in it. Default: the server's own, or "
+		    "that of a directory with the set-group-id bit." },
+	{ "gateway.upload.max_file", CFG_SIZE, CFG_ANY, GATEWAY(upload.max_file), 1, INT64_MAX,
+	    "1G", .help = "The largest file; beyond: 413. All of a body is bounded by max_body." },
+	{ "gateway.upload.max_parts", CFG_INT, CFG_ANY, GATEWAY(upload.max_parts), 1, 10000, "100",
+	    .help = "How many parts a form may have, files and other fields; beyond: 413." },
+	{ "gateway.upload.max_fields", CFG_SIZE, CFG_ANY, GATEWAY(upload.max_fields), KIB,
+	    64 * KIB *KIB, "1M",
+	    .help = "How large the fields that are no files may be together, percent-encoded; "
+		    "they are kept in memory; beyond: 413." },
+	{ "gateway.upload.max_head", CFG_SIZE, CFG_ANY, GATEWAY(upload.max_head), 256, KIB *KIB,
+	    "8k", .help = "The largest head of a part of a form; beyond: 413." },
+	{ "gateway.upload.max_name", CFG_INT, CFG_ANY, GATEWAY(upload.max_name), 8, 4096, "255",
+	    .help = "Octets of the name of a field or a file; beyond: 400." },
 	{ "gateway.response_body", CFG_ENUM, CFG_ANY, GATEWAY(response_body),
 	    .names = gateway_responses,
 	    .help =
@@ -680,6 +705,7 @@ gateway_check(void *conf, struct cfg_check *check)
 	    check, "gateway.environment", &c->environment_lines, &c->environment, false);
 	gateway_check_pairs(check, "gateway.set", &c->set_lines, &c->set, true);
 	sendfile_check(c, check);
+	uploadconf_check(c, check);
 	gateway_check_names(check, "gateway.remove", &c->remove);
 	gateway_check_names(check, "gateway.hide", &c->hide);
 	gateway_check_pass(c, check);

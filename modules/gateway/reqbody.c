@@ -286,6 +286,25 @@ reqbody_start(struct reqbody *q, struct request *r, enum gateway_request policy,
 }
 
 void
+reqbody_make(
+    struct reqbody *q, struct request *r, struct str octets, void (*ready)(void *), void *arg)
+{
+	*q = (struct reqbody){
+		.r = r,
+		.policy = REQUEST_BUFFER,
+		.is_made = true,
+		.ready = { .fn = ready, .arg = arg },
+		.came = (int64_t)octets.n,
+	};
+	reqbody_waiting++;
+	body_init(&q->held, r->w);
+	body_init(&q->kept, r->w);
+	spool_init(&q->disk, r->w, r->id);
+	body_put_ref(&q->held, octets.p, octets.n);
+	reqbody_finish(q);
+}
+
+void
 reqbody_fini(struct reqbody *q)
 {
 	if (!q->r)
@@ -305,7 +324,7 @@ reqbody_fini(struct reqbody *q)
 int64_t
 reqbody_length(const struct reqbody *q)
 {
-	if (q->r->length >= 0)
+	if (q->r->length >= 0 && !q->is_made)
 		return q->r->length;
 	return q->held.state == BODY_ENDED ? q->came : -1;
 }

@@ -43,6 +43,7 @@ struct reqbody {
 	uint8_t looks;  /* of AUTO: how many there were */
 	bool is_ready;  /* the backend may be contacted */
 	bool is_whole;  /* is needed as a whole: its length is asked for and not known */
+	bool is_made;   /* not the client's: reqbody_make() */
 	bool is_slow;   /* waited for: its memory goes to disk */
 };
 
@@ -52,6 +53,10 @@ struct reqbody {
    without a body. */
 void reqbody_start(struct reqbody *, struct request *, enum gateway_request policy,
     bool needs_length, void (*ready)(void *), void *arg);
+/* A body of ours in place of the client's, which has been read to its end; octets live until the
+   request ends. */
+void reqbody_make(
+    struct reqbody *, struct request *, struct str octets, void (*ready)(void *), void *arg);
 /* Drops all. Harmless on a zeroed one, and twice. */
 void reqbody_fini(struct reqbody *);
 

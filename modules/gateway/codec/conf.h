@@ -9,6 +9,7 @@
 #include "common/base/template.h"
 #include "common/config/conf_pool.h"
 #include "common/config/module.h"
+#include "modules/gateway/codec/upload_conf.h"
 
 enum gateway_request { REQUEST_AUTO, REQUEST_BUFFER, REQUEST_SPOOL, REQUEST_STREAM };
 enum gateway_response { RESPONSE_SPOOL, RESPONSE_STREAM, RESPONSE_BUFFER };
@@ -71,6 +72,7 @@ struct gateway_conf {
 	struct cfg_strs upgrade; /* protocols that a connection may change to: "websocket" */
 	struct gateway_sendfile sendfile;
 	bool intercept_errors; /* answers >= 400 get the site's error pages */
+	struct upload_conf upload;
 	/* derived */
 	const struct conf_pool *pool, *authorizer_pool;
 	struct cfg_strs scripts; /* suffixes of what is run, see scripts.h */

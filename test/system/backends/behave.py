@@ -5,10 +5,12 @@ that was given a mode (Peer.mode) does that with every request instead.
 """
 import hashlib
 import json
+import os
 import random
 import socket
 import struct
 import time
+import urllib.parse
 
 BLOCK = random.Random(7).randbytes(1 << 20)
 
@@ -62,6 +64,32 @@ def do_echo(p, q):
     n = drain(p)
     answer(p, 200, json.dumps({"method": q.method, "target": q.target, "fields": q.fields, "env": q.env, "length": n,
                                "declared": q.length, "peer": p.peer.name}), kind="application/json")
+
+
+def do_files(p, q):
+    """An upload that was handed over (gateway.upload), as JSON: the form or the fields, and the files as they
+    are found. ms: time until the answer; keep: a directory that they are renamed to; fail: ends without an
+    answer as often as that."""
+    body = b"".join(iter(lambda: p.body(65536), b""))
+    told = [(k, v) for k, v in urllib.parse.parse_qsl(body.decode(), keep_blank_values=True)]
+    named = {k.lower(): v for k, v in q.fields} | {k[5:].replace("_", "-").lower(): v for k, v in q.env.items()
+                                                   if k.startswith("HTTP_")}
+    type_ = named.get("content-type") or q.env.get("CONTENT_TYPE")
+    paths = [v for k, v in told if k.endswith("[path]")] + [named[k] for k in ("x-upload-path",) if k in named]
+    found = []
+    for path in paths:
+        st = os.stat(path)
+        with open(path, "rb") as f:
+            h = hashlib.file_digest(f, "sha256").hexdigest()
+        found.append({"path": path, "size": st.st_size, "sha256": h, "mode": st.st_mode & 0o7777, "gid": st.st_gid})
+    if p.peer.stats["requests"] <= number(q, "fail"):
+        reset(p)
+        return
+    time.sleep(number(q, "ms") / 1000)
+    for path in paths if "keep" in q.ask else ():
+        os.rename(path, os.path.join(q.ask["keep"], "kept"))
+    answer(p, 200, json.dumps({"form": told, "fields": named, "type": type_, "found": found, "declared": q.length,
+                               "length": len(body)}), kind="application/json")
 
 
 def do_slow_head(p, q):
