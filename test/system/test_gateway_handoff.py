@@ -223,8 +223,8 @@ def strict(shared_server, tmp_path_factory):
     os.makedirs(up)
     os.chmod(up, 0o777)
     s = shared_server(workers=1, backends=pool("app", made("http")), site='max_body = "400k";', routes=f'''
-        {{ path = "/app"; gateway = {{ backend = "app"; upload = {{ directory = "{up}"; max_file = 200000; max_parts = 5;
-           max_fields = 4096; max_head = 512; max_name = 64; }}; }}; }}''')
+        {{ path = "/app"; gateway = {{ backend = "app"; upload = {{ directory = "{up}"; max_file = "200000"; max_parts = 5;
+           max_fields = "4k"; max_head = "512"; max_name = 64; }}; }}; }}''')
     s.dir = up
     yield s
     made.stop()
@@ -402,3 +402,105 @@ def test_directory_that_went_away(server, peers):
     os.rmdir(s.dir)
     assert s.ask("PUT", "/app/files", {}, b"x").status == 500
     s.wait_log("No such file or directory")
+
+
+# ------------------------------------------------------------------------------- PHP
+
+RECIPE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "etc", "recipes", "upload.php")
+MANUAL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "man", "argand.conf.5.in")
+SIZE = 2048 * MIB if FULL else 64 * MIB
+
+
+def fpm(tmp):
+    """One process that could not take an upload of its own."""
+    path, conf = os.path.join(tmp, "fpm.sock"), os.path.join(tmp, "fpm.conf")
+    own = f"user = {user()}\ngroup = {user()}\n" if os.geteuid() == 0 else ""
+    with open(conf, "w", encoding="ascii") as f:
+        f.write(f"[global]\nerror_log = {tmp}/fpm.log\ndaemonize = no\n[www]\n{own}listen = {path}\nlisten.mode = 0666\n"
+                "pm = static\npm.max_children = 1\nphp_admin_value[memory_limit] = 8M\n"
+                "php_admin_value[upload_max_filesize] = 1M\nphp_admin_value[post_max_size] = 1M\n")
+    return App(tmp, "php-fpm", [FPM, "-F", "-y", conf], lambda: can_connect(path), is_ours=True), path
+
+
+def status_of(pid, key):
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith(key + ":"))
+
+
+def cpu_of(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        words = f.read().rsplit(")", 1)[1].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_the_manual_says_the_recipe():
+    with open(RECIPE, encoding="utf-8") as f:
+        recipe = f.read()
+    with open(MANUAL, encoding="utf-8") as f:
+        text = f.read()
+    start_ = text.index("foreach ($_POST['argand_upload']")
+    assert text[start_:text.index(".Ed", start_)] in recipe
+
+
+def test_php(server, tmp):
+    need(FPM)
+    app, path = fpm(tmp)
+    try:
+        s = server(workers=1, start=False)
+        s.dir, s.kept = os.path.join(s.tmp, "uploads"), os.path.join(s.tmp, "kept")
+        for d in (s.dir, s.kept):
+            os.makedirs(d)
+            os.chmod(d, 0o777)
+        with open(RECIPE, encoding="utf-8") as f:
+            s.write("upload.php", f.read())
+        s.rewrite(workers=1, backends=f'php = {{ protocol = "fastcgi"; hosts = "unix:{path}"; }}', site='max_body = "8G";',
+                  routes=f'''{{ path = "/upload.php"; gateway = {{ backend = "php"; split = ".php"; check = true;
+                  environment = [ "STORE={s.kept}" ]; upload = {{ directory = "{s.dir}"; mode = "0666"; max_file = "4G"; }};
+                  }}; }}''')
+        s.start()
+        wait_for(lambda: len(s.workers()) == 1, "the worker is there")
+        worker = s.workers()[0]
+        with open(f"/proc/{worker}/clear_refs", "w", encoding="ascii") as f:
+            f.write("5")  # VmHWM begins anew
+        memory, cpu = status_of(worker, "VmHWM"), cpu_of(worker)
+        child = harness.children(app.p.pid)[0]
+        cpu_php = cpu_of(child)
+        r, digest = send_large(s)
+        told = r.json()
+        assert r.status == 200 and told["title"] == "ä b", r
+        assert [(f["name"], f["size"], f["sha256"]) for f in told["files"]] == [("film.bin", SIZE, digest)]
+        memory, cpu = status_of(worker, "VmHWM") - memory, cpu_of(worker) - cpu
+        figure("gateway: hand-off", upload=f"{SIZE // MIB} MiB, form, PHP with 8 MiB", sha256="right",
+               **{"server KiB more": memory, "server CPU s": cpu, "PHP peak KiB": status_of(child, "VmHWM"),
+                  "PHP CPU s": cpu_of(child) - cpu_php})
+        assert memory < 4096 or harness.SANITIZED, f"memory grew by {memory} KiB"
+        assert [f["kept"] for f in told["files"]] == [os.path.join(s.kept, n) for n in os.listdir(s.kept)]
+        with open(told["files"][0]["kept"], "rb") as f:
+            assert hashlib.file_digest(f, "sha256").hexdigest() == digest
+        is_empty(s)
+    finally:
+        app.stop()
+
+
+def send_large(s):
+    """A form with a field and a file of SIZE octets; the answer and the file's digest."""
+    front = part("title", "ä b") + part("film", "", "film.bin", "video/mp4")[:-2]
+    back = f"\r\n--{B}--\r\n".encode()
+    h = hashlib.sha256()
+    with s.connect(timeout=120) as c:
+        c.transcript = Mute()
+        c.send(f"POST /upload.php HTTP/1.1\r\nHost: a\r\nContent-Type: {TYPE['Content-Type']}\r\n"
+               f"Content-Length: {len(front) + SIZE + len(back)}\r\n\r\n".encode() + front)
+        for i in range(SIZE // MIB):
+            block = b"%016d" % i + BLOCK[16:]
+            h.update(block)
+            c.send(block)
+        c.send(back)
+        return c.response("POST"), h.hexdigest()
+
+
+class Mute(list):
+    """A transcript of nothing: all of it would be in memory."""
+
+    def append(self, _):
+        pass
