@@ -322,7 +322,7 @@ install: $(B)/argand $(FROM_TEMPLATE)
 	$(INSTALL_DATA) $(B)/etc/argand.sysusers $(DESTDIR)$(prefix)/lib/sysusers.d/argand.conf
 	$(INSTALL_DATA) etc/argand.bash-completion $(DESTDIR)$(completiondir)/argand
 	install -d $(DESTDIR)$(docdir)/recipes
-	$(INSTALL_DATA) etc/recipes/links.* $(DESTDIR)$(docdir)/recipes
+	$(INSTALL_DATA) etc/recipes/links.* etc/recipes/upload.php $(DESTDIR)$(docdir)/recipes
 	cd etc && find demo -type f -exec install -D -m 644 '{}' '$(DESTDIR)$(pkgdatadir)/{}' ';'
 
 # Leaves the configuration: it is the operator's.

@@ -329,6 +329,8 @@ exchange_refuse(
 	exchange_enter(x, EXCHANGE_DONE);
 	if (x->body)
 		reqbody_stop(x->body);
+	if (unlikely(x->upload != NULL))
+		upload_stop(x->upload);
 	if (x->answer.r) {
 		if (resbody_fail(&x->answer, why))
 			return;

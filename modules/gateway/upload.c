@@ -54,11 +54,11 @@ upload_fail(struct upload *u, int status, const char *why)
 static void
 upload_file_failed(struct upload *u, int err)
 {
-	bool is_room = err == ENOSPC || err == EDQUOT;
+	int status = err == ENOSPC || err == EDQUOT ? 507 : err == EMFILE ? 503 : 500;
 	struct str why = arena_printf(
 	    &u->r->arena, "upload to %.*s: %s", STR_FMT(u->conf->directory), strerror(err));
 
-	upload_fail(u, is_room ? 507 : 500, why.p);
+	upload_fail(u, status, why.p);
 }
 
 /* --- files --- */
@@ -67,13 +67,12 @@ static void
 upload_open(struct upload *u)
 {
 	struct uploadfile *f = arena_alloc(&u->r->arena, sizeof(*f));
-	int err = uploadfile_open(f, u->r->w, u->r->id, u->conf);
+	int err = uploadfile_open(f, &u->r->arena, u->r->w, u->r->id, u->conf);
 
 	if (err) {
 		upload_file_failed(u, err);
 		return;
 	}
-	f->next = NULL;
 	f->field = f->name = f->type = STR("");
 	*u->last = f;
 	u->last = &f->next;
@@ -335,6 +334,17 @@ upload_start(struct request *r, const struct gateway_conf *conf, void (*ready)(v
 	request_want_body(r);
 	body_on_data(&r->body, upload_pull, u);
 	return u;
+}
+
+void
+upload_stop(struct upload *u)
+{
+	post_cancel(&u->ready);
+	if (u->is_over)
+		return;
+	u->is_over = true;
+	body_on_data(&u->r->body, NULL, NULL);
+	body_cancel(&u->r->body);
 }
 
 int

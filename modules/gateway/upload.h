@@ -27,12 +27,14 @@ struct upload;
    when it failed. In the request's arena; files are removed when that ends. */
 struct upload *upload_start(
     struct request *, const struct gateway_conf *, void (*ready)(void *), void *arg);
-/* 0, or the status to answer with: 400, 408, 413, 415, 500, 507. */
+/* 0, or the status to answer with: 400, 408, 413, 415, 500, 503, 507. */
 int upload_failed(const struct upload *, const char **why);
 /* What the backend is told: the route's configuration with fields of this request, and the body;
    n 0: none. Until the request ends. */
 const struct gateway_conf *upload_conf(struct upload *);
 struct str upload_form(const struct upload *);
+/* Nothing more is read or told; the files go when the request ends. */
+void upload_stop(struct upload *);
 
 /* Whether a query has a name that an application could take for one of ours. */
 bool upload_is_forged(struct request *);

@@ -1,8 +1,10 @@
 #include <errno.h>
 #include <grp.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/base/http.h"
+#include "common/base/log.h"
 #include "common/config/conf.h"
 #include "modules/gateway/uploadconf.h"
 #include "modules/gateway/uploadform.h"
@@ -82,6 +84,17 @@ uploadconf_check(struct gateway_conf *c, struct cfg_check *check)
 	uploadform_reserve(check->arena, c);
 }
 
+/* What workers may do is not what the master that checked it may. */
+static void
+uploadconf_begin(struct worker *w, struct str directory)
+{
+	if (access(directory.p, W_OK | X_OK) != 0)
+		log_at(LOG_ERROR_, "gateway", false,
+		    "gateway.upload.directory %s: workers cannot write there: %s", directory.p,
+		    strerror(errno));
+	uploadfile_sweep(w, directory);
+}
+
 void
 uploadconf_start(const struct conf *conf, struct worker *w, const struct module *module)
 {
@@ -100,7 +113,7 @@ uploadconf_start(const struct conf *conf, struct worker *w, const struct module 
 				    str_eq(c->upload.directory, last))
 					continue;
 				last = c->upload.directory;
-				uploadfile_sweep(w, last);
+				uploadconf_begin(w, last);
 			}
 		}
 	}

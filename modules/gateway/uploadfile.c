@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,23 +16,37 @@
 
 #define UPLOADFILE_PREFIX "argand-upload-"
 
-enum { UPLOADFILE_RANDOM = 16, UPLOADFILE_TRIES = 8 };
+enum { UPLOADFILE_RANDOM = 16, UPLOADFILE_TRIES = 8, UPLOADFILE_SHARE = 4 };
+
+static unsigned long uploadfile_nopen; /* descriptors of this worker */
 
 /* --- names and locks --- */
+
+/* n octets as 2 n digits and a NUL. */
+static void
+uploadfile_hex(char *dst, const unsigned char *v, size_t n)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < n; i++) {
+		*dst++ = digits[v[i] >> 4];
+		*dst++ = digits[v[i] & 15];
+	}
+	*dst = '\0';
+}
 
 /* 128 random bits: nobody guesses it, and no other server has it. */
 static bool
 uploadfile_make_name(struct uploadfile *f)
 {
+	struct str dir = f->conf->directory;
 	unsigned char bits[UPLOADFILE_RANDOM];
-	int n;
 
 	if (getrandom(bits, sizeof(bits), 0) != (ssize_t)sizeof(bits))
 		return false;
-	n = snprintf(
-	    f->path, sizeof(f->path), "%.*s/" UPLOADFILE_PREFIX, STR_FMT(f->conf->directory));
-	for (size_t i = 0; i < sizeof(bits); i++)
-		n += snprintf(f->path + n, sizeof(f->path) - (size_t)n, "%02x", bits[i]);
+	memcpy(f->path, dir.p, dir.n);
+	memcpy(f->path + dir.n, "/" UPLOADFILE_PREFIX, sizeof(UPLOADFILE_PREFIX));
+	uploadfile_hex(f->path + dir.n + sizeof(UPLOADFILE_PREFIX), bits, sizeof(bits));
 	return true;
 }
 
@@ -79,31 +94,51 @@ uploadfile_open_named(struct uploadfile *f)
 	return -1;
 }
 
-int
-uploadfile_open(struct uploadfile *f, struct worker *w, uint64_t id, const struct upload_conf *conf)
+/* Without a name where the file system can. */
+static int
+uploadfile_open_in(struct uploadfile *f)
 {
-	char dir[4096];
+	int fd = open(f->conf->directory.p, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), err;
 
-	if (snprintf(dir, sizeof(dir), "%.*s", STR_FMT(conf->directory)) >= (int)sizeof(dir) - 64)
-		return ENAMETOOLONG;
-	f->w = w;
-	f->id = id;
-	f->conf = conf;
-	f->path[0] = '\0';
-	f->size = 0;
-	f->fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (f->fd >= 0) {
-		if (uploadfile_lock(f->fd) != 0) {
-			int err = errno;
-
-			close(f->fd);
-			return err;
-		}
-	} else if (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL) {
-		f->fd = uploadfile_open_named(f);
+	if (fd >= 0) {
+		if (uploadfile_lock(fd) == 0)
+			return fd;
+		err = errno;
+		close(fd);
+		errno = err;
+		return -1;
 	}
+	if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
+		return -1;
+	fd = uploadfile_open_named(f);
+	if (fd < 0)
+		f->path[0] = '\0';
+	return fd;
+}
+
+static bool
+uploadfile_has_descriptor(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+	       uploadfile_nopen < limit.rlim_cur / UPLOADFILE_SHARE;
+}
+
+int
+uploadfile_open(struct uploadfile *f, struct arena *a, struct worker *w, uint64_t id,
+    const struct upload_conf *conf)
+{
+	*f = (struct uploadfile){ .conf = conf, .w = w, .id = id };
+	f->path = arena_alloc(
+	    a, conf->directory.n + sizeof("/" UPLOADFILE_PREFIX) + 2 * UPLOADFILE_RANDOM);
+	f->path[0] = '\0';
+	if (!uploadfile_has_descriptor())
+		return EMFILE;
+	f->fd = uploadfile_open_in(f);
 	if (f->fd < 0)
 		return errno;
+	uploadfile_nopen++;
 	f->hash = EVP_MD_CTX_new();
 	must(f->hash && EVP_DigestInit_ex(f->hash, EVP_sha256(), NULL) == 1);
 	return 0;
@@ -152,8 +187,7 @@ uploadfile_finish(struct uploadfile *f)
 	unsigned n = 0;
 
 	must(EVP_DigestFinal_ex(f->hash, digest, &n) == 1 && n == 32);
-	for (unsigned i = 0; i < n; i++)
-		snprintf(f->sha256 + 2 * i, 3, "%02x", digest[i]);
+	uploadfile_hex(f->sha256, digest, n);
 	uploadfile_unhash(f);
 }
 
@@ -189,6 +223,7 @@ uploadfile_close(struct uploadfile *f)
 		unlink(f->path);
 	spool_charge(f->w, f->id, -f->size);
 	close(f->fd);
+	uploadfile_nopen--;
 }
 
 /* --- what the dead left --- */

@@ -24,12 +24,15 @@ struct uploadfile {
 	int fd;
 	int64_t size;
 	struct str field, name, type; /* what the client said; in the request's arena */
-	char path[4096];              /* "": it has no name */
+	char *path;                   /* in the request's arena; "": it has no name */
 	char sha256[65];
 };
 
-/* 0 or an errno; then uploadfile_close() is not called for. */
-int uploadfile_open(struct uploadfile *, struct worker *, uint64_t id, const struct upload_conf *);
+/* 0 or an errno; then uploadfile_close() is not called for. EMFILE: uploads have a quarter of all
+   descriptors that this worker may have, so that no form of many small files keeps it from
+   accepting. */
+int uploadfile_open(
+    struct uploadfile *, struct arena *, struct worker *, uint64_t id, const struct upload_conf *);
 /* Writes all of it. 0 or an errno: ENOSPC also beyond spool.max. */
 int uploadfile_write(struct uploadfile *, const char *p, size_t n);
 /* All has come: sha256 is there. */

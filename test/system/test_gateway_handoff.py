@@ -6,6 +6,7 @@ ARGAND_FULL=1: 2 GiB to PHP; else 64 MiB.
 import hashlib
 import os
 import random
+import resource
 import signal
 import subprocess
 import urllib.parse
@@ -37,13 +38,17 @@ def form(*parts):
 TYPE = {"Content-Type": f"multipart/form-data; boundary={B}"}
 
 
-def start(server, conf, more="", workers=1, site="", server_part="", directory=None):
+# Workers without root's rights, as they should be: the kernel asks more of them.
+WORKER = f'user = "{user()}";' if os.geteuid() == 0 else ""
+
+
+def start(server, conf, more="", workers=1, site="", server_part="", directory=None, who=WORKER):
     s = server(workers=workers, start=False)
     s.dir, s.kept = directory or os.path.join(s.tmp, "uploads"), os.path.join(s.tmp, "kept")
     for d in (s.dir, s.kept):
         os.makedirs(d, exist_ok=True)
         os.chmod(d, 0o777)
-    s.rewrite(workers=workers, access_log=True, backends=conf, site=f'max_body = "8G"; {site}', server=server_part,
+    s.rewrite(workers=workers, access_log=True, backends=conf, site=f'max_body = "8G"; {site}', server=who + server_part,
               routes=f'{{ path = "/app"; gateway = {{ backend = "app"; upload = {{ directory = "{s.dir}"; {more} }}; }}; }}')
     s.start()
     wait_for(lambda: len(s.workers()) == workers, "all workers are there")
@@ -222,7 +227,7 @@ def strict(shared_server, tmp_path_factory):
     up = os.path.join(d, "uploads")
     os.makedirs(up)
     os.chmod(up, 0o777)
-    s = shared_server(workers=1, backends=pool("app", made("http")), site='max_body = "400k";', routes=f'''
+    s = shared_server(workers=1, server=WORKER, backends=pool("app", made("http")), site='max_body = "400k";', routes=f'''
         {{ path = "/app"; gateway = {{ backend = "app"; upload = {{ directory = "{up}"; max_file = "200000"; max_parts = 5;
            max_fields = "4k"; max_head = "512"; max_name = 64; }}; }}; }}''')
     s.dir = up
@@ -397,6 +402,28 @@ def test_spool_max(server, peers):
     assert s.ask("PUT", "/app/files", {}, BLOCK).status == 200
 
 
+def test_descriptors_are_bounded(server, peers):
+    """Forms of many small files take a quarter of what the worker may open, and it goes on to accept."""
+    s = start(server, pool("app", peers("http")), "max_parts = 1000;", who="")
+    worker = s.workers()[0]
+    resource.prlimit(worker, resource.RLIMIT_NOFILE, (400, 400))
+    body = form(*[part("f", "x", f"{i}") for i in range(150)])
+    r = s.ask("POST", "/app/files", TYPE, body)
+    assert r.status == 503
+    is_empty(s)
+    r = s.ask("POST", "/app/files", TYPE, form(*[part("f", "x", f"{i}") for i in range(90)]))
+    assert r.status == 200 and len(files(r)) == 90
+    is_empty(s)
+
+
+def test_time_is_over_while_it_comes(server, peers):
+    """timeout.total: what came is given back, though the client goes on."""
+    s = start(server, pool("app", peers("http"), timeout={"total": "1s"}))
+    with begun(s) as c:
+        assert c.response("PUT").status == 504
+        is_empty(s)
+
+
 def test_directory_that_went_away(server, peers):
     s = start(server, pool("app", peers("http")))
     os.rmdir(s.dir)
@@ -453,10 +480,9 @@ def test_php(server, tmp):
             os.chmod(d, 0o777)
         with open(RECIPE, encoding="utf-8") as f:
             s.write("upload.php", f.read())
-        s.rewrite(workers=1, backends=f'php = {{ protocol = "fastcgi"; hosts = "unix:{path}"; }}', site='max_body = "8G";',
+        s.rewrite(workers=1, server=WORKER, backends=f'php = {{ protocol = "fastcgi"; hosts = "unix:{path}"; }}', site='max_body = "8G";',
                   routes=f'''{{ path = "/upload.php"; gateway = {{ backend = "php"; split = ".php"; check = true;
-                  environment = [ "STORE={s.kept}" ]; upload = {{ directory = "{s.dir}"; mode = "0666"; max_file = "4G"; }};
-                  }}; }}''')
+                  environment = [ "STORE={s.kept}" ]; upload = {{ directory = "{s.dir}"; max_file = "4G"; }}; }}; }}''')
         s.start()
         wait_for(lambda: len(s.workers()) == 1, "the worker is there")
         worker = s.workers()[0]

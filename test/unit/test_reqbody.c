@@ -378,6 +378,35 @@ START_TEST(automatic_goes_on)
 }
 END_TEST
 
+/* A body of ours after the client's: with its own length, as often as it is asked for. */
+START_TEST(made)
+{
+	static const char octets[] = "a=b&c=d";
+	char text[16];
+
+	begin(5000, REQUEST_BUFFER, false);
+	give(0, 5000);
+	body_end(in);
+	run_posts();
+	reqbody_fini(&q);
+	readies = 0;
+	reqbody_make(&q, r, STR(octets), ready, &readies);
+	ck_assert_int_eq(readies, 0);
+	run_posts();
+	ck_assert_int_eq(readies, 1);
+	src = reqbody_source(&q);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(reqbody_length(&q), (int64_t)sizeof(octets) - 1);
+		ck_assert_int_eq(body_take(src, text, sizeof(text)), (ssize_t)sizeof(octets) - 1);
+		ck_assert_int_eq(memcmp(text, octets, sizeof(octets) - 1), 0);
+		ck_assert(body_is_done(src));
+		ck_assert(reqbody_is_replayable(&q));
+		reqbody_rewind(&q);
+	}
+	end();
+}
+END_TEST
+
 START_TEST(failed)
 {
 	static const struct {
@@ -495,6 +524,7 @@ suite_reqbody(void)
 	tcase_add_loop_test(t, rewound_while_it_comes, 0, 2);
 	tcase_add_loop_test(t, automatic, 0, UNIT_COUNT(auto_rows));
 	tcase_add_test(t, automatic_goes_on);
+	tcase_add_test(t, made);
 	tcase_add_loop_test(t, failed, 0, 5);
 	tcase_add_loop_test(t, no_disk, REQUEST_AUTO, REQUEST_STREAM + 1);
 	tcase_add_loop_test(t, in_pipes, REQUEST_AUTO, REQUEST_STREAM + 1);
