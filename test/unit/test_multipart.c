@@ -151,10 +151,8 @@ run(const struct row *row, size_t first, size_t step)
 		is_well = multipart_eof(&m);
 	if (!is_well)
 		put_error(&m);
-	ck_assert_msg(
-	    strcmp(out, row->want) == 0,
-	    "%.*s, %zu then %zu: \"%s\", not \"%s\"", STR_FMT(row->in), first, step, out,
-	    row->want);
+	ck_assert_msg(strcmp(out, row->want) == 0, "%.*s, %zu then %zu: \"%s\", not \"%s\"",
+	    STR_FMT(row->in), first, step, out, row->want);
 }
 
 START_TEST(every_cut)
