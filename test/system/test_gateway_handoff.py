@@ -358,6 +358,7 @@ def test_the_master_dies(server, peers):
         s.proc.kill()
         s.proc.wait()
         os.kill(old, signal.SIGKILL)
+        wait_for(lambda: not can_connect(s.address), "both are gone")
         assert len(os.listdir(s.dir)) == 1
     s.start()
     is_empty(s)
