@@ -8,6 +8,8 @@
 #include "modules/gateway/sendfile.h"
 #include "modules/gateway/uploadconf.h"
 
+extern const struct module module_gateway;
+
 static bool
 gateway_is_active(const void *conf)
 {
