@@ -107,7 +107,7 @@ PARSERS := common/base/address common/config/lex common/config/tree common/base/
 	modules/gateway/codec/formpart modules/gateway/codec/multipart modules/gateway/codec/params \
 	modules/auth/htpasswd \
 	modules/links/argand modules/links/below modules/links/pathform modules/links/query \
-	modules/links/securelink worker/chunked worker/cond worker/h1_parse worker/proxyproto worker/uri
+	modules/links/securelink modules/receive/info modules/receive/name modules/receive/value worker/chunked worker/cond worker/h1_parse worker/proxyproto worker/uri
 $(PARSERS:%=$(B)/%.o): WARN += -Wconversion
 
 # write_if_changed FILE: takes standard input.

@@ -25,6 +25,7 @@
 	MODULE(status)                                                                             \
 	MODULE(respond)                                                                            \
 	MODULE(echo)                                                                               \
+	MODULE(receive)                                                                            \
 	MODULE(gateway)                                                                            \
 	MODULE(files)                                                                              \
 	MODULE(accesslog)

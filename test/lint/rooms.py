@@ -24,6 +24,7 @@ ROOMS = {
     "modules/auth": ("worker",),
     "modules/links": ("worker",),
     "modules/progress": ("worker",),
+    "modules/receive": ("worker",),
     "modules/status": ("worker", "common/status"),
     "modules/gateway/codec": ("worker",),
     "modules/gateway/pool": ("modules/gateway/codec", "common/balance"),
