@@ -55,7 +55,7 @@ int
 receive_info_read(struct receive_upload *u)
 {
 	char path[RECEIVE_ID + 16], text[INFO_MAX];
-	struct str rest, line;
+	struct str rest, line, key;
 	ssize_t n;
 	int fd;
 
@@ -74,7 +74,8 @@ receive_info_read(struct receive_upload *u)
 		line = str_split(&rest, '\n');
 		if (!rest.p) /* each line has an end */
 			return info_fail(EIO);
-		info_line(u, str_split(&line, ' '), line.p ? line : STR(""));
+		key = str_split(&line, ' ');
+		info_line(u, key, line.p ? line : STR(""));
 	}
 	return 0;
 }

@@ -214,18 +214,18 @@ def test_draft_in_parts(server, v):
     assert (r.status, r["Upload-Offset"], r["Upload-Complete"]) == (204, "4", "?0")
     r = add(3, b"dddd")
     assert r.status == 409 and r["Content-Type"] == "application/problem+json" and r["Upload-Offset"] == "4"
-    assert r.json["expected-offset"] == 4 and r.json["provided-offset"] == 3
-    assert r.json["type"].endswith("#mismatching-upload-offset")
+    assert r.json()["expected-offset"] == 4 and r.json()["provided-offset"] == 3
+    assert r.json()["type"].endswith("#mismatching-upload-offset")
     assert s.ask("PATCH", at, headers={**h, "Upload-Offset": "4", "Upload-Complete": "?0"}, body=b"abcd").status == 415
     assert s.ask("HEAD", at, headers={**h, "Upload-Offset": "4"}).status == 400
     assert add(4, b"efgh", **{"Upload-Length": "9"}).status == 204
     r = add(8, b"ij", "?1")
-    assert r.status == 400 and r.json["type"].endswith("#inconsistent-upload-length")
+    assert r.status == 400 and r.json()["type"].endswith("#inconsistent-upload-length")
     assert stored(s) == []
     assert add(8, b"i", "?1").status == 201
     assert s.get("/drop/p").body == b"abcdefghi"
     r = add(9, b"j")
-    assert r.status == 400 and r.json["type"].endswith("#completed-upload")
+    assert r.status == 400 and r.json()["type"].endswith("#completed-upload")
 
 
 def test_draft_cancel_and_empty(server):
