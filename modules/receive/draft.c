@@ -151,6 +151,7 @@ draft_problem(struct receive_op *op, int status, const char *type, const char *t
 
 	draft_state(op);
 	op->r->why = title;
+	receive_store_close(&op->u);
 	res_text(op->r, status, STR("application/problem+json"), text);
 }
 

@@ -21,7 +21,8 @@ hold_open(int at, const char *name)
 	return d;
 }
 
-/* Unfinished ones have blocks for what they will have. */
+/* Unfinished ones have blocks for what they will have. The smallest file is one too: a directory
+   that is full of them is full. */
 static int64_t
 hold_sum(DIR *d)
 {
@@ -36,9 +37,9 @@ hold_sum(DIR *d)
 		/* A file that is in both while it is moved counts once. */
 		if (str_has_suffix(str_of(e->d_name), STR(".part")) && st.st_nlink > 1)
 			continue;
-		sum += st.st_size;
+		sum += st.st_size < RECEIVE_LEAST ? RECEIVE_LEAST : st.st_size;
 		if (str_has_suffix(str_of(e->d_name), STR(".part")) &&
-		    (int64_t)st.st_blocks * 512 > st.st_size)
+		    (int64_t)st.st_blocks * 512 > st.st_size + RECEIVE_LEAST)
 			sum += (int64_t)st.st_blocks * 512 - st.st_size;
 	}
 	if (d)

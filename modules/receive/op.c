@@ -353,9 +353,18 @@ receive_op_file_location(struct receive_op *op)
 	return str_n(p, n);
 }
 
+/* Who hears of the answer may go on at once. */
+static void
+op_let_go(struct receive_op *op)
+{
+	if (!op->is_working)
+		receive_store_close(&op->u);
+}
+
 void
 receive_op_answer(struct receive_op *op, int status)
 {
+	op_let_go(op);
 	res_begin(op->r, status, 0);
 	body_end(&op->r->out_body);
 }
@@ -367,6 +376,7 @@ receive_op_refuse(struct receive_op *op, int status, const char *why)
 		res_field_named(op->r, STR("Tus-Resumable"), STR("1.0.0"));
 	if (op->u.kind == RECEIVE_DRAFT && status == 413)
 		receive_draft_limit(op);
+	op_let_go(op);
 	res_error(op->r, status, why);
 }
 

@@ -104,6 +104,9 @@ receive_post(struct receive_op *op)
 		receive_op_refuse(op, 400, "a part of a file, by a version that is not known here");
 	else if (asks == RECEIVE_DRAFT_YES)
 		receive_draft_create(op, name);
+	else if (str_eq(req_field_named(op->r, STR("Sec-Fetch-Site")), STR("cross-site")))
+		/* A browser sends it without asking; all else here it asks for first. */
+		receive_op_refuse(op, 403, "a page of another site had a browser send this");
 	else if (type.n >= 10 && str_caseeq(str_n(type.p, 10), STR("multipart/")))
 		receive_op_refuse(op, 415, "forms are not taken apart here");
 	else

@@ -171,7 +171,9 @@ receive_store_create(struct receive_upload *u)
 	/* Who makes one knows what all others have asked for. */
 	if (u->c->quota > 0 && flock(u->hold, LOCK_EX) < 0)
 		return -1;
-	is_good = u->c->quota == 0 || receive_hold_used(u) + asked <= u->c->quota;
+	is_good =
+	    u->c->quota == 0 ||
+	    receive_hold_used(u) + (asked < RECEIVE_LEAST ? RECEIVE_LEAST : asked) <= u->c->quota;
 	if (!is_good)
 		errno = EDQUOT;
 	is_good = is_good && store_make(u) == 0;

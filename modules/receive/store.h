@@ -16,6 +16,7 @@
 #include "modules/receive/name.h"
 
 enum { RECEIVE_METADATA_MAX = 4096 };
+enum { RECEIVE_LEAST = 4096 }; /* octets that any file counts for */
 
 enum receive_kind { RECEIVE_PLAIN, RECEIVE_TUS, RECEIVE_DRAFT };
 

@@ -12,10 +12,10 @@ from harness import wait_for
 BIG = random.Random(9).randbytes(3 << 20)
 
 
-def drop(server, extra="", more="", **kw):
+def drop(server, extra="", more="", sync="false", **kw):
     """A server with a drop box at /drop/; what is stored can be read there."""
-    s = server(start=False, routes='{ path = "/drop/"; receive: { directory = "@TMP@/drop"; sync = false; %s };'
-               ' alias = "@TMP@/drop"; %s }' % (extra, more), **kw)
+    s = server(start=False, routes='{ path = "/drop/"; receive: { directory = "@TMP@/drop"; sync = %s; %s };'
+               ' alias = "@TMP@/drop"; %s }' % (sync, extra, more), **kw)
     os.mkdir(f"{s.tmp}/drop")
     os.chmod(f"{s.tmp}/drop", 0o777)
     os.chmod(s.tmp, 0o755)
@@ -103,6 +103,19 @@ def test_post(server):
     r = s.ask("POST", "/drop/", body=b"nameless")
     assert r.status == 201 and s.get(r["Location"]).body == b"nameless"
     assert s.ask("POST", "/drop/", body=b"x", headers={"Content-Type": "multipart/form-data; boundary=x"}).status == 415
+
+
+def test_post_for_another_site(server):
+    s = drop(server)
+    assert s.ask("POST", "/drop/", body=b"x", headers={"Sec-Fetch-Site": "cross-site"}).status == 403
+    assert stored(s) == []
+    assert s.ask("POST", "/drop/", body=b"x", headers={"Sec-Fetch-Site": "same-origin"}).status == 201
+
+
+def test_quota_counts_empty_files(server):
+    s = drop(server, 'quota = "40k";')
+    statuses = [s.ask("PUT", f"/drop/{i}", body=b"").status for i in range(12)]
+    assert statuses == [201] * 10 + [507] * 2
 
 
 def test_chunked(server):

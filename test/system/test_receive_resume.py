@@ -39,8 +39,9 @@ def patch(s, at, offset, body, **more):
 
 # --- tus
 
-def test_tus(server):
-    s = drop(server, workers=2)
+@pytest.mark.parametrize("sync", ["false", "true"])
+def test_tus(server, sync):
+    s = drop(server, workers=2, sync=sync)
     r = create(s, 10, "a.txt")
     at = r["Location"]
     assert (r.status, r["Tus-Resumable"], r["Upload-Offset"]) == (201, "1.0.0", "0") and "Upload-Expires" in r
@@ -185,8 +186,9 @@ def test_draft_104_is_not_100(server):
     assert c.response("PUT").status == 201
 
 
-def test_draft_progress(server):
-    s = drop(server)
+@pytest.mark.parametrize("sync", ["false", "true"])
+def test_draft_progress(server, sync):
+    s = drop(server, sync=sync)
     c = s.connect()
     c.request("/drop/f", "PUT", {"Upload-Draft-Interop-Version": "8", "Upload-Complete": "?1", "Incremental": "?1",
                                  "Content-Length": "100"})
