@@ -10,7 +10,7 @@
 #include "common/base/must.h"
 #include "modules/receive/store.h"
 
-enum { INFO_MAX = RECEIVE_METADATA_MAX + 1024 };
+enum { INFO_MAX = 2 * RECEIVE_METADATA_MAX + 1024 };
 
 static const struct str info_first = STR_INIT("upload 1");
 
@@ -19,6 +19,14 @@ info_fail(int err)
 {
 	errno = err;
 	return -1;
+}
+
+static void
+info_text(char **at, struct str value)
+{
+	free(*at);
+	*at = must_calloc(1, value.n + 1);
+	memcpy(*at, value.p, value.n);
 }
 
 static void
@@ -44,11 +52,10 @@ info_line(struct receive_upload *u, struct str key, struct str value)
 	else if (str_eq(key, STR("name")) && !receive_name_refuse(value)) {
 		memcpy(u->name, value.p, value.n);
 		u->name[value.n] = '\0';
-	} else if (str_eq(key, STR("metadata"))) {
-		free(u->metadata);
-		u->metadata = must_calloc(1, value.n + 1);
-		memcpy(u->metadata, value.p, value.n);
-	}
+	} else if (str_eq(key, STR("metadata")))
+		info_text(&u->metadata, value);
+	else if (str_eq(key, STR("concat")))
+		info_text(&u->concat, value);
 }
 
 int
@@ -99,6 +106,8 @@ info_print(const struct receive_upload *u, char *text, size_t room)
 		n += snprintf(text + n, room - (size_t)n, "name %s\n", u->name);
 	if (u->metadata)
 		n += snprintf(text + n, room - (size_t)n, "metadata %s\n", u->metadata);
+	if (u->concat)
+		n += snprintf(text + n, room - (size_t)n, "concat %s\n", u->concat);
 	must(n > 0 && (size_t)n < room);
 	return n;
 }

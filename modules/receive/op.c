@@ -399,6 +399,12 @@ receive_op_fail(struct receive_op *op, int err)
 	case EISDIR:
 		receive_op_refuse(op, 409, "something of this name is there that is no file");
 		break;
+	case EINPROGRESS:
+		receive_op_refuse(op, 409, "a part of it is not complete");
+		break;
+	case EMSGSIZE:
+		receive_op_refuse(op, 413, "the upload is larger than receive.max_size");
+		break;
 	case EDQUOT:
 	case ENOSPC:
 	case EFBIG:

@@ -54,7 +54,8 @@ receive_store_close(struct receive_upload *u)
 	store_shut(&u->hold);
 	store_shut(&u->root);
 	free(u->metadata);
-	u->metadata = NULL;
+	free(u->concat);
+	u->metadata = u->concat = NULL;
 	u->is_named = false;
 }
 

@@ -26,6 +26,7 @@ struct receive_upload {
 	char id[RECEIVE_ID + 1];
 	char name[RECEIVE_NAME_MAX + 1]; /* of the file that it becomes; "": its ID is */
 	char *metadata;                  /* of tus, as sent; NULL: none */
+	char *concat;                    /* of tus: "partial", "final;…" as sent; NULL: neither */
 	bool is_named;                   /* there is an ID.part */
 	bool is_waiting;                 /* this one has asked for the lock */
 	bool may_replace;                /* a file of this name */
@@ -60,6 +61,15 @@ int receive_store_sync(struct receive_upload *);
 /* The upload becomes a file under its name: EEXIST, ESTALE (what was seen there is no longer),
    EDQUOT. Can be done again when it was not finished. */
 int receive_store_keep(struct receive_upload *);
+/* A part of an upload to come: it is never completed by itself. */
+static inline bool
+receive_store_is_partial(const struct receive_upload *u)
+{
+	return u->concat && strcmp(u->concat, "partial") == 0;
+}
+/* The upload becomes the parts that concat names, one after the other, and is kept; join.c.
+   EINPROGRESS: one is not complete; EMSGSIZE: together they are too large. */
+int receive_store_join(struct receive_upload *);
 /* An upload, or the stored file of its name, goes. */
 int receive_store_remove(struct receive_upload *);
 int receive_store_delete(struct receive_upload *);

@@ -61,7 +61,7 @@ receive_tus_options(struct receive_op *op)
 	res_field_named(op->r, STR("Tus-Version"), tus_version);
 	res_field_named(op->r, STR("Tus-Extension"),
 	    STR("creation,creation-with-upload,creation-defer-length,termination,checksum,"
-		"expiration"));
+		"expiration,concatenation"));
 	res_field_named(op->r, STR("Tus-Checksum-Algorithm"), STR(RECEIVE_DIGESTS));
 	receive_op_number(op, STR("Tus-Max-Size"), op->c->max_size);
 	res_field_named(op->r, STR("Tus-Resumable"), tus_version);
@@ -164,6 +164,31 @@ tus_bound(struct receive_op *op)
 
 /* --- creation --- */
 
+static bool
+tus_is_joined(const struct receive_op *op)
+{
+	return op->u.concat && !receive_store_is_partial(&op->u);
+}
+
+/* False: answered. */
+static bool
+tus_concat(struct receive_op *op)
+{
+	struct str s = tus_field(op, "Upload-Concat");
+
+	if (!s.p)
+		return true;
+	if (s.n > RECEIVE_METADATA_MAX || !http_is_field_value(s) ||
+	    (!str_eq(s, STR("partial")) && !str_has_prefix(s, STR("final;"))) ||
+	    (!str_eq(s, STR("partial")) && tus_field(op, "Upload-Length").p)) {
+		receive_op_refuse(op, 400, "Upload-Concat is malformed, too long, or has a length");
+		return false;
+	}
+	op->u.concat = must_calloc(1, s.n + 1);
+	memcpy(op->u.concat, s.p, s.n);
+	return true;
+}
+
 static void
 tus_created(struct receive_op *op)
 {
@@ -172,7 +197,9 @@ tus_created(struct receive_op *op)
 		return;
 	}
 	tus_bound(op);
-	if (tus_is_content(op))
+	if (tus_is_joined(op))
+		receive_op_do(op, receive_store_join, tus_settled);
+	else if (tus_is_content(op))
 		receive_op_receive(op, tus_arrived);
 	else
 		receive_op_do(op, receive_op_settle, tus_settled);
@@ -240,15 +267,13 @@ receive_tus_create(struct receive_op *op)
 
 	if (!tus_speaks(op))
 		return;
-	if (tus_field(op, "Upload-Concat").p) {
-		receive_op_refuse(op, 400, "uploads are not joined here");
-		return;
-	}
-	if (!tus_length(op) || !tus_metadata(op, &name) || !receive_plain_name(op, name) ||
-	    !tus_digest(op))
+	if (!tus_concat(op) || (!tus_is_joined(op) && !tus_length(op)) ||
+	    !tus_metadata(op, &name) || !receive_plain_name(op, name) || !tus_digest(op))
 		return;
 	if (op->digest.name)
 		op->u.pending = 0;
+	if (receive_store_is_partial(&op->u))
+		op->u.final = -1;
 	receive_op_do(op, receive_plain_look, tus_looked);
 }
 
@@ -269,6 +294,9 @@ tus_told(struct receive_op *op)
 	if (op->u.metadata)
 		res_field_named(op->r, STR("Upload-Metadata"),
 		    arena_str(&op->r->arena, str_of(op->u.metadata)));
+	if (op->u.concat)
+		res_field_named(
+		    op->r, STR("Upload-Concat"), arena_str(&op->r->arena, str_of(op->u.concat)));
 	tus_expires(op);
 	tus_answer(op, 200);
 }
@@ -303,7 +331,8 @@ tus_patch_length(struct receive_op *op, bool *is_changed)
 		return false;
 	}
 	*is_changed = op->u.length != length;
-	op->u.length = op->u.final = length;
+	op->u.length = length;
+	op->u.final = receive_store_is_partial(&op->u) ? -1 : length;
 	return true;
 }
 
@@ -318,6 +347,10 @@ tus_patch(struct receive_op *op)
 		return;
 	}
 	op->u.kind = RECEIVE_TUS;
+	if (tus_is_joined(op)) {
+		receive_op_refuse(op, 403, "the upload is made of others");
+		return;
+	}
 	if (!receive_value_number(tus_field(op, "Upload-Offset"), &offset)) {
 		receive_op_refuse(op, 400, "no Upload-Offset");
 		return;

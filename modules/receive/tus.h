@@ -1,6 +1,6 @@
 /*
  * tus 1.0: core, creation, creation-with-upload, creation-defer-length, termination, checksum,
- * expiration.
+ * expiration, concatenation.
  */
 #ifndef RECEIVE_TUS_H
 #define RECEIVE_TUS_H

@@ -119,6 +119,27 @@ def test_tus_checksum(server):
     assert s.get("/drop/c").body == b"helloworld"
 
 
+def test_tus_concatenation(server):
+    s = drop(server, 'max_size = "20";', workers=2)
+    join = lambda parts, name: s.ask("POST", "/drop/", headers={
+        **TUS, "Upload-Concat": "final;" + " ".join(parts), "Upload-Metadata": "filename " + b64(name)}, body=b"")
+    a, b = (create(s, n, **{"Upload-Concat": "partial"})["Location"] for n in (5, 6))
+    assert patch(s, a, 0, b"hello").status == 204
+    assert patch(s, b, 0, b" worl").status == 204
+    assert join([a, b], "j").status == 409 and stored(s) == []
+    assert patch(s, b, 5, b"d").status == 204
+    assert s.ask("HEAD", a, headers=TUS)["Upload-Concat"] == "partial" and stored(s) == []
+    assert join([a, b, a, b], "j").status == 413
+    for wrong in ("/drop/.uploads/" + "0" * 32, "/etc/passwd", "../" + a[-32:-1], "x"):
+        assert join([a, wrong], "j").status == 404
+    assert stored(s) == []
+    r = join([a, f"http://localhost{b}"], "j")
+    assert r.status == 201 and s.get("/drop/j").body == b"hello world"
+    h = s.ask("HEAD", r["Location"], headers=TUS)
+    assert h["Upload-Concat"].startswith("final;") and (h["Upload-Offset"], h["Upload-Length"]) == ("11", "11")
+    assert patch(s, r["Location"], 11, b"").status == 403
+
+
 def test_unfinished_expire(server):
     s = drop(server, 'expires = "1s";')
     at = create(s, 10)["Location"]
