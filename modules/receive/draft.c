@@ -91,7 +91,7 @@ static void
 draft_field(struct fields *f, struct arena *a, struct str name, struct str value)
 {
 	*fields_add(f, a) =
-	    (struct field){ .name = name, .value = value, .id = http_field_of(name) };
+	    (struct field){ .name = name, .value = value, .id = (uint8_t)http_field_of(name) };
 }
 
 /* Where the upload can go on: only for clients that know what it means. */

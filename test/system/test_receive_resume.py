@@ -262,6 +262,33 @@ def test_draft_cancel_and_empty(server):
     assert r.status == 201 and s.get("/drop/x").body == b"all"
 
 
+@pytest.mark.skipif(not shutil.which("strace") or os.geteuid() != 0, reason="needs strace and root")
+@pytest.mark.parametrize("sync", ["true", "false"])
+def test_what_is_told_is_on_disk(server, sync):
+    s = drop(server, workers=1, sync=sync)
+    at = create(s, 10, "a")["Location"]
+    trace = f"{s.tmp}/trace"
+    p = subprocess.Popen(["strace", "-f", "-s", "40", "-p", str(s.workers()[0]), "-o", trace, "-e",
+                          "trace=fdatasync,fsync,renameat,linkat,pwritev,writev,write,sendmsg,sendto"],
+                         stderr=subprocess.PIPE, text=True)
+    try:
+        assert "attached" in p.stderr.readline()
+        assert patch(s, at, 0, b"hello").status == 204
+        assert s.ask("HEAD", at, headers=TUS).status == 200
+        assert patch(s, at, 5, b"world").status == 204
+    finally:
+        p.terminate()
+        p.wait()
+    lines = [l.split(None, 1)[1] for l in open(trace) if "unfinished" not in l]
+    steps = [word for l in lines for word in ("pwritev", "fdatasync", "fsync", "linkat", "renameat", "HTTP/1.1 20") if word in l]
+    answer = "HTTP/1.1 20"
+    if sync == "true":
+        assert steps == ["pwritev", "fdatasync", answer, "fdatasync", answer,
+                         "pwritev", "fsync", "linkat", "fsync", "fsync", "renameat", "fsync", answer]
+    else:
+        assert steps == ["pwritev", answer, answer, "pwritev", "linkat", "renameat", answer]
+
+
 # --- everything breaks off
 
 class Cut(Exception):
