@@ -6,8 +6,9 @@
  * before signing in, so that a password is not asked for on an address (http) that only leads to
  * another (https); rewrites behind it, so that a protected path stays protected whatever it is
  * rewritten to; progress counts what has come so far, so that nobody fills its table who may not
- * upload. The gateway stands before the files, which would send an application's sources. Of the
- * filters, expire comes last, because it adds only what nobody else has said.
+ * upload. The gateway stands before the files, which would send an application's sources; receive
+ * before both, and leaves them all that reads. Of the filters, expire comes last, because it adds
+ * only what nobody else has said.
  */
 #include "common/config/module.h"
 

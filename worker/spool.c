@@ -77,7 +77,7 @@ spool_count(struct worker *w, int64_t n)
 bool
 spool_charge(struct worker *w, uint64_t request_id, int64_t n)
 {
-	if (n > 0 && !spoolroom_has(w, spool_octets, n, false)) {
+	if (n > 0 && !spoolroom_has(w, spool_bytes, n, false)) {
 		spoolroom_refused(w, request_id, NULL);
 		return false;
 	}

@@ -57,7 +57,7 @@ void spool_file_put(struct spool_file *);
 /* Bytes on disk of this worker now. */
 int64_t spool_total(void);
 
-/* Others keep n more octets of a request on disk, or (n < 0) fewer: they count as spooled ones.
+/* Others keep n more bytes of a request on disk, or (n < 0) fewer: they count as spooled ones.
    False: spool.max does not let it; nothing was counted. */
 bool spool_charge(struct worker *, uint64_t request_id, int64_t n);
 

@@ -51,7 +51,7 @@ const struct cfg_opt gateway_opts[] = {
 	{ "gateway.upload.directory", CFG_STR, CFG_ANY | CFG_SHORT, GATEWAY(upload.directory),
 	    .help = "Uploads are handed to the application as files: the body of a request is "
 		    "stored in this directory, whatever request_body says, and the application "
-		    "is told of path, size, name, type and SHA-256 in place of the octets (see "
+		    "is told of path, size, name, type and SHA-256 in place of the bytes (see "
 		    "UPLOADS AS FILES). It renames a file to keep it; what it leaves is removed "
 		    "when the request ends. \"off\": not here.",
 	    .example = "gateway: { backend = \"php\"; upload = \"/var/lib/app/uploads\"; };" },
@@ -71,7 +71,7 @@ const struct cfg_opt gateway_opts[] = {
 	{ "gateway.upload.max_head", CFG_SIZE, CFG_ANY, GATEWAY(upload.max_head), 256, KIB *KIB,
 	    "8k", .help = "The largest head of a part of a form; beyond: 413." },
 	{ "gateway.upload.max_name", CFG_INT, CFG_ANY, GATEWAY(upload.max_name), 8, 4096, "255",
-	    .help = "Octets of the name of a field or a file; beyond: 400." },
+	    .help = "Bytes of the name of a field or a file; beyond: 400." },
 	{ "gateway.response_body", CFG_ENUM, CFG_ANY, GATEWAY(response_body),
 	    .names = gateway_responses,
 	    .help =

@@ -1,9 +1,7 @@
 """A directory that takes uploads without an application: stored whole or not at all, under names that lead nowhere else."""
-import hashlib
 import os
 import random
 import stat
-import threading
 
 import pytest
 
