@@ -1,7 +1,7 @@
-#include "modules/gateway/codec/formpart.h"
 #include "common/base/fold.h"
 #include "common/base/http.h"
 #include "common/base/utf8.h"
+#include "modules/gateway/codec/formpart.h"
 #include "modules/gateway/codec/params.h"
 
 struct formpart_seen {

@@ -1,6 +1,6 @@
-#include "modules/gateway/codec/params.h"
 #include "common/base/http.h"
 #include "common/base/utf8.h"
+#include "modules/gateway/codec/params.h"
 
 static struct str
 params_skip(struct str s)
