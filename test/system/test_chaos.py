@@ -57,5 +57,5 @@ def test_chaos(server, peers):
                              f"Again: SEED={SEED} CHAOS_TIME={SECONDS:g} make chaos") from e
     c = world.s.status()
     figure("chaos", seed=SEED, seconds=SECONDS, talks=world.book.talks, requests=c["counters"]["requests"],
-           whole=sum(world.book.whole.values()), lost=len(world.book.losses), killed=len(world.killed),
+           whole=sum(world.book.whole.values()), lost=len(world.book.losses), killed=len(world.kills),
            reloads=c["reloads"]["done"], upgrades=c["upgrades"], deeds=len(world.journal))

@@ -117,7 +117,7 @@ def deaths(world):
     for m in DEATH.finditer(log):
         assert int(m[1]) in world.killed and m[2] == "killed by SIGKILL", f"a death that nobody ordered: {m[0]}"
     n = world.s.status()["worker_deaths"]
-    assert n <= len(world.killed), f"{n} deaths, of which {len(world.killed)} were ordered"
+    assert n <= len(world.kills), f"{n} deaths, of which {len(world.kills)} were ordered"
     said = [line for line in log.splitlines() if NEVER.search(line)]
     assert not said, "in the error log:\n" + "\n".join(said[:10])
     assert world.s.proc.poll() is None, "the master is gone"
@@ -148,9 +148,9 @@ def losses(world):
 def counters(world):
     """What the server counted is what the clients know, but for what killed workers took along."""
     c, book = world.s.status()["counters"], world.book
-    slack = len(world.killed) * 24  # no more than there are clients at a time
+    slack = len(world.kills) * 24  # no more than there are clients at a time
     classes = {k: c[f"responses_{k}xx"] for k in (2, 3, 4, 5)}
-    assert abs(c["requests"] - sum(classes.values())) <= len(world.killed), (c["requests"], classes)
+    assert abs(c["requests"] - sum(classes.values())) <= len(world.kills), (c["requests"], classes)
     whole = sum(book.whole.values())
     assert whole - slack <= c["requests"] <= book.heads + book.conns, \
         f"{whole} whole answers, {c['requests']} requests counted, {book.heads} heads on {book.conns} connections"
@@ -164,7 +164,7 @@ def access_log(world):
     """A line for each request, whole; but a killed worker takes along what it had not written."""
     lines = log_lines(world)
     odd = [x for x in lines if not LINE.fullmatch(x)]
-    assert len(odd) <= len(world.killed), f"{len(odd)} odd lines in the access log: {odd[:5]}"
+    assert len(odd) <= len(world.kills), f"{len(odd)} odd lines in the access log: {odd[:5]}"
     c = world.s.status()["counters"]
     assert c["log_lines"] <= len(lines) <= c["requests"] and c["log_lines_lost"] == 0, (len(lines), c)
-    assert world.killed or c["log_lines"] == len(lines) == c["requests"], (len(lines), c)
+    assert world.kills or c["log_lines"] == len(lines) == c["requests"], (len(lines), c)

@@ -3,6 +3,7 @@ are done to them. What is done is noted with its time, because the end judges by
 """
 import os
 import random
+import select
 import signal
 import threading
 import time
@@ -39,7 +40,8 @@ class World:
         self.address = s.address
         self.peers = [(p, peers(p, tcp=bool(k))) for p in PROTOCOLS for k in range(plan.HOSTS)]
         self.lock, self.journal = threading.Lock(), []
-        self.killed = {}        # pid: when
+        self.killed = set()     # pids
+        self.kills = []         # [pid, before the kill, when the kernel said that it is gone]
         self.counted = {}       # what the observer saw last
         self.troubles = {p: [] for p in PROTOCOLS}  # [what, begin, end or None]
         self.began = time.monotonic()
@@ -117,9 +119,10 @@ class World:
         return self.was_troubled(protocol, begin, end, "mode")
 
     def was_killed(self, begin, end, workers=()):
+        """A connection that was answered on is its worker's for ever; whose any other was, only the time says."""
         with self.lock:
-            return any(begin - 0.05 <= at <= end + 0.05 and (not workers or str(pid) in workers)
-                       for pid, at in self.killed.items())
+            return any(at <= end + 0.05 and (str(pid) in workers if workers else gone is None or begin <= gone + 0.05)
+                       for pid, at, gone in self.kills)
 
     # --- running
 
@@ -283,9 +286,22 @@ class World:
     def do_kill_worker(self, which):
         pid = self.pick(which)
         if pid:
-            with self.lock:  # before, because a client may learn of it at once
-                self.killed[pid] = time.monotonic()
-            self.signal(pid, signal.SIGKILL)
+            self.kill(pid)
+
+    def kill(self, pid):
+        """Until the kernel has closed what it had, clients may begin on its connections; on a busy machine for long."""
+        try:
+            fd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return
+        entry = [pid, time.monotonic(), None]
+        with self.lock:  # before, because a client may learn of it at once
+            self.killed.add(pid)
+            self.kills.append(entry)
+        self.signal(pid, signal.SIGKILL)
+        select.select([fd], [], [], harness.patience(10))
+        entry[2] = time.monotonic()
+        os.close(fd)
 
     def do_stop_worker(self, which, seconds):
         pid = self.pick(which)
