@@ -213,7 +213,7 @@ START_TEST(test_many)
 	enum { MANY = 10000 };
 	struct progress_view v;
 	uint64_t few, many;
-	char id[16];
+	char id[24];
 
 	resize(32768);
 	for (int i = 0; i < MANY; i++) {
