@@ -168,7 +168,8 @@ def test_tls(server, front, certs):  # noqa: F811
     s = start(server, pool("app", f"https://localhost:{t.port}", protocol="http", tls={"ca": certs["other"] + ".pem"},
                            timeout={"queue": "200ms"}))
     one(s, status=503)
-    assert set(ways(s, "upstream")) == {"connecting shaking dead"}
+    # Where localhost is ::1 too, nobody listens there.
+    assert set(ways(s, "upstream")) - {"connecting dead"} == {"connecting shaking dead"}
 
 
 PROXY = b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"
