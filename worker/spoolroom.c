@@ -120,7 +120,7 @@ spoolroom_has(struct worker *w, int64_t own, int64_t n, bool can_wait)
 	spoolroom_look(w, own, max);
 	if (can_wait)
 		max -= max / 4;
-	return own + n <= max && self.others <= max - own - n;
+	return own <= max && n <= max - own && self.others <= max - own - n;
 }
 
 /* --- the directories --- */
